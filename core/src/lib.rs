@@ -1,0 +1,2 @@
+//! Trains small neural networks in pure integer arithmetic.
+#![no_std]
