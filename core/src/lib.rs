@@ -1,2 +1,12 @@
 //! Trains small neural networks in pure integer arithmetic.
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod kernel;
+pub mod optim;
+pub mod quant;
+pub mod rng;
+pub mod tensor;

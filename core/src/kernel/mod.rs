@@ -1,0 +1,66 @@
+//! The inner loops, behind one small trait.
+//!
+//! [`Scalar`] is the definition. Every other implementation gives the same bits on every input;
+//! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
+//! found, never which number.
+
+mod scalar;
+
+use crate::{
+    optim::Update,
+    quant::{Counts, Quantizer},
+    tensor::{MantissasMut, Matrix, for_width},
+};
+
+pub use scalar::Scalar;
+
+/// The inner loops of a training step.
+pub trait Kernel {
+    /// `out[r][c] = sum over k of a(r, k) * b(k, c)`, row-major, each sum exact in 64 bits, then
+    /// jammed right by `drop` bits ([`jam`](crate::quant::jam)). With `add`, it is added to what
+    /// `out` holds. The caller has proved that results fit 32 bits, and that with 8-bit operands
+    /// and `drop == 0` every partial sum does too ([`Plan`](crate::graph::Plan)).
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]);
+
+    /// The largest magnitude of `values`.
+    fn peak(&self, values: &[i32]) -> u32 {
+        crate::quant::peak(values)
+    }
+
+    /// [`Quantizer::run`] into whichever storage `codes` has.
+    fn quantize(
+        &self,
+        quantizer: &Quantizer,
+        source: &[i32],
+        first: u32,
+        codes: MantissasMut<'_>,
+    ) -> Counts {
+        for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
+    }
+
+    /// [`Update::run`]: moves master weights against their gradient.
+    fn update(&self, update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
+        for_width!(MantissasMut, master, master => update.run(grad, first, master));
+    }
+}
+
+impl<K: Kernel + ?Sized> Kernel for &K {
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        (**self).gemm(a, b, drop, add, out);
+    }
+    fn peak(&self, values: &[i32]) -> u32 {
+        (**self).peak(values)
+    }
+    fn quantize(
+        &self,
+        q: &Quantizer,
+        source: &[i32],
+        first: u32,
+        codes: MantissasMut<'_>,
+    ) -> Counts {
+        (**self).quantize(q, source, first, codes)
+    }
+    fn update(&self, update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
+        (**self).update(update, grad, first, master);
+    }
+}

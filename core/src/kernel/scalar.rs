@@ -1,0 +1,98 @@
+//! The definition of every kernel, in plain safe code.
+
+use super::Kernel;
+use crate::{
+    quant::jam,
+    tensor::{Mantissa, Mantissas, Matrix, for_width},
+};
+
+/// Plain loops: right everywhere, fast nowhere.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Scalar;
+
+impl Kernel for Scalar {
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        match (a.data, b.data) {
+            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
+                each(&a, &b, add, out, |from, to| dot_i8(strided(x, from), strided(y, to)));
+            }
+            _ => for_width!(Mantissas, a.data, x => for_width!(Mantissas, b.data, y => {
+                each(&a, &b, add, out, |from, to| {
+                    jam(dot_wide(strided(x, from), strided(y, to)), drop) as i32
+                });
+            })),
+        }
+    }
+}
+
+/// Calls `dot` with (start, stride, length) of a row of `a` and a column of `b` for each result.
+#[inline(always)]
+fn each(
+    a: &Matrix<'_>,
+    b: &Matrix<'_>,
+    add: bool,
+    out: &mut [i32],
+    dot: impl Fn(Line, Line) -> i32,
+) {
+    let depth = a.cols.min(b.rows);
+    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
+        let from = Line { start: r * a.row_stride, stride: a.col_stride, len: depth };
+        for (c, slot) in row.iter_mut().enumerate() {
+            let to = Line { start: c * b.col_stride, stride: b.row_stride, len: depth };
+            let sum = dot(from, to);
+            *slot = if add { slot.saturating_add(sum) } else { sum };
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    start: usize,
+    stride: usize,
+    len: usize,
+}
+
+#[inline(always)]
+fn strided<T: Copy>(data: &[T], line: Line) -> impl Iterator<Item = T> + '_ {
+    data.get(line.start..)
+        .unwrap_or_default()
+        .iter()
+        .step_by(line.stride.max(1))
+        .take(line.len)
+        .copied()
+}
+
+#[inline(always)]
+fn dot_i8(x: impl Iterator<Item = i8>, y: impl Iterator<Item = i8>) -> i32 {
+    x.zip(y).fold(0i32, |sum, (x, y)| sum.wrapping_add(i32::from(x) * i32::from(y)))
+}
+
+#[inline(always)]
+fn dot_wide<A: Mantissa, B: Mantissa>(
+    x: impl Iterator<Item = A>,
+    y: impl Iterator<Item = B>,
+) -> i64 {
+    x.zip(y).fold(0i64, |sum, (x, y)| {
+        sum.wrapping_add(i64::from(x.widen()).wrapping_mul(i64::from(y.widen())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gemm_multiplies_adds_and_reads_transposes() {
+        let a = [1i8, 2, 3, 4, 5, 6];
+        let b = [1i16, 0, 2, -1, 3, 1];
+        let (a, b) = (Mantissas::I8(&a), Mantissas::I16(&b));
+        let mut out = [0; 4];
+        Scalar.gemm(Matrix::new(a, 2, 3), Matrix::new(b, 3, 2), 0, false, &mut out);
+        assert_eq!(out, [14, 1, 32, 1]);
+        Scalar.gemm(Matrix::new(a, 2, 3), Matrix::new(b, 2, 3).t(), 0, true, &mut out);
+        assert_eq!(out, [14 + 7, 1 + 8, 32 + 16, 1 + 17]);
+        Scalar.gemm(Matrix::new(a, 2, 3), Matrix::new(b, 3, 2), 1, false, &mut out);
+        assert_eq!(out, [7, 1, 16, 1], "odd sums keep a sticky last bit");
+    }
+}

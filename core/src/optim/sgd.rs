@@ -1,0 +1,126 @@
+//! Stochastic gradient descent on integer master weights.
+
+use crate::{
+    quant::{Format, Overflow, Quantizer, Round, jam},
+    rng::Key,
+    tensor::{Mantissa, Width},
+};
+
+/// One update of a parameter tensor: `w -= round(lr * g)`, and `w -= round(decay * w)` where
+/// weight decay is on. Each term is rounded on its own, to units of the master weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// Mantissa of the learning rate, below 2^15.
+    pub lr: i32,
+    /// Exponent of the master weights minus that of `lr * g`.
+    pub shift: i32,
+    /// Mantissa of `lr * weight_decay`, below 2^15; zero turns it off.
+    pub decay: i32,
+    /// Bits that `decay * w` has below the master weights' unit.
+    pub decay_shift: i32,
+    /// How both terms are rounded.
+    pub round: Round,
+    /// Random numbers of this tensor in this step.
+    pub key: Key,
+}
+
+/// Gradients narrower than this many bits multiply with `lr` in 32 bits.
+const NARROW: u32 = 1 << 16;
+const CHUNK: usize = 64;
+
+impl Update {
+    /// Moves `master`, whose first element is element `first` of the tensor, against `grad`.
+    /// Weights saturate at the ends of their storage.
+    #[inline(always)]
+    pub fn run<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) {
+        let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
+        let step = Quantizer { shift: self.shift, format, key: self.key };
+        // 15 bits times a 32-bit weight do not fit; the sticky bit keeps the rounding exact.
+        let guard = if T::WIDTH == Width::I32 { 16 } else { 0 };
+        let shift = self.decay_shift.saturating_sub(guard);
+        let decay = Quantizer { shift, format, key: self.key.child(1) };
+        let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
+        let mut product = [0i32; CHUNK];
+        let mut delta = [0i32; CHUNK];
+        let mut at = first;
+        for (weights, grads) in master.chunks_mut(CHUNK).zip(grad.chunks(CHUNK)) {
+            let product = product.get_mut(..grads.len()).unwrap_or_default();
+            let delta = delta.get_mut(..grads.len()).unwrap_or_default();
+            for (p, &g) in product.iter_mut().zip(grads) {
+                *p = if g.unsigned_abs() < NARROW {
+                    self.lr * g
+                } else {
+                    (i64::from(self.lr) * i64::from(g)).clamp(-(1 << 30), 1 << 30) as i32
+                };
+            }
+            step.run(product, at, delta);
+            subtract(weights, delta, limit);
+            if self.decay != 0 {
+                for (p, w) in product.iter_mut().zip(weights.iter()) {
+                    *p = jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32;
+                }
+                decay.run(product, at, delta);
+                subtract(weights, delta, limit);
+            }
+            at = at.wrapping_add(CHUNK as u32);
+        }
+    }
+}
+
+#[inline(always)]
+fn subtract<T: Mantissa>(weights: &mut [T], delta: &[i32], limit: i32) {
+    for (w, &d) in weights.iter_mut().zip(delta) {
+        *w = T::from_code(w.widen().saturating_sub(d).clamp(-limit - 1, limit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(shift: i32, round: Round) -> Update {
+        Update { lr: 3, shift, decay: 0, decay_shift: 0, round, key: Key::new(1) }
+    }
+
+    #[test]
+    fn weights_move_against_the_gradient_and_saturate() {
+        let mut master = [0i8, 0, 127, -128, 100];
+        update(1, Round::Rnd).run(&[2, -3, -60, 60, -600], 0, &mut master);
+        // 3 * g / 2, to nearest, ties up: 3, -4, -90, 90, -900.
+        assert_eq!(master, [-3, 4, 127, -128, 127]);
+    }
+
+    #[test]
+    fn stochastic_updates_below_one_unit_still_move_the_mean() {
+        let mut master = [0i16; 8192];
+        update(10, Round::Stochastic).run(&[50; 8192], 0, &mut master);
+        let mean = master.iter().map(|&w| f64::from(w)).sum::<f64>() / 8192.0;
+        assert!((mean + 150.0 / 1024.0).abs() < 0.02, "{mean}");
+    }
+
+    #[test]
+    fn a_slice_in_two_parts_equals_the_whole() {
+        let grad: std::vec::Vec<i32> = (0..300).map(|i| i * 77 % 255 - 127).collect();
+        for round in [Round::Stochastic, Round::RndConv] {
+            let update = Update { decay: 20_000, decay_shift: 20, ..update(6, round) };
+            let mut whole = [55i32; 300];
+            update.run(&grad, 0, &mut whole);
+            let mut parts = [55i32; 300];
+            let (a, b) = parts.split_at_mut(133);
+            update.run(&grad[..133], 0, a);
+            update.run(&grad[133..], 133, b);
+            assert_eq!(whole, parts);
+        }
+    }
+
+    #[test]
+    fn decay_pulls_every_storage_width_to_zero_alike() {
+        // decay = 2^14 * 2^-20 = 1/64.
+        let update = Update { decay: 1 << 14, decay_shift: 20, ..update(0, Round::RndConv) };
+        let (mut a, mut b, mut c) = ([64i8], [6400i16], [640_000_000i32]);
+        update.run(&[0], 0, &mut a);
+        update.run(&[0], 0, &mut b);
+        update.run(&[0], 0, &mut c);
+        assert_eq!((a, b, c), ([63], [6300], [630_000_000]));
+    }
+}

@@ -1,0 +1,293 @@
+//! Range rules: which power of two bounds a tensor. Integer bit operations only.
+//!
+//! A bound is written as its exponent `N`: values lie in `-2^N ..= 2^N`, a code of `b` bits has the
+//! unit `2^(N-b+1)` and the top code is worth `2^N - 2^(N-b+1)`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Format, requantize};
+
+/// How the bound of a tensor is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Range {
+    /// This bound, always.
+    Fixed(i16),
+    /// The bound that the tensor has: the last one found in training, or the one it was given.
+    Keep,
+    /// The largest magnitude.
+    Max,
+    /// Three standard deviations plus the magnitude of the mean.
+    ThreeSigma,
+    /// The magnitude below which this share of the values lies, in hundredths of a per cent.
+    Percentile(u16),
+    /// Of the largest magnitude's bound and the two below it, the one with the least sum of
+    /// absolute errors; the larger bound on a tie.
+    Sweep,
+    /// The largest bound of the last `window` to `2 * window` steps, each step's bound being that
+    /// of `Percentile`. Needs no second look at the tensor, hence no 32-bit copy of it.
+    Moving {
+        /// Steps, at least 1.
+        window: u8,
+        /// Share of the values, in hundredths of a per cent; 10,000 is the largest magnitude.
+        percentile: u16,
+    },
+}
+
+impl Range {
+    /// True when the rule looks at the whole tensor before the first element can be quantised.
+    pub const fn needs_whole_tensor(self) -> bool {
+        matches!(self, Self::Max | Self::ThreeSigma | Self::Percentile(_) | Self::Sweep)
+    }
+
+    /// True when the rule looks at the values at all.
+    pub const fn observes(self) -> bool {
+        !matches!(self, Self::Fixed(_) | Self::Keep)
+    }
+}
+
+/// The exponent of the codes of `bits` bits under the bound `2^bound`. Binary codes are worth
+/// plus and minus half the bound.
+pub const fn exponent_of(bound: i16, bits: u8) -> i16 {
+    let bits = if bits < 2 { 2 } else { bits as i16 };
+    bound.saturating_sub(bits - 1)
+}
+
+/// The smallest `n` with `2^n >= magnitude`; zero has none.
+#[inline(always)]
+pub const fn ceil_log2(magnitude: u32) -> Option<u8> {
+    match magnitude {
+        0 => None,
+        m => Some((32 - (m - 1).leading_zeros()) as u8),
+    }
+}
+
+/// Collects what a range rule needs to know of a tensor, piece by piece and in any order.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    range: Range,
+    peak: u32,
+    count: u32,
+    /// Values with `ceil_log2(|x|)` equal to the index; 32 holds `i32::MIN` only with 31.
+    bins: [u32; 33],
+    sum: i64,
+    squares: u128,
+    /// Right shift applied before the moments, so that their sums fit.
+    drop: u32,
+}
+
+/// Moments are taken of values below 2^26, over at most 2^24 elements.
+const MOMENT_BITS: u32 = 26;
+
+impl Observer {
+    /// An observer for one tensor whose magnitudes stay below `2^bits`.
+    pub const fn new(range: Range, bits: u32) -> Self {
+        let drop = if bits > MOMENT_BITS { bits - MOMENT_BITS } else { 0 };
+        Self { range, peak: 0, count: 0, bins: [0; 33], sum: 0, squares: 0, drop }
+    }
+
+    /// The rule that this observer serves.
+    pub const fn range(&self) -> Range {
+        self.range
+    }
+
+    /// True when one number, the largest magnitude, decides.
+    pub const fn needs_only_peak(&self) -> bool {
+        matches!(self.range, Range::Max | Range::Sweep | Range::Moving { percentile: 10_000.., .. })
+    }
+
+    /// Takes in a largest magnitude found elsewhere, over `count` values.
+    pub fn note_peak(&mut self, peak: u32, count: usize) {
+        self.peak = self.peak.max(peak);
+        self.count = self.count.saturating_add(count as u32);
+    }
+
+    /// Takes in some values of the tensor.
+    pub fn note(&mut self, values: &[i32]) {
+        match self.range {
+            Range::Fixed(_) | Range::Keep => {}
+            Range::ThreeSigma => self.note_moments(values),
+            _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
+            _ => self.note_bins(values),
+        }
+    }
+
+    fn note_bins(&mut self, values: &[i32]) {
+        self.count = self.count.saturating_add(values.len() as u32);
+        for v in values {
+            if let Some(bin) = ceil_log2(v.unsigned_abs())
+                && let Some(count) = self.bins.get_mut(usize::from(bin))
+            {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    fn note_moments(&mut self, values: &[i32]) {
+        self.count = self.count.saturating_add(values.len() as u32);
+        // 2^12 squares of 26-bit values fit 64 bits.
+        for chunk in values.chunks(1 << 12) {
+            let (mut sum, mut squares) = (0i64, 0u64);
+            for &v in chunk {
+                let v = i64::from(v >> self.drop);
+                sum += v;
+                squares = squares.wrapping_add((v * v) as u64);
+            }
+            self.sum = self.sum.saturating_add(sum);
+            self.squares = self.squares.saturating_add(u128::from(squares));
+        }
+    }
+
+    /// The bound of the tensor whose mantissas have the unit `2^exponent`; `None` when the values
+    /// say nothing (all zero, or a rule that does not observe).
+    pub fn bound(&self, exponent: i16) -> Option<i16> {
+        let relative = match self.range {
+            Range::Fixed(_) | Range::Keep => None,
+            Range::Max | Range::Sweep => ceil_log2(self.peak).map(i16::from),
+            Range::Moving { percentile: 10_000.., .. } => ceil_log2(self.peak).map(i16::from),
+            Range::Percentile(share) | Range::Moving { percentile: share, .. } => {
+                self.percentile(share)
+            }
+            Range::ThreeSigma => self.three_sigma().map(|n| n.saturating_add(self.drop as i16)),
+        }?;
+        Some(exponent.saturating_add(relative))
+    }
+
+    /// Only the power of two above the k-th largest magnitude is asked for, so a histogram by
+    /// powers of two answers exactly and no sort is needed.
+    fn percentile(&self, share: u16) -> Option<i16> {
+        let above = u64::from(10_000u16.saturating_sub(share));
+        let rank = (u64::from(self.count) * above / 10_000).max(1);
+        let mut seen = 0u64;
+        for (bin, &count) in self.bins.iter().enumerate().rev() {
+            seen += u64::from(count);
+            if seen >= rank {
+                return Some(bin as i16);
+            }
+        }
+        None
+    }
+
+    /// The smallest `t` with `2^t >= 3 * std + |mean|`, `std` with n - 1 in the denominator.
+    ///
+    /// Squared and multiplied out, so that only integers appear:
+    /// `(n 2^t - |S1|)^2 (n - 1) >= 9 n (n S2 - S1^2)` and `n 2^t >= |S1|`.
+    fn three_sigma(&self) -> Option<i16> {
+        if self.squares == 0 {
+            return None;
+        }
+        let n = u128::from(self.count);
+        let mean = u128::from(self.sum.unsigned_abs());
+        let spread = (n * self.squares).saturating_sub(mean * mean) * n * 9;
+        let holds = |t: i16| {
+            // Below zero both sides are multiplied by 2^-t; the values are small there.
+            let (n_scaled, down) =
+                if t >= 0 { (n << t, 0) } else { (n, u32::from(t.unsigned_abs())) };
+            let (mean, spread) = (mean << down, spread.saturating_mul(1 << (2 * down)));
+            n_scaled.checked_sub(mean).is_some_and(|rest| {
+                rest.saturating_mul(rest).saturating_mul(n.saturating_sub(1)) >= spread
+            })
+        };
+        let mut t = MOMENT_BITS as i16 + 2;
+        while t > -20 && holds(t - 1) {
+            t -= 1;
+        }
+        Some(t)
+    }
+}
+
+/// The largest magnitude of a slice.
+#[inline(always)]
+pub fn peak(values: &[i32]) -> u32 {
+    values.iter().fold(0, |peak, v| peak.max(v.unsigned_abs()))
+}
+
+/// The bound among `bound`, `bound - 1` and `bound - 2` with the least sum of absolute errors
+/// ([`Range::Sweep`]). `exponent` is the unit of the values.
+pub fn sweep(values: &[i32], exponent: i16, bound: i16, format: Format) -> i16 {
+    let format = Format { round: format.round.deterministic(), ..format };
+    let error = |bound: i16| -> u64 {
+        let shift = i32::from(exponent_of(bound, format.bits)) - i32::from(exponent);
+        values.iter().fold(0u64, |sum, &v| {
+            let code = i64::from(requantize(i64::from(v), shift, format, 0).value);
+            // The error in units of the source; for codes finer than the source it is zero.
+            let back = if shift >= 0 { code << shift.min(32) } else { i64::from(v) };
+            sum.saturating_add(back.abs_diff(i64::from(v)))
+        })
+    };
+    let mut best = (error(bound), bound);
+    for candidate in [bound.saturating_sub(1), bound.saturating_sub(2)] {
+        let error = error(candidate);
+        if error < best.0 {
+            best = (error, candidate);
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::{Overflow, Round};
+    use proptest::prelude::*;
+
+    fn bound(range: Range, values: &[i32]) -> Option<i16> {
+        let mut observer = Observer::new(range, 32);
+        values.chunks(3).for_each(|part| observer.note(part));
+        observer.bound(0)
+    }
+
+    #[test]
+    fn a_power_of_two_is_its_own_bound() {
+        for n in 0..31 {
+            let m = 1i32 << n;
+            assert_eq!(bound(Range::Max, &[m]), Some(n as i16));
+            assert_eq!(bound(Range::Max, &[-m]), Some(n as i16));
+            assert_eq!(bound(Range::Max, &[m, m - 1, 0]), Some(n as i16));
+        }
+        assert_eq!(bound(Range::Max, &[5]), Some(3));
+        assert_eq!(bound(Range::Max, &[i32::MIN]), Some(31));
+    }
+
+    #[test]
+    fn zeros_have_no_bound_under_any_rule() {
+        for range in [Range::Max, Range::ThreeSigma, Range::Percentile(9000), Range::Sweep] {
+            assert_eq!(bound(range, &[0; 20]), None, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn sweep_takes_the_smaller_bound_when_one_outlier_rules() {
+        let mut values = [3i32; 100];
+        values[0] = 65;
+        let format = Format { bits: 4, round: Round::RndConv, overflow: Overflow::Sat };
+        assert_eq!(sweep(&values, 0, 7, format), 5);
+        assert_eq!(sweep(&[64, -64], 0, 6, format), 6);
+    }
+
+    proptest! {
+        #[test]
+        fn percentile_equals_sorting(
+            values in proptest::collection::vec(-100_000i32..100_000, 1..200), share in 0u16..=10_000,
+        ) {
+            let mut sorted: std::vec::Vec<u32> = values.iter().map(|v| v.unsigned_abs()).collect();
+            sorted.sort_unstable_by(|a, b| b.cmp(a));
+            let rank = (values.len() * usize::from(10_000 - share) / 10_000).max(1);
+            let expected = ceil_log2(sorted[rank - 1]).map(i16::from);
+            prop_assert_eq!(bound(Range::Percentile(share), &values), expected);
+        }
+
+        #[test]
+        fn three_sigma_equals_floating_point_away_from_ties(
+            values in proptest::collection::vec(-100_000i32..100_000, 2..200),
+        ) {
+            let n = values.len() as f64;
+            let mean = values.iter().map(|&v| f64::from(v >> 6)).sum::<f64>() / n;
+            let variance =
+                values.iter().map(|&v| (f64::from(v >> 6) - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            let exact = (3.0 * variance.sqrt() + mean.abs()).log2() + 6.0;
+            prop_assume!((exact - exact.round()).abs() > 1e-6 && exact.is_finite());
+            prop_assert_eq!(bound(Range::ThreeSigma, &values), Some(exact.ceil() as i16));
+        }
+    }
+}

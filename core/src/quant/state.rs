@@ -1,0 +1,142 @@
+//! What a point remembers between steps: its bound and its counters.
+
+use super::{Counts, Range};
+
+/// The bound of one tensor and what happened to its values since the counters were last reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RangeState {
+    bound: i16,
+    /// Largest bound of the window that is filling, and of the one before it.
+    recent: i16,
+    previous: i16,
+    age: u8,
+    /// Smallest and largest bound since the reset.
+    pub lowest: i16,
+    /// See `lowest`.
+    pub highest: i16,
+    /// Values quantised since the reset.
+    pub elements: u64,
+    /// Values outside the representable range.
+    pub saturated: u64,
+    /// Values that were not zero and became zero.
+    pub underflowed: u64,
+}
+
+const UNSET: i16 = i16::MIN;
+
+impl RangeState {
+    /// A state without a bound.
+    pub const NEW: Self = Self {
+        bound: UNSET,
+        recent: UNSET,
+        previous: UNSET,
+        age: 0,
+        lowest: i16::MAX,
+        highest: i16::MIN,
+        elements: 0,
+        saturated: 0,
+        underflowed: 0,
+    };
+
+    /// The exponent of the bound, once there is one.
+    pub const fn bound(&self) -> Option<i16> {
+        match self.bound {
+            UNSET => None,
+            bound => Some(bound),
+        }
+    }
+
+    /// Gives the tensor a bound from outside, as a calibration or a checkpoint does.
+    pub const fn set_bound(&mut self, bound: i16) {
+        self.bound = bound;
+    }
+
+    /// The five numbers that decide later steps, for a checkpoint.
+    pub const fn memory(&self) -> [i16; 4] {
+        [self.bound, self.recent, self.previous, self.age as i16]
+    }
+
+    /// Takes back what [`memory`](Self::memory) gave.
+    pub const fn restore(&mut self, memory: [i16; 4]) {
+        [self.bound, self.recent, self.previous, _] = memory;
+        self.age = memory[3] as u8;
+    }
+
+    /// The bound for the tensor at hand. `seen` is what an observer of the whole tensor found;
+    /// `guess` serves when nothing is known yet.
+    pub(crate) fn resolve(&mut self, range: Range, seen: Option<i16>, guess: i16) -> i16 {
+        let bound = match range {
+            Range::Fixed(bound) => bound,
+            Range::Keep | Range::Moving { .. } => self.bound().unwrap_or(guess),
+            // An all-zero tensor keeps the bound it had.
+            _ => seen.or(self.bound()).unwrap_or(guess),
+        };
+        self.bound = bound;
+        self.lowest = self.lowest.min(bound);
+        self.highest = self.highest.max(bound);
+        bound
+    }
+
+    /// At the end of a step: what [`Range::Moving`] saw in it decides the next bound.
+    pub(crate) fn finish_step(&mut self, range: Range, seen: Option<i16>) {
+        let (Range::Moving { window, .. }, Some(seen)) = (range, seen) else { return };
+        self.recent = self.recent.max(seen);
+        self.bound = self.recent.max(self.previous);
+        self.age = self.age.saturating_add(1);
+        if self.age >= window.max(1) {
+            self.previous = self.recent;
+            self.recent = UNSET;
+            self.age = 0;
+        }
+    }
+
+    pub(crate) fn count(&mut self, counts: Counts, elements: usize) {
+        self.elements = self.elements.saturating_add(elements as u64);
+        self.saturated = self.saturated.saturating_add(u64::from(counts.saturated));
+        self.underflowed = self.underflowed.saturating_add(u64::from(counts.underflowed));
+    }
+
+    /// Forgets the counters and keeps the bound.
+    pub fn reset_counters(&mut self) {
+        let memory = self.memory();
+        *self = Self::NEW;
+        self.restore(memory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOVING: Range = Range::Moving { window: 3, percentile: 10_000 };
+
+    #[test]
+    fn moving_follows_upwards_at_once_and_downwards_after_a_window() {
+        let mut state = RangeState::NEW;
+        assert_eq!(state.resolve(MOVING, None, 4), 4, "the guess serves first");
+        let mut bounds = std::vec::Vec::new();
+        for seen in [2, 2, 5, 1, 1, 1, 1, 1, 1, 1] {
+            state.finish_step(MOVING, Some(seen));
+            bounds.push(state.resolve(MOVING, None, 0));
+        }
+        assert_eq!(bounds, [2, 2, 5, 5, 5, 5, 1, 1, 1, 1]);
+        state.finish_step(MOVING, None);
+        assert_eq!(state.bound(), Some(1), "an all-zero tensor changes nothing");
+    }
+
+    #[test]
+    fn memory_restores_what_decides_later_steps() {
+        let mut state = RangeState::NEW;
+        for seen in [3, 7, 2, 2] {
+            state.finish_step(MOVING, Some(seen));
+        }
+        let mut copy = RangeState::NEW;
+        copy.restore(state.memory());
+        for seen in [1, 1, 0, 0, -4, -4, -4] {
+            state.finish_step(MOVING, Some(seen));
+            copy.finish_step(MOVING, Some(seen));
+            assert_eq!(state.bound(), copy.bound());
+        }
+    }
+}
