@@ -1,0 +1,12 @@
+//! The configuration of a training run, as a device takes it.
+//!
+//! [`Config`] is plain data, `const`-constructible, and has a postcard form (see [`blob`]) that
+//! names the graph it was made for.
+
+pub mod blob;
+mod layer;
+mod train;
+
+pub use blob::{BlobError, CRC32};
+pub use layer::{Init, LayerConfig, Master};
+pub use train::{Config, ConfigError, LossKind, Train};

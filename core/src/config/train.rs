@@ -1,0 +1,234 @@
+//! The settings of the whole run.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::layer::LayerConfig;
+use crate::{
+    graph::{GraphView, Name},
+    optim::{Lr, Schedule},
+    quant::{Quant, Range, Round},
+    strategy::StrategyConfig,
+    tensor::Width,
+};
+
+/// What the network's output is compared with, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// Cross-entropy of the softmax of the outputs against one class.
+    SoftmaxCrossEntropy,
+    /// Half the squared distance to a target vector; against a class, to its one-hot vector.
+    Mse,
+}
+
+/// Optimiser, batch, loss and seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Train {
+    /// Names every random number of the run.
+    pub seed: u64,
+    /// Samples of one step.
+    pub batch: u16,
+    /// Samples in memory at once; divides `batch`. Smaller than `batch`, gradients are
+    /// accumulated.
+    pub micro_batch: u16,
+    /// What is minimised.
+    pub loss: LossKind,
+    /// Learning rate for the mean of the batch.
+    pub lr: Lr,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Momentum in units of 2^-15; zero is none.
+    pub momentum: u16,
+    /// Storage of the velocity.
+    pub velocity: Width,
+    /// L2 penalty, multiplied with the learning rate; zero is none.
+    pub weight_decay: Lr,
+    /// How updates are rounded to units of the master weights.
+    pub round: Round,
+}
+
+impl Train {
+    /// Plain SGD on softmax cross-entropy.
+    pub const fn new(batch: u16, lr: Lr) -> Self {
+        Self {
+            seed: 0,
+            batch,
+            micro_batch: batch,
+            loss: LossKind::SoftmaxCrossEntropy,
+            lr,
+            schedule: Schedule::Constant,
+            momentum: 0,
+            velocity: Width::I16,
+            weight_decay: Lr::ZERO,
+            round: Round::Stochastic,
+        }
+    }
+
+    /// True when gradients are summed over several micro-batches.
+    pub const fn accumulates(&self) -> bool {
+        self.micro_batch < self.batch
+    }
+}
+
+/// The configuration of a graph of at most `N` layers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config<const N: usize> {
+    /// Optimiser, batch, loss and seed.
+    pub train: Train,
+    /// One entry a layer, the input included.
+    pub layers: heapless::Vec<LayerConfig, N>,
+    /// Ready-made strategies, the outermost first.
+    pub strategies: heapless::Vec<StrategyConfig, 8>,
+}
+
+/// Why a configuration does not go with a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not as many entries as layers.
+    LayerCount {
+        /// Layers of the graph.
+        layers: usize,
+        /// Entries of the configuration.
+        entries: usize,
+    },
+    /// A bit width outside 1..=16.
+    Bits {
+        /// The layer.
+        layer: Name,
+        /// The width.
+        bits: u8,
+    },
+    /// A share above 100 % or a window of zero steps.
+    Range {
+        /// The layer.
+        layer: Name,
+    },
+    /// An exponent outside -64..=64.
+    Exponent {
+        /// The layer.
+        layer: Name,
+        /// The exponent.
+        exponent: i16,
+    },
+    /// A layer that makes new numbers has no activation or activation gradient point.
+    MissingPoint {
+        /// The layer.
+        layer: Name,
+    },
+    /// The batch is zero or not a multiple of the micro-batch.
+    Batch {
+        /// Samples of one step.
+        batch: u16,
+        /// Samples in memory at once.
+        micro_batch: u16,
+    },
+    /// A learning rate whose mantissa has more than 15 bits.
+    Rate,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LayerCount { layers, entries } => {
+                write!(f, "the graph has {layers} layers and the configuration {entries}")
+            }
+            Self::Bits { layer, bits } => {
+                write!(f, "layer {layer}: {bits} bits; a point has 1 to 16")
+            }
+            Self::Range { layer } => {
+                write!(f, "layer {layer}: a percentile is at most 100 and a window at least 1")
+            }
+            Self::Exponent { layer, exponent } => {
+                write!(f, "layer {layer}: exponent {exponent}; it must lie in -64..=64")
+            }
+            Self::MissingPoint { layer } => write!(
+                f,
+                "layer {layer}: its output is a sum on a new grid, so it needs an activation point \
+                 and an activation gradient point"
+            ),
+            Self::Batch { batch, micro_batch } => write!(
+                f,
+                "batch {batch} and micro-batch {micro_batch}: both are at least 1, and the batch \
+                 is a multiple of the micro-batch"
+            ),
+            Self::Rate => f.write_str("a rate has a mantissa below 2^15 and momentum is below 1"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl<const N: usize> Config<N> {
+    /// The same settings for every layer; layers that only pass numbers on get no points.
+    pub fn uniform(graph: GraphView<'_>, layer: LayerConfig, train: Train) -> Self {
+        let entry = |row: &crate::graph::Layer| {
+            if row.kind.accumulates() { layer } else { layer.passing() }
+        };
+        let layers = graph.layers().iter().take(N).map(entry).collect();
+        Self { train, layers, strategies: heapless::Vec::new() }
+    }
+
+    /// Checks everything that arithmetic later relies on.
+    pub fn validate(&self, graph: GraphView<'_>) -> Result<(), ConfigError> {
+        let (layers, entries) = (graph.layers().len(), self.layers.len());
+        if layers != entries {
+            return Err(ConfigError::LayerCount { layers, entries });
+        }
+        let Train { batch, micro_batch, lr, weight_decay, momentum, .. } = self.train;
+        if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
+            return Err(ConfigError::Batch { batch, micro_batch });
+        }
+        if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15 {
+            return Err(ConfigError::Rate);
+        }
+        for (layer, config) in graph.layers().iter().zip(&self.layers) {
+            let name = layer.name;
+            let points = [Some(config.weight), Some(config.bias), config.activation];
+            for point in points.into_iter().flatten() {
+                check(name, point.train)?;
+                check(name, point.infer)?;
+            }
+            check(name, config.weight_grad)?;
+            check(name, config.bias_grad)?;
+            if let Some(grad) = config.activation_grad {
+                check(name, grad)?;
+            }
+            for master in [config.master, config.bias_master] {
+                check_exponent(name, master.bound)?;
+            }
+            let input = matches!(layer.kind, crate::graph::Kind::Input);
+            let complete =
+                config.activation.is_some() && (input || config.activation_grad.is_some());
+            if layer.kind.accumulates() && !complete {
+                return Err(ConfigError::MissingPoint { layer: name });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
+    if !(1..=16).contains(&quant.bits) {
+        return Err(ConfigError::Bits { layer, bits: quant.bits });
+    }
+    match quant.range {
+        Range::Fixed(bound) => check_exponent(layer, bound),
+        Range::Percentile(share) if share > 10_000 => Err(ConfigError::Range { layer }),
+        Range::Moving { window, percentile } if window == 0 || percentile > 10_000 => {
+            Err(ConfigError::Range { layer })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
+    if !(-64..=64).contains(&exponent) {
+        return Err(ConfigError::Exponent { layer, exponent });
+    }
+    Ok(())
+}

@@ -1,0 +1,456 @@
+//! The graph: a fixed-capacity table of layers, built in a `const` or at run time.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    layer::{Kind, Layer, Name},
+    message::Message,
+};
+use crate::tensor::Shape;
+
+/// A network of at most `N` layers, the input counted.
+///
+/// ```
+/// use fixgrad::graph::Graph;
+///
+/// const NET: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+/// assert_eq!(NET.view().parameters(), 64 * 32 + 32 + 32 * 10 + 10);
+/// ```
+///
+/// In a `const`, a layer that does not fit is a build error that names the layer and both shapes:
+///
+/// ```compile_fail
+/// # use fixgrad::graph::Graph;
+/// const NET: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 10).expect([12, 1, 1]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Graph<const N: usize> {
+    layers: [Layer; N],
+    len: u8,
+}
+
+/// Why a layer could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The table is full.
+    Full {
+        /// The layer that found no place.
+        layer: Name,
+        /// How many layers the table holds.
+        capacity: usize,
+    },
+    /// Not 1 to 15 of the allowed characters.
+    BadName,
+    /// Another layer has this name.
+    NameTaken {
+        /// The name.
+        layer: Name,
+    },
+    /// The layer would have no output, or one too large.
+    BadSize {
+        /// The layer.
+        layer: Name,
+        /// The shape it would have.
+        shape: Shape,
+    },
+    /// The shape at this layer is not the one that was expected.
+    Mismatch {
+        /// The layer.
+        layer: Name,
+        /// Its shape.
+        shape: Shape,
+        /// The shape that was expected.
+        expected: Shape,
+    },
+    /// A second input, or a first layer that is none.
+    NotAnInput {
+        /// The layer.
+        layer: Name,
+    },
+    /// The layer reads a layer that does not come before it.
+    BadInput {
+        /// The layer.
+        layer: Name,
+    },
+}
+
+impl GraphError {
+    /// The error in words, also inside a `const`.
+    pub const fn message(&self) -> Message {
+        let m = Message::new();
+        match self {
+            Self::Full { layer, capacity } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": the graph holds ")
+                .number(*capacity)
+                .text(" layers, the input counted; make it Graph<")
+                .number(*capacity + 1)
+                .text("> or more"),
+            Self::BadName => {
+                m.text("a layer name is 1 to 15 letters, digits, '_', '-', '.' or '/'")
+            }
+            Self::NameTaken { layer } => {
+                m.text("layer ").text(layer.as_str()).text(": another layer has this name")
+            }
+            Self::BadSize { layer, shape } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": an output of ")
+                .shape(*shape)
+                .text(" must hold 1 to 65,535 numbers"),
+            Self::Mismatch { layer, shape, expected } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": its output is ")
+                .shape(*shape)
+                .text(" and the next part expects ")
+                .shape(*expected),
+            Self::NotAnInput { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": the input is the first layer, and only the first"),
+            Self::BadInput { layer } => {
+                m.text("layer ").text(layer.as_str()).text(": it must read a layer before it")
+            }
+        }
+    }
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
+    }
+}
+
+impl core::error::Error for GraphError {}
+
+impl<const N: usize> Graph<N> {
+    const BLANK: Layer =
+        Layer { name: Name::numbered("", 0), kind: Kind::Input, input: 0, shape: Shape([0; 3]) };
+
+    /// A graph without layers; the first to be pushed is the input.
+    pub const fn empty() -> Self {
+        Self { layers: [Self::BLANK; N], len: 0 }
+    }
+
+    /// A graph whose samples have this shape: channels, height, width.
+    pub const fn input(shape: [u16; 3]) -> Self {
+        Self::empty().must(Self::empty().with_input(Shape(shape)))
+    }
+
+    /// Appends a layer without reading more than the one before it. Its name is `name`.
+    pub const fn push(&mut self, name: &str, kind: Kind) -> Result<(), GraphError> {
+        let Some(name) = Name::new(name) else { return Err(GraphError::BadName) };
+        match self.with(name, kind, self.len.saturating_sub(1)) {
+            Ok(graph) => {
+                *self = graph;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the input of an empty graph.
+    pub const fn push_input(&mut self, shape: Shape) -> Result<(), GraphError> {
+        match self.with_input(shape) {
+            Ok(graph) => {
+                *self = graph;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Appends a fully connected layer with a bias.
+    #[must_use]
+    pub const fn dense(self, name: &str, units: u16) -> Self {
+        self.named(name, Kind::Dense { units, bias: true })
+    }
+
+    /// Appends a fully connected layer without a bias.
+    #[must_use]
+    pub const fn dense_without_bias(self, name: &str, units: u16) -> Self {
+        self.named(name, Kind::Dense { units, bias: false })
+    }
+
+    /// Appends `max(x, 0)`, named `relu` and its place in the table.
+    #[must_use]
+    pub const fn relu(self) -> Self {
+        self.unnamed(Kind::Relu)
+    }
+
+    /// Appends a layer that makes a vector of any shape, named `flatten` and its place.
+    #[must_use]
+    pub const fn flatten(self) -> Self {
+        self.unnamed(Kind::Flatten)
+    }
+
+    /// States the shape of the output so far; the build stops when it is another.
+    #[must_use]
+    pub const fn expect(self, shape: [u16; 3]) -> Self {
+        self.must(self.expecting(Shape(shape)))
+    }
+
+    /// As [`expect`](Self::expect), at run time.
+    pub const fn expecting(self, expected: Shape) -> Result<Self, GraphError> {
+        let last = self.layers[self.len as usize - 1];
+        let [a, b, c] = last.shape.0;
+        let [x, y, z] = expected.0;
+        if a == x && b == y && c == z {
+            return Ok(self);
+        }
+        Err(GraphError::Mismatch { layer: last.name, shape: last.shape, expected })
+    }
+
+    /// All functions take this view, so that code is compiled once for all capacities.
+    pub const fn view(&self) -> GraphView<'_> {
+        let (layers, _) = self.layers.split_at(self.len as usize);
+        GraphView { layers }
+    }
+
+    const fn named(self, name: &str, kind: Kind) -> Self {
+        match Name::new(name) {
+            Some(name) => self.must(self.with(name, kind, self.len.saturating_sub(1))),
+            None => self.must(Err(GraphError::BadName)),
+        }
+    }
+
+    const fn unnamed(self, kind: Kind) -> Self {
+        let name = Name::numbered(kind.word(), self.len);
+        self.must(self.with(name, kind, self.len.saturating_sub(1)))
+    }
+
+    const fn must(self, result: Result<Self, GraphError>) -> Self {
+        match result {
+            Ok(graph) => graph,
+            Err(error) => panic!("{}", error.message().as_str()),
+        }
+    }
+
+    const fn with_input(self, shape: Shape) -> Result<Self, GraphError> {
+        let Some(name) = Name::new(Kind::Input.word()) else { return Err(GraphError::BadName) };
+        self.checked(Layer { name, kind: Kind::Input, input: 0, shape })
+    }
+
+    const fn with(self, name: Name, kind: Kind, input: u8) -> Result<Self, GraphError> {
+        if self.len == 0 || matches!(kind, Kind::Input) {
+            return Err(GraphError::NotAnInput { layer: name });
+        }
+        let from = self.layers[input as usize].shape;
+        let shape = match output_shape(kind, from) {
+            Some(shape) => shape,
+            None => return Err(GraphError::BadSize { layer: name, shape: from }),
+        };
+        self.checked(Layer { name, kind, input, shape })
+    }
+
+    /// The rules that hold for a row whoever made it, a builder or a decoder.
+    const fn checked(mut self, layer: Layer) -> Result<Self, GraphError> {
+        let place = self.len as usize;
+        if place >= N || place >= u8::MAX as usize {
+            return Err(GraphError::Full { layer: layer.name, capacity: N });
+        }
+        if matches!(layer.kind, Kind::Input) != (place == 0) {
+            return Err(GraphError::NotAnInput { layer: layer.name });
+        }
+        if layer.input as usize >= place && place > 0 {
+            return Err(GraphError::BadInput { layer: layer.name });
+        }
+        let elements = layer.shape.elements();
+        if elements == 0 || elements > u16::MAX as usize {
+            return Err(GraphError::BadSize { layer: layer.name, shape: layer.shape });
+        }
+        let mut i = 0;
+        while i < place {
+            if self.layers[i].name.equals(&layer.name) {
+                return Err(GraphError::NameTaken { layer: layer.name });
+            }
+            i += 1;
+        }
+        self.layers[place] = layer;
+        self.len += 1;
+        Ok(self)
+    }
+}
+
+const fn output_shape(kind: Kind, from: Shape) -> Option<Shape> {
+    match kind {
+        Kind::Input | Kind::Relu => Some(from),
+        Kind::Dense { units, .. } => Some(Shape::vector(units)),
+        Kind::Flatten if from.elements() > u16::MAX as usize => None,
+        Kind::Flatten => Some(Shape::vector(from.elements() as u16)),
+    }
+}
+
+/// The layers of a graph, whatever its capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphView<'a> {
+    layers: &'a [Layer],
+}
+
+impl<'a> GraphView<'a> {
+    /// The rows of the table, the input first.
+    pub const fn layers(self) -> &'a [Layer] {
+        self.layers
+    }
+
+    /// Shape of what layer `index` reads.
+    pub fn input_shape(self, index: usize) -> Shape {
+        let input = self.layers.get(index).map_or(0, |layer| usize::from(layer.input));
+        self.layers.get(input).map_or(Shape([0; 3]), |layer| layer.shape)
+    }
+
+    /// Weights and biases of layer `index`.
+    pub const fn layer_parameters(self, index: usize) -> (usize, usize) {
+        match self.layers[index].kind {
+            Kind::Dense { units, bias } => {
+                let inputs = self.layers[self.layers[index].input as usize].shape.elements();
+                (inputs * units as usize, if bias { units as usize } else { 0 })
+            }
+            Kind::Input | Kind::Relu | Kind::Flatten => (0, 0),
+        }
+    }
+
+    /// Weights and biases of the whole network.
+    pub const fn parameters(self) -> usize {
+        let (mut sum, mut i) = (0, 0);
+        while i < self.layers.len() {
+            let (weights, biases) = self.layer_parameters(i);
+            sum += weights + biases;
+            i += 1;
+        }
+        sum
+    }
+
+    /// Multiply-adds of one training sample: forward and weight gradient everywhere, input
+    /// gradient except for the first layer with weights.
+    pub const fn training_macs(self) -> usize {
+        let (mut sum, mut i, mut first) = (0, 0, true);
+        while i < self.layers.len() {
+            let (weights, _) = self.layer_parameters(i);
+            sum += weights * if first { 2 } else { 3 };
+            first = first && weights == 0;
+            i += 1;
+        }
+        sum
+    }
+
+    /// Identifies the network in files and messages: CRC-32 of names, kinds and shapes.
+    pub fn hash(self) -> u32 {
+        let crc = crate::config::CRC32;
+        let mut digest = crc.digest();
+        for layer in self.layers {
+            digest.update(layer.name.as_str().as_bytes());
+            let (tag, a, b) = match layer.kind {
+                Kind::Input => (0, 0, 0),
+                Kind::Dense { units, bias } => (1, units, u16::from(bias)),
+                Kind::Relu => (2, 0, 0),
+                Kind::Flatten => (3, 0, 0),
+            };
+            digest.update(&[0, tag, layer.input]);
+            for number in [a, b].into_iter().chain(layer.shape.0) {
+                digest.update(&number.to_le_bytes());
+            }
+        }
+        digest.finalize()
+    }
+}
+
+impl<const N: usize> Serialize for Graph<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.view().layers)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Graph<N> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<const N: usize>;
+        impl<'de, const N: usize> serde::de::Visitor<'de> for Visitor<N> {
+            type Value = Graph<N>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {N} layers")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Graph<N>, A::Error> {
+                let mut graph = Graph::empty();
+                while let Some(layer) = seq.next_element::<Layer>()? {
+                    let shape = graph.layers.get(usize::from(layer.input)).map(|from| from.shape);
+                    let expected = shape.and_then(|from| output_shape(layer.kind, from));
+                    if graph.len > 0 && expected != Some(layer.shape) {
+                        return Err(serde::de::Error::custom("a layer's shape is not its input's"));
+                    }
+                    graph = graph.checked(layer).map_err(serde::de::Error::custom)?;
+                }
+                Ok(graph)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NET: Graph<6> = Graph::input([1, 28, 28])
+        .flatten()
+        .dense("fc1", 84)
+        .relu()
+        .dense("fc2", 10)
+        .expect([10, 1, 1]);
+
+    #[test]
+    fn a_const_graph_knows_its_shapes_and_sizes() {
+        let view = NET.view();
+        assert_eq!(view.layers().len(), 5);
+        assert_eq!(view.layers()[1].shape, Shape::vector(784));
+        assert_eq!(view.layers()[3].name.as_str(), "relu3");
+        assert_eq!(view.parameters(), 784 * 84 + 84 + 84 * 10 + 10);
+        assert_eq!(view.training_macs(), 784 * 84 * 2 + 84 * 10 * 3);
+    }
+
+    #[test]
+    fn the_graph_survives_postcard_and_damaged_rows_are_refused() {
+        let mut buffer = [0; 200];
+        let bytes = postcard::to_slice(&NET, &mut buffer).unwrap();
+        let back: Graph<6> = postcard::from_bytes(bytes).unwrap();
+        assert_eq!(back, NET);
+        assert_eq!(back.view().hash(), NET.view().hash());
+        assert!(postcard::from_bytes::<Graph<4>>(bytes).is_err(), "too many layers");
+        for cut in 0..bytes.len() {
+            assert!(postcard::from_bytes::<Graph<6>>(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_names_the_layer_and_the_remedy() {
+        let mut graph = Graph::<2>::input([1, 2, 2]);
+        assert_eq!(graph.push("", Kind::Relu), Err(GraphError::BadName));
+        assert_eq!(
+            graph.push("fc", Kind::Dense { units: 0, bias: true }).unwrap_err().to_string(),
+            "layer fc: an output of [0] must hold 1 to 65,535 numbers"
+        );
+        assert_eq!(
+            graph.push("data", Kind::Relu).unwrap_err().to_string(),
+            "layer data: another layer has this name"
+        );
+        graph.push("fc", Kind::Dense { units: 3, bias: true }).unwrap();
+        assert_eq!(
+            graph.push("r", Kind::Relu).unwrap_err().to_string(),
+            "layer r: the graph holds 2 layers, the input counted; make it Graph<3> or more"
+        );
+        assert_eq!(
+            graph.expecting(Shape::vector(4)).unwrap_err().to_string(),
+            "layer fc: its output is [3] and the next part expects [4]"
+        );
+        assert!(matches!(graph.push("x", Kind::Input), Err(GraphError::NotAnInput { .. })));
+    }
+
+    use std::string::ToString;
+}
