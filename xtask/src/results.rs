@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(value_name = "CONFIG")]
     configs: Vec<PathBuf>,
     /// The seeds to train with.
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_values_t = DEFAULT_SEEDS)]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = DEFAULT_SEEDS)]
     seeds: Vec<u64>,
     /// Folder with the data sets.
     #[arg(long, value_name = "DIR")]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     fresh: bool,
 }
 
-const DEFAULT_SEEDS: [u64; 5] = [0, 1, 2, 3, 4];
+const DEFAULT_SEEDS: &str = "0,1,2,3,4";
 
 /// The last line that `fixgrad train --json` prints. Only what the table shows is read.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -174,9 +174,9 @@ fn row(config: &Path, seeds: &[u64], runs: &[Run]) -> Result<table::Row> {
     if in_configs {
         command = format!("cargo xtask results {name}");
     }
+    let seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     if seeds != DEFAULT_SEEDS {
-        let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-        command.push_str(&format!(" --seeds {}", seeds.join(",")));
+        command.push_str(&format!(" --seeds {seeds}"));
     }
     Ok(table::Row::new(name, command, runs))
 }
@@ -282,5 +282,6 @@ mod tests {
         update_page(&page, &row(&bench.config, &[0], &runs).expect("a row")).expect("written");
         let text = fs::read_to_string(&page).expect("a page");
         assert!(text.contains("| `a` | 1 | 98.00 | 98.00 | 98.00 | 2.5 |"), "{text}");
+        assert!(text.contains("a.yaml --seeds 0` |"), "{text}");
     }
 }

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_page_without_marks_is_refused_with_the_remedy() {
-        let error = with_row("# Results\n", &row("a", &[0.5])).err().expect("refused");
+        let error = with_row("# Results\n", &row("a", &[0.5])).expect_err("refused");
         assert!(error.to_string().contains(END), "{error}");
     }
 
