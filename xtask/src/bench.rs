@@ -1,0 +1,58 @@
+//! `cargo xtask bench`: measures speed. The benches themselves live in the packages.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use xshell::{Cmd, cmd};
+
+use crate::project::{Project, pass_through};
+
+/// The command line of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Training speed on this machine.
+    Host {
+        /// End with one line of JSON that holds the results.
+        #[arg(long)]
+        json: bool,
+        /// Fewer repetitions: a rough figure within seconds.
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+/// Measures; stdout is the bench's own, untouched.
+pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
+    pass_through(command(project, &args.what))
+}
+
+fn command<'a>(project: &'a Project, what: &What) -> Cmd<'a> {
+    match what {
+        What::Host { json, quick } => {
+            let flags = [(*json, "--json"), (*quick, "--quick")];
+            let flags = flags.iter().filter_map(|(given, flag)| given.then_some(*flag));
+            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --").args(flags)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_reach_the_bench() {
+        let project = Project::enter().expect("the project");
+        let all = command(&project, &What::Host { json: true, quick: true }).to_string();
+        assert_eq!(all, "cargo bench -q -p fixgrad-host --bench host -- --json --quick");
+        let none = command(&project, &What::Host { json: false, quick: false }).to_string();
+        assert_eq!(none, "cargo bench -q -p fixgrad-host --bench host --");
+    }
+}

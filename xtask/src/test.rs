@@ -1,0 +1,151 @@
+//! `cargo xtask test`: everything that must hold before a change is merged, quick checks first.
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+use xshell::{Shell, cmd};
+
+use crate::project::Project;
+use crate::stage::{Outcome, Stage, run_stages};
+use crate::{setup, tidy};
+
+/// The command line of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Install what is missing first (always done when the variable CI is set).
+    #[arg(long)]
+    setup: bool,
+    /// Leave out the slow stages.
+    #[arg(long)]
+    fast: bool,
+    /// Run these stages only.
+    #[arg(value_name = "STAGE", value_parser = PossibleValuesParser::new(STAGES.map(|stage| stage.name)))]
+    only: Vec<String>,
+}
+
+const SETUP: Stage = Stage { name: "setup", slow: false, run: |shell| passed(setup::run(shell)) };
+
+const STAGES: [Stage; 8] = [
+    Stage { name: "fmt", slow: false, run: fmt },
+    Stage { name: "tidy", slow: false, run: |shell| passed(tidy::run(shell)) },
+    Stage { name: "clippy", slow: false, run: clippy },
+    Stage { name: "bare-metal", slow: false, run: bare_metal },
+    Stage { name: "unit", slow: false, run: unit },
+    Stage { name: "doc", slow: true, run: doc },
+    Stage { name: "integration", slow: true, run: integration },
+    Stage { name: "doctest", slow: true, run: doctest },
+];
+
+/// A Cortex-M4 with a floating-point unit: no operating system, no heap.
+const BARE_METAL: &str = "thumbv7em-none-eabihf";
+
+/// Runs the stages and prints the summary; its last line is the last line of stdout.
+pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
+    let mut stages = Vec::from(STAGES);
+    if args.setup || env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
+        stages.insert(0, SETUP);
+    }
+    let summary = run_stages(&stages, &project.shell, |stage| args.reason_against(stage));
+    println!("\n{summary}");
+    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Args {
+    fn reason_against(&self, stage: &Stage) -> Option<String> {
+        let named = self.only.iter().any(|name| name == stage.name);
+        if named || stage.name == SETUP.name {
+            None
+        } else if !self.only.is_empty() {
+            Some(format!("only {} was asked for", self.only.join(", ")))
+        } else if self.fast && stage.slow {
+            Some("slow, and --fast was given".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+fn passed(result: Result<()>) -> Result<Outcome> {
+    result.map(|()| Outcome::Passed)
+}
+
+fn fmt(shell: &Shell) -> Result<Outcome> {
+    cmd!(shell, "cargo fmt --all --check").run()?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(shell: &Shell) -> Result<Outcome> {
+    // The core also alone, because in the workspace the host turns its features on. All three run,
+    // whatever the first one finds.
+    let runs = [
+        cmd!(shell, "cargo clippy --workspace --all-targets -- -D warnings").run(),
+        cmd!(shell, "cargo clippy -p fixgrad --no-default-features -- -D warnings").run(),
+        cmd!(shell, "cargo clippy -p fixgrad --all-features -- -D warnings").run(),
+    ];
+    runs.into_iter().collect::<Result<(), _>>()?;
+    Ok(Outcome::Passed)
+}
+
+fn bare_metal(shell: &Shell) -> Result<Outcome> {
+    let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
+    if !Path::new(&sysroot).join("lib/rustlib").join(BARE_METAL).join("lib").is_dir() {
+        return Ok(Outcome::Skipped(format!(
+            "this toolchain has no core library for {BARE_METAL}; \
+             get it with `rustup target add {BARE_METAL}`"
+        )));
+    }
+    cmd!(shell, "cargo check -p fixgrad --no-default-features --target {BARE_METAL}").run()?;
+    Ok(Outcome::Passed)
+}
+
+fn doc(shell: &Shell) -> Result<Outcome> {
+    // Libraries only: the program of the host has the name of the core's library, and the pages of
+    // one would overwrite those of the other.
+    cmd!(shell, "cargo doc --workspace --lib --no-deps")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
+    Ok(Outcome::Passed)
+}
+
+fn unit(shell: &Shell) -> Result<Outcome> {
+    cmd!(shell, "cargo test --workspace --no-fail-fast --lib --bins").run()?;
+    Ok(Outcome::Passed)
+}
+
+fn integration(shell: &Shell) -> Result<Outcome> {
+    cmd!(shell, "cargo test --workspace --no-fail-fast --test * --examples").run()?;
+    Ok(Outcome::Passed)
+}
+
+fn doctest(shell: &Shell) -> Result<Outcome> {
+    cmd!(shell, "cargo test --workspace --no-fail-fast --doc").run()?;
+    Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(args: &Args) -> Vec<&'static str> {
+        let stages = STAGES.iter().filter(|stage| args.reason_against(stage).is_none());
+        stages.map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn fast_leaves_out_the_slow_and_says_so() {
+        let args = Args { setup: false, fast: true, only: vec![] };
+        assert_eq!(wanted(&args), ["fmt", "tidy", "clippy", "bare-metal", "unit"]);
+        let slow = STAGES.iter().find(|stage| stage.slow).expect("a slow stage");
+        assert_eq!(args.reason_against(slow).as_deref(), Some("slow, and --fast was given"));
+    }
+
+    #[test]
+    fn a_named_stage_runs_even_when_slow() {
+        let args = Args { setup: true, fast: true, only: vec!["doc".to_owned()] };
+        assert_eq!(wanted(&args), ["doc"]);
+        assert!(args.reason_against(&SETUP).is_none());
+    }
+}
