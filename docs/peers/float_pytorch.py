@@ -4,7 +4,7 @@
     python float_pytorch.py --digits --net 64-32-10 --batch 32 --lr 0.5 --epochs 60
 
 MNIST: the last 6,000 of the 60,000 training pictures are validation and never trained on; inputs are p/256.
-Digits: scikit-learn's 1,797 pictures, 390 of them for the test; inputs are p/16.
+Digits: scikit-learn's 1,797 pictures, 390 of them for the test, drawn once for all seeds; inputs are p/16.
 Weights start as torch.nn.Linear leaves them. A seed fixes the start and the order of the samples.
 The test set is looked at once per seed, after the last step.
 """
@@ -115,7 +115,7 @@ def main():
         model = train(options, seed, *training)
         seconds = round(time.perf_counter() - start, 2)
         row = {"seed": seed, "test": accuracy(model, *test), "validation": accuracy(model, *validation), "seconds": seconds}
-        print(f"seed {seed}: test {row['test']} %, validation {row['validation']} %, {seconds} s", flush=True)
+        print(f"seed {seed}: test {row['test']} %, validation {row['validation'] or '-'} %, {seconds} s", flush=True)
         rows.append(row)
     tests = [row["test"] for row in rows]
     mean, spread = statistics.mean(tests), statistics.stdev(tests) if len(tests) > 1 else 0.0
