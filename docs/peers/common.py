@@ -1,0 +1,105 @@
+"""What the peer scripts share: data sets, the timing loop, and the description of the run."""
+
+import gzip
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def read_idx(path):
+    """One IDX file (gzip) of unsigned bytes, as a numpy array."""
+    raw = gzip.decompress(Path(path).read_bytes())
+    if raw[:3] != b"\x00\x00\x08":
+        raise SystemExit(f"{path}: expected an IDX file of unsigned bytes, found magic {raw[:4].hex()}")
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def read_mnist(directory, part):
+    """`part` is "train" or "t10k". Pixels become p/256: the u8 mantissa with exponent -8, as in fixgrad."""
+    images = read_idx(Path(directory) / f"{part}-images-idx3-ubyte.gz")
+    labels = read_idx(Path(directory) / f"{part}-labels-idx1-ubyte.gz")
+    return to_tensors(images.reshape(len(images), -1), labels, 256)
+
+
+def to_tensors(pixels, labels, divisor):
+    """Integer pixels and labels as the tensors that a training loop wants."""
+    return (
+        torch.from_numpy(pixels.astype(np.float32) / divisor),
+        torch.from_numpy(labels.astype(np.int64)),
+    )
+
+
+def batches(count, size, generator=None):
+    """Index tensors of one epoch in a fresh random order; the last one may be short."""
+    return torch.randperm(count, generator=generator).split(size)
+
+
+def measure_training_speed(build, options):
+    """Samples per second of whole epochs: shuffle, gather, forward, backward, update.
+
+    `build()` returns a model. Each thread count starts from a new model; the first epoch warms up and is not counted.
+    """
+    inputs, labels = read_mnist(options.data, "train")
+    rows = []
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        model = build()
+        optimizer = torch.optim.SGD(model.parameters(), lr=options.lr)
+        speeds = []
+        for repeat in range(options.repeats + 1):
+            start = time.perf_counter()
+            for index in batches(len(inputs), options.batch):
+                optimizer.zero_grad()
+                loss = torch.nn.functional.cross_entropy(model(inputs[index]), labels[index])
+                loss.backward()
+                optimizer.step()
+            if repeat > 0:
+                speeds.append(len(inputs) / (time.perf_counter() - start))
+        if not torch.isfinite(loss):
+            raise SystemExit(f"the loss is {loss.item()}: this run trained nothing, so its speed means nothing")
+        row = {
+            "threads": threads,
+            "median_samples_per_second": round(statistics.median(speeds)),
+            "all_samples_per_second": [round(speed) for speed in speeds],
+            "last_loss": round(loss.item(), 4),
+        }
+        print(f"{threads} thread(s): median {row['median_samples_per_second']:,} samples/s, all {row['all_samples_per_second']}")
+        rows.append(row)
+    return rows
+
+
+def integers(text):
+    """"0,1,2" -> [0, 1, 2], for argparse."""
+    return [int(part) for part in text.split(",")]
+
+
+def add_speed_arguments(parser):
+    """The arguments of both speed scripts."""
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder with the four MNIST IDX .gz files")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--repeats", type=int, default=7, help="timed epochs of 60,000 samples")
+    parser.add_argument("--threads", type=integers, default=[1, 2], help="thread counts, for example 1,2")
+
+
+def print_json(options, result):
+    """The last line of every script: arguments (without paths), versions, machine, and the result."""
+    arguments = {key: value for key, value in vars(options).items() if key not in ("data", "repo", "test_indices")}
+    environment = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cpu": platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "MKL_DEBUG_CPU_TYPE": os.environ.get("MKL_DEBUG_CPU_TYPE"),
+    }
+    print(json.dumps({"arguments": arguments, "environment": environment, **result}))
