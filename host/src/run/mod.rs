@@ -1,0 +1,3 @@
+//! A training run and what it leaves behind.
+
+pub mod record;
