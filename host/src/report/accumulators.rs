@@ -23,9 +23,9 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     Some(Section {
         id: "accumulators",
         title: "Accumulators",
-        lead: "The black line is the bound that the plan proves from shapes and widths, the \
+        lead: "The upright line is the bound that the plan proves from shapes and widths, the \
                dashed outline what the register could still hold: bars cannot pass the line, \
-               and the air between them and the line is what the proof gives away.",
+               and the air between them and the line is what the proof leaves unused.",
         body: format!("<figure>{figure}</figure>\n"),
     })
 }

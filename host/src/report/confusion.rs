@@ -16,6 +16,8 @@ const WIDTH: f64 = 700.0;
 const MOST_WITH_COUNTS: usize = 20;
 /// Mistakes are few beside what is right: a cell is full when this share of a class is wrong.
 const FULL_MISTAKE: f64 = 0.1;
+/// From this opacity on, a count needs the colour that stands out from the cell's.
+const FULL_ENOUGH: f64 = 0.65;
 
 pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     let confusion = &view.test?.confusion;
@@ -69,7 +71,7 @@ fn draw(confusion: &[Vec<u32>]) -> String {
             let area = [x + gap, y + gap, cell - 2.0 * gap, cell - 2.0 * gap];
             svg.tinted_rect(area, class, opacity, &title);
             if with_counts {
-                let class = match (opacity > 0.55, right) {
+                let class = match (opacity > FULL_ENOUGH, right) {
                     (false, _) => "strong",
                     (true, true) => "on-right",
                     (true, false) => "on-wrong",

@@ -10,7 +10,7 @@ const WIDTH: f64 = 430.0;
 const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 44.0;
 /// Leaves room for the labels at the ends of the lines.
-const RIGHT: f64 = 336.0;
+const RIGHT: f64 = 306.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 236.0;
 
@@ -65,8 +65,8 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     Some(Section {
         id: "learning",
         title: "Learning",
-        lead: "A solid line is the validation set, a dashed one the training set: where the gap \
-               between them widens, the network learns by heart.",
+        lead: "The solid line is the validation set, the dashed one the training set: where the \
+               gap between them widens, the network overfits.",
         body,
     })
 }

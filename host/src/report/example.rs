@@ -21,6 +21,13 @@ pub(crate) fn assert_markup(markup: &str) {
     }
 }
 
+/// Leaves a file for a look in a browser, when `FIXGRAD_REPORT_EXAMPLE` names a folder.
+pub(crate) fn keep(name: &str, text: &str) {
+    if let Some(folder) = std::env::var_os("FIXGRAD_REPORT_EXAMPLE") {
+        std::fs::write(std::path::Path::new(&folder).join(name), text).unwrap();
+    }
+}
+
 /// Counters with a bell-shaped histogram just below the bound.
 pub(crate) fn stats(
     layer: &str,

@@ -10,7 +10,9 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 868.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 396.0;
-const HEIGHT: f64 = 480.0;
+/// What phase names need below the map, level or slanted.
+const LEVEL: f64 = 26.0;
+const SLANTED: f64 = 88.0;
 /// Width of a character in a label, about.
 const CHARACTER: f64 = 6.4;
 
@@ -63,7 +65,11 @@ fn draw(regions: &[MemoryRegion], phases: &Phases<'_>) -> String {
     let ticks = Ticks::covering(0.0, peak, 6);
     let x = Scale::new((0.0, phases.0.len() as f64), (LEFT, RIGHT));
     let y = Scale::new((0.0, ticks.last()), (BOTTOM, TOP));
-    let mut svg = Svg::new(WIDTH, HEIGHT, "RAM by phase of the step");
+    let column = x.at(1.0) - x.at(0.0);
+    let longest = phases.0.iter().map(|p| p.chars().count()).max().unwrap_or(0);
+    let level = longest as f64 * CHARACTER + 8.0 <= column;
+    let height = BOTTOM + if level { LEVEL } else { SLANTED };
+    let mut svg = Svg::new(WIDTH, height, "RAM by phase of the step");
     svg.text((0.0, 12.0), Anchor::Start, "", "bytes");
     for &bytes in &ticks.values {
         svg.line((LEFT, y.at(bytes)), (RIGHT, y.at(bytes)), "grid");
@@ -71,10 +77,14 @@ fn draw(regions: &[MemoryRegion], phases: &Phases<'_>) -> String {
         svg.text((LEFT - 8.0, y.at(bytes) + 4.0), Anchor::End, "", &label);
     }
     // Slanted labels need about a line's height each; leave out what would overlap.
-    let every = (16.0 / (x.at(1.0) - x.at(0.0))).ceil().max(1.0) as usize;
+    let every = (16.0 / column).ceil().max(1.0) as usize;
     for (i, phase) in phases.0.iter().enumerate().step_by(every) {
         let middle = x.at(i as f64 + 0.5);
-        svg.slanted_text((middle + 4.0, BOTTOM + 16.0), "", &shorten(phase, 20));
+        if level {
+            svg.text((middle, BOTTOM + 18.0), Anchor::Middle, "", phase);
+        } else {
+            svg.slanted_text((middle + 4.0, BOTTOM + 16.0), "", &shorten(phase, 20));
+        }
     }
     for region in regions {
         let (from, to) = phases.span(region);

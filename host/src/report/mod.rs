@@ -75,9 +75,7 @@ mod tests {
             let found = own.lines().find(|l| l.contains(foreign) && !l.contains(";base64,"));
             assert!(found.is_none(), "{foreign}: {found:?}");
         }
-        if let Some(path) = std::env::var_os("FIXGRAD_REPORT_EXAMPLE") {
-            std::fs::write(path, html).unwrap();
-        }
+        example::keep("report.html", &html);
     }
 
     #[test]

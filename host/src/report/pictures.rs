@@ -30,8 +30,7 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
         id: "pictures",
         title: "Wrongly classified",
         lead: "Some test samples that the network got wrong: the true class, an arrow, and the \
-               class that it chose instead; the number below is the sample's place in the test \
-               set.",
+               class that it chose instead; the small number is its place in the test set.",
         body,
     })
 }

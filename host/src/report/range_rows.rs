@@ -9,7 +9,7 @@ const LEFT: f64 = 170.0;
 const RIGHT: f64 = 690.0;
 /// Where the words right of a row begin.
 pub(crate) const LABELS: f64 = RIGHT + 20.0;
-const ROW: f64 = 46.0;
+const ROW: f64 = 50.0;
 const TOP: f64 = 8.0;
 /// The axis shows at most this many powers of two below its right end.
 const WIDEST: i64 = 80;

@@ -15,13 +15,7 @@ const GROUPS: [(&str, &[Point]); 4] = [
 ];
 
 pub(crate) fn section(view: &View<'_>) -> Option<Section> {
-    let mut body = String::from(
-        "<p class=\"key\"><span class=\"swatch band\"></span>representable: from the step to the \
-         bound <span class=\"swatch inside\"></span>inside <span class=\"swatch over\"></span>\
-         beyond the bound: saturates <span class=\"swatch under\"></span>below the step: rounds \
-         to zero or one step <span class=\"swatch whisker\"></span>where the band's edges moved \
-         during training</p>\n",
-    );
+    let mut body = key();
     let mut found = false;
     for (title, points) in GROUPS {
         let tensors = view.tensors_of(points);
@@ -40,6 +34,20 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
                saturates.",
         body,
     })
+}
+
+/// What the colours mean.
+fn key() -> String {
+    let entries = [
+        ("band", "representable, from step to bound"),
+        ("inside", "inside"),
+        ("over", "beyond the bound: saturates"),
+        ("under", "below the step: may become zero"),
+        ("whisker", "how far the step and the bound moved during training"),
+    ];
+    let items = entries
+        .map(|(swatch, text)| format!("<li><span class=\"swatch {swatch}\"></span>{text}</li>\n"));
+    format!("<ul class=\"key\">\n{}</ul>\n", items.concat())
 }
 
 fn draw(title: &str, tensors: &[&Tensor<'_>]) -> String {
@@ -76,12 +84,12 @@ fn row(svg: &mut Svg, axis: &Axis, top: f64, tensor: &Tensor<'_>) {
         }
     });
     let (low, high) = tensor.exponents();
-    for travel in [(low, high), (low + bound - step, high + bound - step)] {
-        let (from, to) = (axis.at(travel.0), axis.at(travel.1));
-        let y = foot + 4.5;
+    // One below the other: with few bits the two travels overlap.
+    for (y, shift) in [(foot + 4.0, 0), (foot + 9.0, bound - step)] {
+        let (from, to) = (axis.at(low + shift), axis.at(high + shift));
         svg.line((from, y), (to, y), "whisker");
         for end in [from, to] {
-            svg.line((end, y - 2.5), (end, y + 2.5), "whisker");
+            svg.line((end, y - 2.0), (end, y + 2.0), "whisker");
         }
     }
     let text = format!("{} … {}", power_of_two(step), power_of_two(bound));

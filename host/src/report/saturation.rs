@@ -36,9 +36,9 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
             stats.point.label().to_owned(),
             stats.bits.to_string(),
             grouped(stats.elements),
-            number(stats.saturated_share()),
+            loud(stats.saturated_share()),
             sparkline(tensor, shares[0], tops[0]),
-            number(stats.underflowed_share()),
+            quiet_zero(stats.underflowed_share()),
             sparkline(tensor, shares[1], tops[1]),
         ];
         table_row(&mut body, &["strong", "", "n", "n", "n", "s", "n", "s"], &cells);
@@ -46,10 +46,10 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     body.push_str("</tbody></table></div>\n");
     Some(Section {
         id: "saturation",
-        title: "Saturation and underflow",
-        lead: "Per cent of the last epoch's values that were cut off at the bound, or were not \
-               zero and became zero: what saturates most comes first, and the small lines of a \
-               column share one scale.",
+        title: "Saturation",
+        lead: "Per cent of the last epoch’s values that were cut off at the bound (saturated), or \
+               were not zero and became zero (underflowed): what saturates most comes first, and \
+               the small lines of a column share one scale.",
         body,
     })
 }
@@ -58,10 +58,14 @@ fn loss(tensor: &Tensor<'_>) -> (f64, f64) {
     (tensor.last().saturated_share(), tensor.last().underflowed_share())
 }
 
-fn number(share: f64) -> String {
+/// From one per cent on, saturation is worth a look.
+fn loud(share: f64) -> String {
+    if share >= 0.01 { format!("<b>{}</b>", rate(share)) } else { quiet_zero(share) }
+}
+
+fn quiet_zero(share: f64) -> String {
     match rate(share) {
         text if share == 0.0 => format!("<span class=\"quiet\">{text}</span>"),
-        text if share >= 0.01 => format!("<b>{}</b>", escape(&text)),
         text => escape(&text),
     }
 }

@@ -8,6 +8,9 @@ use super::text::escape;
 /// The rules of all charts; part of the page, or of the picture when it stands alone.
 pub(crate) const STYLE: &str = include_str!("chart.css");
 
+/// Air around a picture that stands alone.
+const MARGIN: f64 = 24.0;
+
 /// Which side of its place a text lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
@@ -111,20 +114,26 @@ impl Svg {
 
     /// The picture, for a page that holds the style sheet.
     pub(crate) fn finish(self) -> String {
-        self.finish_with("")
+        self.finish_with(0.0, "")
     }
 
-    /// The picture with its style sheet, for a file of its own.
+    /// The picture with its style sheet, on paper with a margin, for a file of its own.
     pub(crate) fn finish_standalone(self) -> String {
-        self.finish_with(&format!("<style>{STYLE}</style>\n"))
+        let head = format!(
+            "<style>{STYLE}</style>\n<rect x=\"-{MARGIN}\" y=\"-{MARGIN}\" width=\"100%\" \
+             height=\"100%\" class=\"paper\"/>\n"
+        );
+        self.finish_with(MARGIN, &head)
     }
 
-    fn finish_with(self, head: &str) -> String {
+    fn finish_with(self, margin: f64, head: &str) -> String {
         let Self { width, height, label, body } = self;
-        let ([w, h], label) = ([width, height].map(coordinate), escape(&label));
+        let size = [-margin, width + 2.0 * margin, height + 2.0 * margin];
+        let ([start, w, h], label) = (size.map(coordinate), escape(&label));
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {w} {h}\" \
-             width=\"{w}\" height=\"{h}\" role=\"img\" aria-label=\"{label}\">\n{head}{body}</svg>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" \
+             viewBox=\"{start} {start} {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" \
+             aria-label=\"{label}\">\n{head}{body}</svg>\n"
         )
     }
 }

@@ -2,12 +2,12 @@
 
 use super::page::{Section, page};
 use super::svg::{Anchor, Scale, Svg, Ticks, spread};
-use super::text::{escape, percent, table_row};
+use super::text::{escape, percent, shorten, table_row};
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 600.0;
+const RIGHT: f64 = 660.0;
 const TOP: f64 = 48.0;
 const BOTTOM: f64 = 384.0;
 /// Points of different lines at the same x stand this far apart, so that none hides another.
@@ -49,7 +49,6 @@ fn finite(&(x, mean, min, max): &(f64, f64, f64, f64)) -> bool {
 fn draw(title: &str, x_label: &str, series: &[Series]) -> Svg {
     let label = format!("{title} Accuracy against {x_label}");
     let mut svg = Svg::new(WIDTH, HEIGHT, label.trim());
-    svg.rect([-16.0, -16.0, WIDTH + 32.0, HEIGHT + 32.0], "paper", "");
     svg.text((0.0, 14.0), Anchor::Start, "title", title);
     svg.text((0.0, TOP - 16.0), Anchor::Start, "", "accuracy, %");
     let points = || series.iter().flat_map(|s| &s.points).filter(|p| finite(p));
@@ -88,7 +87,7 @@ fn draw(title: &str, x_label: &str, series: &[Series]) -> Svg {
     for ((_, i, label), place) in labels.into_iter().zip(places) {
         marker(&mut svg, i, (RIGHT + 14.0, place), "");
         let class = format!("series s{}", i % COLOURS);
-        svg.text((RIGHT + 26.0, place + 4.0), Anchor::Start, &class, label);
+        svg.text((RIGHT + 26.0, place + 4.0), Anchor::Start, &class, &shorten(label, 26));
     }
     svg
 }
@@ -183,9 +182,8 @@ mod tests {
         assert!(plot.contains("trn &lt;floor&gt;, 2: 75.00 %"), "{plot}");
         let page = accuracy_page("MNIST & bits", "bits", &series());
         example::assert_markup(&page);
-        if let Some(path) = std::env::var_os("FIXGRAD_SWEEP_EXAMPLE") {
-            std::fs::write(path, page).unwrap();
-        }
+        example::keep("sweep.svg", &plot);
+        example::keep("sweep.html", &page);
     }
 
     #[test]
