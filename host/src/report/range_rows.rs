@@ -5,7 +5,7 @@ use super::text::{power_of_two, shorten};
 use crate::run::record::TensorStats;
 
 const WIDTH: f64 = 880.0;
-const LEFT: f64 = 170.0;
+const LEFT: f64 = 190.0;
 const RIGHT: f64 = 690.0;
 /// Where the words right of a row begin.
 pub(crate) const LABELS: f64 = RIGHT + 20.0;

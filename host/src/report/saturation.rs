@@ -6,7 +6,7 @@ use super::text::{escape, grouped, rate, table_row};
 use super::view::{Tensor, View};
 use crate::run::record::TensorStats;
 
-const SPARK_WIDTH: f64 = 84.0;
+const SPARK_WIDTH: f64 = 76.0;
 const SPARK_HEIGHT: f64 = 20.0;
 
 type Share = fn(&TensorStats) -> f64;

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(duration(245.2), "4 min 05 s");
         assert_eq!(duration(7_260.0), "2 h 01 min");
         assert_eq!(significant(0.01234), "0.0123");
-        assert_eq!(significant(2.302_585), "2.303");
+        assert_eq!(significant(2.345_67), "2.346");
         assert_eq!(significant(0.00002), "2.00e-5");
     }
 
