@@ -1,1 +1,4 @@
 //! The desktop side of fixgrad.
+
+pub mod report;
+pub mod run;

@@ -1,0 +1,4 @@
+//! A training run and what it leaves behind.
+
+pub mod log;
+pub mod record;
