@@ -7,7 +7,7 @@
 mod scalar;
 
 use crate::{
-    optim::Update,
+    optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, for_width},
 };
@@ -38,9 +38,17 @@ pub trait Kernel {
         for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
     }
 
-    /// [`Update::run`]: moves master weights against their gradient.
-    fn update(&self, update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
-        for_width!(MantissasMut, master, master => update.run(grad, first, master));
+    /// [`Descend::run`]: moves master weights against their gradient.
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        descend.run(grad, first, pass, velocity, master)
     }
 }
 
@@ -60,7 +68,15 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     ) -> Counts {
         (**self).quantize(q, source, first, codes)
     }
-    fn update(&self, update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
-        (**self).update(update, grad, first, master);
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        (**self).descend(descend, grad, first, pass, velocity, master)
     }
 }

@@ -1,9 +1,13 @@
 //! Optimisers and learning-rate schedules.
 
+mod descend;
 mod lr;
 mod momentum;
 mod sgd;
 
+pub(crate) use descend::PIECE;
+pub(crate) use descend::block;
+pub use descend::{Descend, Descent};
 pub use lr::{Lr, Schedule};
 pub use momentum::Momentum;
 pub use sgd::Update;

@@ -24,8 +24,9 @@ pub enum Range {
     /// Of the largest magnitude's bound and the two below it, the one with the least sum of
     /// absolute errors; the larger bound on a tie.
     Sweep,
-    /// The largest bound of the last `window` to `2 * window` steps, each step's bound being that
-    /// of `Percentile`. Needs no second look at the tensor, hence no 32-bit copy of it.
+    /// The largest bound of the last `window` to `2 * window` steps, each step's bound being the
+    /// largest `Percentile` bound of a sample. Needs no second look at the tensor, hence no 32-bit
+    /// copy of it, and does not change when a batch is split.
     Moving {
         /// Steps, at least 1.
         window: u8,
@@ -74,16 +75,31 @@ pub struct Observer {
     squares: u128,
     /// Right shift applied before the moments, so that their sums fit.
     drop: u32,
+    /// Elements of one sample, for `Moving`.
+    row: usize,
+    /// Largest percentile of a sample so far, for `Moving`.
+    highest: Option<i16>,
 }
 
 /// Moments are taken of values below 2^26, over at most 2^24 elements.
 const MOMENT_BITS: u32 = 26;
 
 impl Observer {
-    /// An observer for one tensor whose magnitudes stay below `2^bits`.
-    pub const fn new(range: Range, bits: u32) -> Self {
+    /// An observer for one tensor whose magnitudes stay at or below `2^bits`; `row` is the number
+    /// of elements of one sample.
+    pub const fn new(range: Range, bits: u32, row: usize) -> Self {
         let drop = if bits > MOMENT_BITS { bits - MOMENT_BITS } else { 0 };
-        Self { range, peak: 0, count: 0, bins: [0; 33], sum: 0, squares: 0, drop }
+        Self {
+            range,
+            peak: 0,
+            count: 0,
+            bins: [0; 33],
+            sum: 0,
+            squares: 0,
+            drop,
+            row,
+            highest: None,
+        }
     }
 
     /// The rule that this observer serves.
@@ -108,6 +124,13 @@ impl Observer {
             Range::Fixed(_) | Range::Keep => {}
             Range::ThreeSigma => self.note_moments(values),
             _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
+            Range::Moving { percentile, .. } => {
+                for row in values.chunks(self.row.max(1)) {
+                    (self.bins, self.count) = ([0; 33], 0);
+                    self.note_bins(row);
+                    self.highest = self.highest.max(self.percentile(percentile));
+                }
+            }
             _ => self.note_bins(values),
         }
     }
@@ -145,9 +168,8 @@ impl Observer {
             Range::Fixed(_) | Range::Keep => None,
             Range::Max | Range::Sweep => ceil_log2(self.peak).map(i16::from),
             Range::Moving { percentile: 10_000.., .. } => ceil_log2(self.peak).map(i16::from),
-            Range::Percentile(share) | Range::Moving { percentile: share, .. } => {
-                self.percentile(share)
-            }
+            Range::Moving { .. } => self.highest,
+            Range::Percentile(share) => self.percentile(share),
             Range::ThreeSigma => self.three_sigma().map(|n| n.saturating_add(self.drop as i16)),
         }?;
         Some(exponent.saturating_add(relative))
@@ -232,7 +254,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn bound(range: Range, values: &[i32]) -> Option<i16> {
-        let mut observer = Observer::new(range, 32);
+        let mut observer = Observer::new(range, 32, 1);
         values.chunks(3).for_each(|part| observer.note(part));
         observer.bound(0)
     }
@@ -263,6 +285,15 @@ mod tests {
         let format = Format { bits: 4, round: Round::RndConv, overflow: Overflow::Sat };
         assert_eq!(sweep(&values, 0, 7, format), 5);
         assert_eq!(sweep(&[64, -64], 0, 6, format), 6);
+    }
+
+    #[test]
+    fn moving_takes_the_sample_with_the_largest_percentile() {
+        let mut observer = Observer::new(Range::Moving { window: 1, percentile: 5000 }, 32, 4);
+        observer.note(&[1, 1, 1, 500, 9, 9, 9, 0]);
+        observer.note(&[0, 0, 0, 0]);
+        // The second largest of four values counts: 1 and 9.
+        assert_eq!(observer.bound(-2), Some(4 - 2));
     }
 
     proptest! {

@@ -200,16 +200,18 @@ impl Quantizer {
         })
     }
 
-    /// Clears bit `i` of `pass` where element `i` of the source is clipped, sets it elsewhere.
-    pub fn pass_mask(&self, source: &[i32], first: u32, pass: &mut [u8]) {
-        let mut index = first;
-        for (byte, values) in pass.iter_mut().zip(source.chunks(8)) {
-            *byte = 0xff;
-            for (bit, &v) in values.iter().enumerate() {
-                let random = self.key.half(index);
-                let code = requantize(i64::from(v), self.shift, self.format, random);
-                *byte &= !(u8::from(code.clipped) << bit);
-                index = index.wrapping_add(1);
+    /// Clears the bits of clipped elements in `pass`, a mask in which the first element of
+    /// `source` has the bit `bit`. Other bits stay as they are.
+    pub fn clear_clipped(&self, source: &[i32], first: u32, pass: &mut [u8], bit: u32) {
+        for (i, &v) in source.iter().enumerate() {
+            let index = first.wrapping_add(i as u32);
+            let bit = bit as usize + i;
+            let random = self.key.half(index);
+            let code = requantize(i64::from(v), self.shift, self.format, random);
+            if code.clipped
+                && let Some(byte) = pass.get_mut(bit / 8)
+            {
+                *byte &= !(1 << (bit % 8));
             }
         }
     }
@@ -384,14 +386,15 @@ mod tests {
             let quantizer = Quantizer { shift, format, key: Key::new(seed) };
             let mut codes = std::vec![0i32; source.len()];
             let counts = quantizer.run(&source, first, &mut codes);
-            let mut pass = std::vec![0u8; source.len().div_ceil(8)];
-            quantizer.pass_mask(&source, first, &mut pass);
+            let mut pass = std::vec![0xffu8; (first as usize + source.len()).div_ceil(8)];
+            quantizer.clear_clipped(&source, first, &mut pass, first);
             let mut saturated = 0;
             for (i, (&v, &code)) in source.iter().zip(&codes).enumerate() {
                 let random = quantizer.key.half(first + i as u32);
                 let expected = requantize(i64::from(v), shift, format, random);
                 prop_assert_eq!(code, expected.value, "{} {:?}", v, quantizer);
-                prop_assert_eq!(pass[i / 8] >> (i % 8) & 1 == 0, expected.clipped);
+                let at = first as usize + i;
+                prop_assert_eq!(pass[at / 8] >> (at % 8) & 1 == 0, expected.clipped);
                 let (low, high) = format.overflow.limits(format.bits);
                 prop_assert!((low..=high).contains(&code));
                 saturated += u32::from(expected.clipped);

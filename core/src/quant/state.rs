@@ -11,16 +11,18 @@ pub struct RangeState {
     recent: i16,
     previous: i16,
     age: u8,
+    /// Largest bound that the step at hand has shown so far.
+    seen: i16,
     /// Smallest and largest bound since the reset.
     pub lowest: i16,
     /// See `lowest`.
     pub highest: i16,
     /// Values quantised since the reset.
-    pub elements: u64,
+    pub elements: u32,
     /// Values outside the representable range.
-    pub saturated: u64,
+    pub saturated: u32,
     /// Values that were not zero and became zero.
-    pub underflowed: u64,
+    pub underflowed: u32,
 }
 
 const UNSET: i16 = i16::MIN;
@@ -32,6 +34,7 @@ impl RangeState {
         recent: UNSET,
         previous: UNSET,
         age: 0,
+        seen: UNSET,
         lowest: i16::MAX,
         highest: i16::MIN,
         elements: 0,
@@ -78,9 +81,18 @@ impl RangeState {
         bound
     }
 
+    /// What a part of the step's tensor showed.
+    pub(crate) fn note_seen(&mut self, bound: i16) {
+        self.seen = self.seen.max(bound);
+    }
+
     /// At the end of a step: what [`Range::Moving`] saw in it decides the next bound.
-    pub(crate) fn finish_step(&mut self, range: Range, seen: Option<i16>) {
-        let (Range::Moving { window, .. }, Some(seen)) = (range, seen) else { return };
+    pub(crate) fn finish_step(&mut self, range: Range) {
+        let seen = core::mem::replace(&mut self.seen, UNSET);
+        let Range::Moving { window, .. } = range else { return };
+        if seen == UNSET {
+            return;
+        }
         self.recent = self.recent.max(seen);
         self.bound = self.recent.max(self.previous);
         self.age = self.age.saturating_add(1);
@@ -92,9 +104,9 @@ impl RangeState {
     }
 
     pub(crate) fn count(&mut self, counts: Counts, elements: usize) {
-        self.elements = self.elements.saturating_add(elements as u64);
-        self.saturated = self.saturated.saturating_add(u64::from(counts.saturated));
-        self.underflowed = self.underflowed.saturating_add(u64::from(counts.underflowed));
+        self.elements = self.elements.saturating_add(elements as u32);
+        self.saturated = self.saturated.saturating_add(counts.saturated);
+        self.underflowed = self.underflowed.saturating_add(counts.underflowed);
     }
 
     /// Forgets the counters and keeps the bound.
@@ -117,11 +129,12 @@ mod tests {
         assert_eq!(state.resolve(MOVING, None, 4), 4, "the guess serves first");
         let mut bounds = std::vec::Vec::new();
         for seen in [2, 2, 5, 1, 1, 1, 1, 1, 1, 1] {
-            state.finish_step(MOVING, Some(seen));
+            state.note_seen(seen);
+            state.finish_step(MOVING);
             bounds.push(state.resolve(MOVING, None, 0));
         }
         assert_eq!(bounds, [2, 2, 5, 5, 5, 5, 1, 1, 1, 1]);
-        state.finish_step(MOVING, None);
+        state.finish_step(MOVING);
         assert_eq!(state.bound(), Some(1), "an all-zero tensor changes nothing");
     }
 
@@ -129,13 +142,16 @@ mod tests {
     fn memory_restores_what_decides_later_steps() {
         let mut state = RangeState::NEW;
         for seen in [3, 7, 2, 2] {
-            state.finish_step(MOVING, Some(seen));
+            state.note_seen(seen);
+            state.finish_step(MOVING);
         }
         let mut copy = RangeState::NEW;
         copy.restore(state.memory());
         for seen in [1, 1, 0, 0, -4, -4, -4] {
-            state.finish_step(MOVING, Some(seen));
-            copy.finish_step(MOVING, Some(seen));
+            state.note_seen(seen);
+            state.finish_step(MOVING);
+            copy.note_seen(seen);
+            copy.finish_step(MOVING);
             assert_eq!(state.bound(), copy.bound());
         }
     }

@@ -1,0 +1,112 @@
+//! The one piece of memory that training works in. The caller owns it.
+
+use super::{message::Message, plan::Plan, plan::Region};
+use crate::tensor::{MantissasMut, Width};
+
+/// `BYTES` bytes, aligned for every storage width.
+///
+/// ```
+/// use fixgrad::{config::{LayerConfig, Train}, graph::{Arena, Graph, Plan}, optim::Lr};
+///
+/// const NET: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+/// const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+/// const PLAN: Plan<4> = NET.plan(&TRAIN, &LayerConfig::tiny());
+/// static ARENA: Arena<{ PLAN.ram() }> = Arena::for_plan(&PLAN);
+/// ```
+///
+/// Too small an arena is a build error that says how much is needed:
+///
+/// ```compile_fail
+/// # use fixgrad::{config::{LayerConfig, Train}, graph::{Arena, Graph, Plan}, optim::Lr};
+/// # const NET: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+/// # const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+/// # const PLAN: Plan<4> = NET.plan(&TRAIN, &LayerConfig::tiny());
+/// static ARENA: Arena<1000> = Arena::for_plan(&PLAN);
+/// ```
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub struct Arena<const BYTES: usize> {
+    bytes: [u8; BYTES],
+}
+
+impl<const BYTES: usize> Arena<BYTES> {
+    /// An arena, whatever it will be used for; the trainer checks its size when it starts.
+    pub const fn new() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+
+    /// An arena for a plan that is known at compile time.
+    pub const fn for_plan<const N: usize>(plan: &Plan<N>) -> Self {
+        if plan.ram() > BYTES {
+            panic!("{}", too_small(plan.ram(), BYTES).as_str());
+        }
+        Self::new()
+    }
+
+    /// The memory, for a trainer.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl<const BYTES: usize> Default for Arena<BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The sentence for an arena that is too small.
+pub const fn too_small(needed: usize, found: usize) -> Message {
+    Message::new()
+        .text("the plan needs ")
+        .number(needed)
+        .text(" bytes, the arena has ")
+        .number(found)
+}
+
+/// The regions of a plan as slices. A region that the memory does not hold is empty.
+pub(crate) fn pick<const K: usize>(
+    memory: &mut [u8],
+    regions: [Region; K],
+) -> [MantissasMut<'_>; K] {
+    let Ok(parts) = memory.get_disjoint_mut(regions.map(Region::range)) else {
+        return [(); K].map(|()| MantissasMut::I8(&mut []));
+    };
+    let mut widths = regions.into_iter().map(|region| region.width);
+    parts.map(|bytes| match widths.next() {
+        Some(Width::I16) => {
+            MantissasMut::I16(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default())
+        }
+        Some(Width::I32) => {
+            MantissasMut::I32(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default())
+        }
+        _ => MantissasMut::I8(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_come_back_in_their_widths() {
+        let mut arena = Arena::<32>::new();
+        let region = |offset, len, width| Region { offset, len, width, life: (0, 0) };
+        let regions =
+            [region(16, 3, Width::I32), region(0, 5, Width::I8), region(8, 2, Width::I16)];
+        let [wide, narrow, none] = pick(arena.as_mut_slice(), regions);
+        assert!(matches!(wide, MantissasMut::I32(w) if w.len() == 3));
+        assert!(matches!(narrow, MantissasMut::I8(w) if w.len() == 5));
+        assert!(matches!(none, MantissasMut::I16(w) if w.len() == 2));
+    }
+
+    #[test]
+    fn overlapping_or_outlying_regions_are_empty_and_never_panic() {
+        let mut arena = Arena::<16>::new();
+        let region = |offset, len| Region { offset, len, width: Width::I8, life: (0, 0) };
+        for regions in [[region(0, 8), region(4, 8)], [region(0, 8), region(12, 8)]] {
+            let parts = pick(arena.as_mut_slice(), regions);
+            assert!(parts.iter().all(|part| part.as_ref().is_empty()));
+        }
+    }
+}

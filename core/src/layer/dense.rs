@@ -1,0 +1,123 @@
+//! Fully connected: `y = W x + b`.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | input `x` | samples by inputs |
+//! | weight `W` | units by inputs |
+//! | bias `b` | units |
+//! | output `y`, gradient `g` | samples by units |
+
+use crate::{
+    kernel::Kernel,
+    quant::{Format, Overflow, Round, requantize},
+    tensor::{Mantissas, Matrix},
+};
+
+/// The bias on the grid of the output sums: `left` is the exponent of the bias minus that of the
+/// sums. Saturates at 2^30, where the sums end too.
+pub(crate) fn align_bias(bias: Mantissas<'_>, left: i32, row: &mut [i32]) {
+    let format = Format { bits: 31, round: Round::Rnd, overflow: Overflow::SatSym };
+    for (i, slot) in row.iter_mut().enumerate() {
+        *slot = requantize(i64::from(bias.get(i)), left.saturating_neg(), format, 0).value;
+    }
+}
+
+/// Sums of one tile of samples.
+pub(crate) fn forward<K: Kernel>(
+    kernel: &K,
+    x: Matrix<'_>,
+    weight: Matrix<'_>,
+    drop: u8,
+    channels: Option<Channels<'_>>,
+    bias: &[i32],
+    sums: &mut [i32],
+) {
+    kernel.gemm(x, weight.t(), drop.into(), false, sums);
+    if let Some(channels) = channels {
+        for row in sums.chunks_exact_mut(weight.rows.max(1)) {
+            channels.align(row);
+        }
+    }
+    if !bias.is_empty() {
+        for row in sums.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(sum, &b)| *sum = sum.saturating_add(b));
+        }
+    }
+}
+
+/// How far each output channel's bound lies below the tensor's, and the most that can be.
+#[derive(Clone, Copy)]
+pub(crate) struct Channels<'a> {
+    pub(crate) below: &'a [i8],
+    pub(crate) spread: u8,
+}
+
+impl Channels<'_> {
+    /// Moves one row, an element a channel, to the unit of the finest possible channel.
+    pub(crate) fn align(self, row: &mut [i32]) {
+        for (value, &below) in row.iter_mut().zip(self.below) {
+            *value <<= u32::from(self.spread.saturating_sub(below.unsigned_abs())).min(31);
+        }
+    }
+}
+
+/// Sums of the gradient by the input, for one tile of samples.
+pub(crate) fn input_grad<K: Kernel>(
+    kernel: &K,
+    grad: Matrix<'_>,
+    weight: Matrix<'_>,
+    drop: u8,
+    sums: &mut [i32],
+) {
+    kernel.gemm(grad, weight, drop.into(), false, sums);
+}
+
+/// Sums of the weight gradient, for some units and inputs.
+pub(crate) fn weight_grad<K: Kernel>(
+    kernel: &K,
+    grad: Matrix<'_>,
+    x: Matrix<'_>,
+    drop: u8,
+    add: bool,
+    sums: &mut [i32],
+) {
+    kernel.gemm(grad.t(), x, drop.into(), add, sums);
+}
+
+/// Adds the gradient of the bias to `sums`.
+pub(crate) fn bias_grad(grad: Matrix<'_>, sums: &mut [i32]) {
+    for sample in 0..grad.rows {
+        for (unit, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.saturating_add(grad.at(sample, unit));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Scalar;
+
+    #[test]
+    fn a_bias_lands_on_the_grid_of_the_sums() {
+        let bias = [5i8, -5, 100];
+        let mut row = [0; 3];
+        align_bias(Mantissas::I8(&bias), 4, &mut row);
+        assert_eq!(row, [80, -80, 1600]);
+        align_bias(Mantissas::I8(&bias), -1, &mut row);
+        assert_eq!(row, [3, -2, 50]);
+        align_bias(Mantissas::I8(&bias), 60, &mut row);
+        assert_eq!(row, [(1 << 30) - 1, 1 - (1 << 30), (1 << 30) - 1]);
+    }
+
+    #[test]
+    fn channels_with_bounds_of_their_own_meet_on_one_grid() {
+        let (x, w) = ([1i8, 2], [10i8, 20, 10, 20]);
+        let (x, w) = (Matrix::new(Mantissas::I8(&x), 1, 2), Matrix::new(Mantissas::I8(&w), 2, 2));
+        let mut sums = [0; 2];
+        let channels = Channels { below: &[0, 2], spread: 3 };
+        forward(&Scalar, x, w, 0, Some(channels), &[1, 1], &mut sums);
+        // Both channels hold 10 and 20; the second counts them in quarters.
+        assert_eq!(sums, [50 * 8 + 1, 50 * 2 + 1]);
+    }
+}

@@ -1,0 +1,43 @@
+//! `max(x, 0)`.
+
+use crate::tensor::{Mantissa, Mantissas, MantissasMut, for_width};
+
+/// In place over codes; the grid stays.
+pub(crate) fn forward(codes: MantissasMut<'_>) {
+    for_width!(MantissasMut, codes, codes => rectify(codes));
+}
+
+/// In place over sums.
+pub(crate) fn forward_sums(sums: &mut [i32]) {
+    rectify(sums);
+}
+
+fn rectify<T: Mantissa>(values: &mut [T]) {
+    for value in values {
+        *value = T::from_code(value.widen().max(0));
+    }
+}
+
+/// The gradient passes where the output is positive.
+pub(crate) fn backward(grad: &mut [i32], output: Mantissas<'_>) {
+    for_width!(Mantissas, output, output => {
+        for (g, &y) in grad.iter_mut().zip(output.iter()) {
+            *g &= -i32::from(y.widen() > 0);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negative_numbers_stop_and_so_do_their_gradients() {
+        let mut codes = [3i8, -4, 0, 127];
+        forward(MantissasMut::I8(&mut codes));
+        assert_eq!(codes, [3, 0, 0, 127]);
+        let mut grad = [10, 20, -30, -40];
+        backward(&mut grad, Mantissas::I8(&codes));
+        assert_eq!(grad, [10, 0, 0, -40]);
+    }
+}

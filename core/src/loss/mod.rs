@@ -1,0 +1,72 @@
+//! Losses: from outputs and a target to the gradient of the outputs, in integers.
+
+mod mse;
+mod softmax;
+mod tables;
+
+use crate::{config::LossKind, tensor::Mantissas};
+
+/// What one sample should give.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// This class.
+    Class(u16),
+    /// These values, in units of `2^exponent`.
+    Values(&'a [i16], i16),
+}
+
+/// The outputs of one sample: codes and the exponent of their unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<'a> {
+    /// Codes of the last layer.
+    pub codes: Mantissas<'a>,
+    /// Exponent of their unit.
+    pub exponent: i16,
+}
+
+impl Outputs<'_> {
+    fn peak(&self) -> i32 {
+        (0..self.codes.len()).map(|i| self.codes.get(i)).max().unwrap_or(0)
+    }
+
+    /// The index of the largest output; the lowest one on a tie.
+    pub fn argmax(&self) -> u16 {
+        let mut best = (i32::MIN, 0);
+        for i in 0..self.codes.len() {
+            let code = self.codes.get(i);
+            if code > best.0 {
+                best = (code, i as u16);
+            }
+        }
+        best.1
+    }
+}
+
+/// Losses are summed in units of 2^-16.
+pub const LOSS_EXPONENT: i16 = -16;
+
+impl LossKind {
+    /// Exponent of the gradient that [`row`](Self::row) writes.
+    pub fn grad_exponent(self, outputs: i16, target: &Target<'_>) -> i16 {
+        match self {
+            Self::SoftmaxCrossEntropy => softmax::GRAD_EXPONENT,
+            Self::Mse => mse::grad_exponent(outputs, target),
+        }
+    }
+
+    /// The loss of one sample in units of 2^-16, and its gradient into `grad`.
+    pub fn row(self, outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {
+        match self {
+            Self::SoftmaxCrossEntropy => softmax::row(outputs, target, grad),
+            Self::Mse => mse::row(outputs, target, grad),
+        }
+    }
+
+    /// The loss of one sample in units of 2^-16.
+    pub fn value(self, outputs: Outputs<'_>, target: &Target<'_>) -> u64 {
+        match self {
+            Self::SoftmaxCrossEntropy => softmax::value(outputs, target),
+            Self::Mse => mse::value(outputs, target),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Softmax cross-entropy: gradient `p - y`, probabilities from a table of powers of two.
+
+use super::{
+    Outputs, Target,
+    tables::{exp2_negative, log2},
+};
+
+/// Probabilities are in units of 2^-15.
+pub(super) const GRAD_EXPONENT: i16 = -15;
+const ONE: i32 = 1 << 15;
+
+/// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
+const LOG2_E: i64 = 23_637;
+const LN_2: u64 = 45_426;
+
+/// Distances below the largest output are cut here, in units of 2^-16 octaves: what lies 64
+/// octaves down has no probability in 15 bits anyway, and the loss stays finite.
+const FARTHEST: i64 = 64 << 16;
+
+/// How far `code` lies below `peak`, in units of 2^-16 octaves.
+fn octaves_below(peak: i32, code: i32, exponent: i16) -> u32 {
+    let distance = (i64::from(peak) - i64::from(code)) * LOG2_E;
+    // Unit of `distance`: 2^(exponent - 14); wanted: 2^-16.
+    let left = i32::from(exponent) + 2;
+    let octaves = if left >= 0 {
+        distance.saturating_mul(1 << left.min(40))
+    } else {
+        let right = left.unsigned_abs().min(62);
+        (distance + (1 << (right - 1))) >> right
+    };
+    octaves.clamp(0, FARTHEST) as u32
+}
+
+pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {
+    let peak = outputs.peak();
+    let mut sum = 0u32;
+    for (i, slot) in grad.iter_mut().enumerate() {
+        let power = power(&outputs, peak, i);
+        sum = sum.saturating_add(power);
+        *slot = power as i32;
+    }
+    // The largest output contributes 2^15, so the sum is never zero where a row has elements.
+    let sum = sum.max(1);
+    for (i, slot) in grad.iter_mut().enumerate() {
+        // Powers are at most 2^15: the dividend fits 32 bits.
+        let probability = (((*slot as u32) << 15).wrapping_add(sum / 2) / sum) as i32;
+        *slot = probability - wanted(target, i);
+    }
+    loss(&outputs, target, peak, sum)
+}
+
+pub(super) fn value(outputs: Outputs<'_>, target: &Target<'_>) -> u64 {
+    let peak = outputs.peak();
+    let sum = (0..outputs.codes.len()).map(|i| power(&outputs, peak, i)).sum::<u32>();
+    loss(&outputs, target, peak, sum.max(1))
+}
+
+fn power(outputs: &Outputs<'_>, peak: i32, i: usize) -> u32 {
+    exp2_negative(octaves_below(peak, outputs.codes.get(i), outputs.exponent))
+}
+
+/// Sum of `wanted * -log(probability)`.
+fn loss(outputs: &Outputs<'_>, target: &Target<'_>, peak: i32, sum: u32) -> u64 {
+    let log_sum = log2(sum).saturating_sub(15 << 16);
+    (0..outputs.codes.len()).fold(0, |loss, i| {
+        let weight = wanted(target, i).unsigned_abs();
+        if weight == 0 {
+            return loss;
+        }
+        let octaves = octaves_below(peak, outputs.codes.get(i), outputs.exponent);
+        let share = u64::from(octaves.saturating_add(log_sum)) * LN_2 >> 16;
+        loss.saturating_add(share * u64::from(weight) >> 15)
+    })
+}
+
+/// The wanted probability of output `i` in units of 2^-15.
+fn wanted(target: &Target<'_>, i: usize) -> i32 {
+    match *target {
+        Target::Class(class) => ONE * i32::from(usize::from(class) == i),
+        Target::Values(values, exponent) => {
+            let value = i64::from(values.get(i).copied().unwrap_or(0));
+            let left = i32::from(exponent) + 15;
+            let scaled = if left >= 0 {
+                value << left.min(32)
+            } else {
+                value >> left.unsigned_abs().min(62)
+            };
+            scaled.clamp(0, i64::from(ONE)) as i32
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Mantissas;
+    use proptest::prelude::*;
+
+    fn check(codes: &[i16], exponent: i16, class: u16) {
+        let mut grad = std::vec![0; codes.len()];
+        let outputs = Outputs { codes: Mantissas::I16(codes), exponent };
+        let loss = row(outputs, &Target::Class(class), &mut grad);
+        assert_eq!(value(outputs, &Target::Class(class)), loss);
+        let scale = f64::from(exponent).exp2();
+        let peak = codes.iter().max().map_or(0.0, |&m| f64::from(m)) * scale;
+        let power = |c: i16| (f64::from(c) * scale - peak).exp();
+        let sum: f64 = codes.iter().map(|&c| power(c)).sum();
+        for (i, (&c, &g)) in codes.iter().zip(&grad).enumerate() {
+            let exact = power(c) / sum - f64::from(u8::from(i == usize::from(class)));
+            // Every power is within 1.5 units, and so is every term of the sum.
+            let bound = 2.0 + 1.5 * codes.len() as f64 * power(c) / sum;
+            let error = (f64::from(g) - 32768.0 * exact).abs();
+            assert!(error < bound, "{codes:?} {exponent} {i}: {error}");
+        }
+        let exact = sum.ln() + peak - f64::from(codes[usize::from(class)]) * scale;
+        let octaves_cut = exact > 44.0;
+        let error = (loss as f64 / 65536.0 - exact).abs();
+        assert!(octaves_cut || error < 2e-4 * (1.0 + exact), "{codes:?} {exponent}: {error}");
+    }
+
+    #[test]
+    fn gradient_and_loss_equal_floating_point_to_fifteen_bits() {
+        check(&[0, 0, 0, 0], -4, 1);
+        check(&[100, -100], 0, 1);
+        check(&[127, -128, 5], -20, 2);
+        check(&[32767, -32768, 0], 4, 0);
+        check(&[7], 0, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn gradient_and_loss_hold_on_random_rows(
+            codes in proptest::collection::vec(-128i16..128, 1..40), exponent in -8i16..0, pick: u16,
+        ) {
+            check(&codes, exponent, pick % codes.len() as u16);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
+
+use super::{Momentum, Update};
+use crate::{
+    quant::{Counts, Quantizer},
+    tensor::{MantissasMut, for_width},
+};
+
+/// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
+#[derive(Clone, Copy, Debug)]
+pub struct Descend {
+    /// The weight gradient's point.
+    pub quantizer: Quantizer,
+    /// Momentum, if any.
+    pub momentum: Option<Momentum>,
+    /// The update itself.
+    pub update: Update,
+}
+
+/// What [`Descend::run`] saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Descent {
+    /// At the gradient's point.
+    pub counts: Counts,
+    /// Largest magnitude of the new velocity in its units.
+    pub velocity_peak: u32,
+}
+
+impl core::ops::AddAssign for Descent {
+    fn add_assign(&mut self, other: Self) {
+        self.counts += other.counts;
+        self.velocity_peak = self.velocity_peak.max(other.velocity_peak);
+    }
+}
+
+/// Gradients in registers and first-level cache between the three stages.
+pub(crate) const PIECE: usize = 256;
+
+impl Descend {
+    /// `grad`, `velocity` and `master` begin at element `first` of the tensor; `pass` is the mask
+    /// of the whole tensor, empty when every gradient passes.
+    #[inline(always)]
+    pub fn run(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        mut velocity: MantissasMut<'_>,
+        mut master: MantissasMut<'_>,
+    ) -> Descent {
+        let mut codes = [0i32; PIECE];
+        let mut seen = Descent::default();
+        for (i, sums) in grad.chunks(PIECE).enumerate() {
+            let codes = codes.get_mut(..sums.len()).unwrap_or_default();
+            let from = i * PIECE;
+            let at = first.wrapping_add(from as u32);
+            seen.counts += self.quantizer.run(sums, at, codes);
+            let velocity = velocity.part(from, sums.len());
+            seen.velocity_peak = seen.velocity_peak.max(self.apply(
+                codes,
+                at,
+                pass,
+                velocity,
+                master.part(from, sums.len()),
+            ));
+        }
+        seen
+    }
+
+    /// The stages after the point. Returns the largest magnitude of the new velocity.
+    #[inline(always)]
+    pub fn apply(
+        &self,
+        codes: &mut [i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> u32 {
+        if !pass.is_empty() {
+            block(codes, first, pass);
+        }
+        let mut peak = 0;
+        if let Some(momentum) = &self.momentum {
+            peak = for_width!(MantissasMut, velocity, v => momentum.run(codes, first, v));
+        }
+        for_width!(MantissasMut, master, m => self.update.run(codes, first, m));
+        peak
+    }
+}
+
+/// Sets to zero the values whose bit in `pass`, counted from `first`, is clear.
+#[inline(always)]
+pub(crate) fn block(values: &mut [i32], first: u32, pass: &[u8]) {
+    for (i, v) in values.iter_mut().enumerate() {
+        let index = first as usize + i;
+        let byte = pass.get(index / 8).copied().unwrap_or(0xff);
+        // All ones keeps, all zeros clears: no branch.
+        *v &= -i32::from(byte >> (index % 8) & 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        quant::{Format, Overflow, Round},
+        rng::Key,
+    };
+
+    #[test]
+    fn clipped_weights_stay_and_others_move() {
+        let key = Key::new(0);
+        let format = Format { bits: 8, round: Round::Rnd, overflow: Overflow::Sat };
+        let descend = Descend {
+            quantizer: Quantizer { shift: 2, format, key },
+            momentum: None,
+            update: Update { lr: 1, shift: 0, decay: 0, decay_shift: 0, round: Round::Rnd, key },
+        };
+        let mut master = [0i16; 3];
+        // Element 8 is blocked; the tile starts at 7.
+        let seen = descend.run(
+            &[40, 40, 4000],
+            7,
+            &[0xff, 0b1111_1110],
+            MantissasMut::I8(&mut []),
+            MantissasMut::I16(&mut master),
+        );
+        assert_eq!(master, [-10, 0, -127]);
+        assert_eq!(seen.counts, Counts { saturated: 1, underflowed: 0 });
+    }
+}

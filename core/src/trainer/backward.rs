@@ -1,0 +1,289 @@
+//! The backward pass: activation gradients downwards, weight gradients on the way.
+
+use super::{
+    engine::{Engine, Of},
+    forward::tile_rows,
+    point::{Pass, widen},
+    state::Tensor,
+};
+use crate::{
+    graph::{Kind, LayerPlan, pick, trains},
+    kernel::Kernel,
+    layer::{dense, relu},
+    loss::{Outputs, Target},
+    optim::block,
+    strategy::Strategy,
+    tensor::{Mantissa, Mantissas, MantissasMut, Matrix, for_width},
+};
+
+/// What the samples of a call should give.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// One class a sample.
+    Classes(&'a [u16]),
+    /// One value an output, sample after sample, in units of `2^exponent`.
+    Values {
+        /// Mantissas.
+        mantissas: &'a [i16],
+        /// Exponent of their unit.
+        exponent: i16,
+    },
+}
+
+impl<'a> Targets<'a> {
+    /// The target of sample `index` with `outputs` outputs.
+    pub(crate) fn at(&self, index: usize, outputs: usize) -> Target<'a> {
+        match *self {
+            Self::Classes(classes) => {
+                Target::Class(classes.get(index).copied().unwrap_or(u16::MAX))
+            }
+            Self::Values { mantissas, exponent } => {
+                let from = index * outputs;
+                let values = mantissas.get(from..from + outputs).unwrap_or_default();
+                Target::Values(values, exponent)
+            }
+        }
+    }
+
+    /// Samples `from..from + len`, or none.
+    #[must_use]
+    pub(crate) fn part(self, from: usize, len: usize, outputs: usize) -> Self {
+        match self {
+            Self::Classes(classes) => {
+                Self::Classes(classes.get(from..from + len).unwrap_or_default())
+            }
+            Self::Values { mantissas, exponent } => {
+                let range = from * outputs..(from + len) * outputs;
+                Self::Values { mantissas: mantissas.get(range).unwrap_or_default(), exponent }
+            }
+        }
+    }
+}
+
+/// Where the sums of an activation gradient come from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// The loss, from the outputs.
+    Loss(Targets<'a>),
+    /// The quantised gradient of this layer's own output.
+    Layer(usize),
+}
+
+impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+    /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
+    /// move at once, or their gradients are added up when the batch comes in parts.
+    pub(crate) fn backward(&mut self, targets: Targets<'_>, count: usize, base: u32) {
+        let top = self.graph.layers().len().saturating_sub(1);
+        self.downwards(Source::Loss(targets), top, count, base);
+        for i in (1..=top).rev() {
+            let (Some(&plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+                return;
+            };
+            if plan.grad.len == 0 {
+                continue;
+            }
+            self.block_clipped(i, plan, count);
+            if trains(self.graph, i - 1) {
+                self.downwards(Source::Layer(i), i - 1, count, base);
+            }
+            if matches!(layer.kind, Kind::Dense { .. }) {
+                self.param_grads(i, plan, count);
+            }
+        }
+    }
+
+    /// Sends the gradient of the output of layer `from` down to the next point.
+    fn downwards(&mut self, source: Source<'_>, from: usize, count: usize, base: u32) {
+        let Some(target) = self.gradient_target(from) else { return };
+        let (Some(&plan), Some(config), Some(layer)) =
+            (self.plan.get(target), self.layers.get(target), self.graph.layers().get(target))
+        else {
+            return;
+        };
+        let Some(quant) = config.activation_grad else { return };
+        let numbers = layer.shape.elements();
+        let (exponent, bits) = self.sums_of(source);
+        self.align_channels(source, count);
+        let mut pass = self.pass(Of {
+            layer: target,
+            tensor: Tensor::ActivationGrad,
+            quant,
+            exponent,
+            bits,
+            row: numbers,
+        });
+        let rows = tile_rows(self.scratch.len as usize, numbers, count);
+        for at in (0..count).step_by(rows) {
+            let rows = rows.min(count - at);
+            self.produce(source, at, rows, count, numbers);
+            self.through_relus(target, from, source, at, rows, numbers);
+            self.emit_grad(&mut pass, plan, at, rows, numbers, base);
+        }
+        let passed = pass.finish();
+        self.keep(target, Tensor::ActivationGrad, passed.state);
+        if let Some(state) = self.states.get_mut(target) {
+            state.grad_exponent = passed.exponent;
+        }
+    }
+
+    /// Exponent and bits of the sums of a source.
+    fn sums_of(&self, source: Source<'_>) -> (i16, u8) {
+        let top = self.graph.layers().len().saturating_sub(1);
+        match source {
+            Source::Loss(targets) => {
+                let outputs = self.state(top).map_or(0, |s| s.output_exponent);
+                (self.train.loss.grad_exponent(outputs, &targets.at(0, 0)), 30)
+            }
+            Source::Layer(i) => {
+                let (Some(state), Some(plan), Some(layer)) =
+                    (self.state(i), self.plan.get(i), self.graph.layers().get(i))
+                else {
+                    return (0, 30);
+                };
+                if !matches!(layer.kind, Kind::Dense { .. }) {
+                    return (state.grad_exponent, 15);
+                }
+                let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
+                let exponent = state.grad_exponent.saturating_add(state.weight_exponent);
+                (exponent.saturating_add(up), plan.input_grad.kept())
+            }
+        }
+    }
+
+    /// Gradients of channels with bounds of their own, brought to one unit.
+    fn align_channels(&mut self, source: Source<'_>, count: usize) {
+        let Source::Layer(i) = source else { return };
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let (units, spread) = (layer.shape.elements(), plan.spread);
+        if spread == 0 {
+            return;
+        }
+        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels];
+        let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
+        let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
+            return;
+        };
+        let row = scratch.get_mut(..units).unwrap_or_default();
+        for sample in 0..count {
+            widen(grad.as_ref().part(sample * units, units), row);
+            dense::Channels { below, spread }.align(row);
+            aligned.part(sample * units, units).store(row);
+        }
+    }
+
+    /// Sums of one tile into the scratch region.
+    fn produce(
+        &mut self,
+        source: Source<'_>,
+        at: usize,
+        rows: usize,
+        count: usize,
+        numbers: usize,
+    ) {
+        let i = match source {
+            Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
+            Source::Layer(i) => i,
+        };
+        let (Some(&plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let Some(&holder) = self.plan.get(usize::from(plan.output)) else { return };
+        let exponent = self.state(i).map_or(0, |s| s.output_exponent);
+        let units = layer.shape.elements();
+        let grad = if plan.spread > 0 { plan.aligned_grad } else { plan.grad };
+        let own = match source {
+            Source::Loss(_) => holder.activation,
+            Source::Layer(_) => grad,
+        };
+        let regions = [self.scratch, own, plan.weight.codes];
+        let [scratch, own, weight] = pick(self.memory, regions);
+        let MantissasMut::I32(scratch) = scratch else { return };
+        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+        match (source, layer.kind) {
+            (Source::Loss(targets), _) => {
+                for (r, row) in sums.chunks_exact_mut(units.max(1)).enumerate() {
+                    let codes = own.as_ref().part((at + r) * units, units);
+                    let target = targets.at(at + r, units);
+                    let outputs = Outputs { codes, exponent };
+                    self.tally.loss += self.train.loss.row(outputs, &target, row);
+                    self.tally.note(&outputs, &target);
+                }
+            }
+            (_, Kind::Dense { .. }) => {
+                let grad = Matrix::new(own.as_ref(), count, units).row_range(at, rows);
+                let weight = Matrix::new(weight.as_ref(), units, numbers);
+                dense::input_grad(self.kernel, grad, weight, plan.input_grad.drop, sums);
+            }
+            _ => widen(own.as_ref().part(at * numbers, sums.len()), sums),
+        }
+    }
+
+    /// Blocks the sums where a ReLU between the source and the target was not positive.
+    fn through_relus(
+        &mut self,
+        target: usize,
+        from: usize,
+        source: Source<'_>,
+        at: usize,
+        rows: usize,
+        numbers: usize,
+    ) {
+        let layers = self.graph.layers();
+        let is_relu = |&i: &usize| layers.get(i).is_some_and(|layer| layer.kind == Kind::Relu);
+        let own = match source {
+            Source::Layer(i) => Some(i),
+            Source::Loss(_) => None,
+        };
+        for i in (target + 1..=from).chain(own).filter(is_relu) {
+            let Some(plan) = self.plan.get(i) else { return };
+            let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
+            let [scratch, output] = pick(self.memory, [self.scratch, holder.activation]);
+            if let MantissasMut::I32(scratch) = scratch {
+                let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+                relu::backward(sums, output.as_ref().part(at * numbers, rows * numbers));
+            }
+        }
+    }
+
+    fn emit_grad(
+        &mut self,
+        pass: &mut Pass,
+        plan: LayerPlan,
+        at: usize,
+        rows: usize,
+        numbers: usize,
+        base: u32,
+    ) {
+        let [scratch, mut codes] = pick(self.memory, [self.scratch, plan.grad]);
+        let MantissasMut::I32(scratch) = scratch else { return };
+        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+        let at = at * numbers;
+        let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
+        pass.before(self.strategy, sums, first);
+        pass.look(self.kernel, sums);
+        pass.settle(sums);
+        let codes = codes.part(at, sums.len());
+        pass.emit(self.kernel, self.strategy, sums, first, codes, &mut [], 0);
+    }
+
+    /// The straight-through gradient is zero where the output was clipped.
+    fn block_clipped(&mut self, i: usize, plan: LayerPlan, count: usize) {
+        if plan.pass.len == 0 || !self.state(i).is_some_and(|s| s.output_clipped) {
+            return;
+        }
+        let numbers = self.graph.layers().get(i).map_or(0, |l| l.shape.elements());
+        let [grad, mask] = pick(self.memory, [plan.grad, plan.pass]);
+        let Mantissas::I8(mask) = mask.as_ref() else { return };
+        let mask: &[u8] = bytemuck::cast_slice(mask);
+        let count = count * numbers;
+        for_width!(MantissasMut, grad, grad => {
+            for (i, g) in grad.iter_mut().take(count).enumerate() {
+                let mut wide = [g.widen()];
+                block(&mut wide, i as u32, mask);
+                *g = Mantissa::from_code(wide[0]);
+            }
+        });
+    }
+}

@@ -1,0 +1,246 @@
+//! The forward pass: for every layer, sums into tiles, tiles through the activation point.
+
+use super::{
+    engine::{Engine, Mode, Of},
+    point::widen,
+    state::Tensor,
+};
+use crate::{
+    graph::{Kind, LayerPlan, Region, pick},
+    kernel::Kernel,
+    layer::{dense, relu},
+    quant::Point,
+    strategy::Strategy,
+    tensor::{Mantissas, MantissasMut, Matrix},
+};
+
+/// Samples as they come from a sensor or a file: `value = mantissa * 2^exponent`.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    /// Mantissas, one sample after the other.
+    pub data: SampleData<'a>,
+    /// Exponent of their unit.
+    pub exponent: i16,
+}
+
+/// Storage of samples.
+#[derive(Clone, Copy, Debug)]
+pub enum SampleData<'a> {
+    /// Pixels.
+    U8(&'a [u8]),
+    /// Signed bytes.
+    I8(&'a [i8]),
+    /// 16-bit sensor readings.
+    I16(&'a [i16]),
+}
+
+impl<'a> Samples<'a> {
+    /// How many mantissas there are.
+    pub const fn len(&self) -> usize {
+        match self.data {
+            SampleData::U8(d) => d.len(),
+            SampleData::I8(d) => d.len(),
+            SampleData::I16(d) => d.len(),
+        }
+    }
+
+    /// True when there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Mantissas `from..from + len`, or none.
+    #[must_use]
+    pub fn part(self, from: usize, len: usize) -> Samples<'a> {
+        let range = from..from.saturating_add(len);
+        let data = match self.data {
+            SampleData::U8(d) => SampleData::U8(d.get(range).unwrap_or_default()),
+            SampleData::I8(d) => SampleData::I8(d.get(range).unwrap_or_default()),
+            SampleData::I16(d) => SampleData::I16(d.get(range).unwrap_or_default()),
+        };
+        Samples { data, ..self }
+    }
+
+    fn widen(&self, from: usize, sums: &mut [i32]) {
+        match self.part(from, sums.len()).data {
+            SampleData::U8(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
+            SampleData::I8(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
+            SampleData::I16(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
+        }
+    }
+
+    const fn bits(&self) -> u8 {
+        match self.data {
+            SampleData::U8(_) => 8,
+            SampleData::I8(_) => 7,
+            SampleData::I16(_) => 15,
+        }
+    }
+}
+
+impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+    /// All layers over `count` samples, of which the first is sample `base` of the step.
+    pub(crate) fn forward(&mut self, samples: Samples<'_>, count: usize, base: u32) {
+        for i in 0..self.graph.layers().len() {
+            let Some(config) = self.layers.get(i) else { return };
+            match config.activation {
+                Some(point) => self.forward_point(i, point, samples, count, base),
+                None => self.forward_in_place(i, count),
+            }
+        }
+    }
+
+    /// Layers without a point work on the codes of the layer below.
+    fn forward_in_place(&mut self, i: usize, count: usize) {
+        let (Some(&plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let Some(&below) = self.plan.get(usize::from(plan.output)) else { return };
+        if layer.kind == Kind::Relu {
+            let [mut codes] = pick(self.memory, [below.activation]);
+            relu::forward(codes.part(0, count * layer.shape.elements()));
+        }
+        let exponent = self.states.get(usize::from(layer.input)).map(|s| s.output_exponent);
+        if let (Some(state), Some(exponent)) = (self.states.get_mut(i), exponent) {
+            state.output_exponent = exponent;
+        }
+    }
+
+    fn forward_point(
+        &mut self,
+        i: usize,
+        point: Point,
+        samples: Samples<'_>,
+        count: usize,
+        base: u32,
+    ) {
+        let (Some(&plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let numbers = layer.shape.elements();
+        let Some(input) = self.input_of(i) else { return };
+        let (exponent, bits) = match layer.kind {
+            Kind::Input => (samples.exponent, samples.bits()),
+            Kind::Dense { .. } => self.dense_sums(i, plan, input.exponent),
+            Kind::Relu | Kind::Flatten => (input.exponent, input.bits),
+        };
+        let quant = if self.mode == Mode::Train { point.train } else { point.infer };
+        let mut pass = self.pass(Of {
+            layer: i,
+            tensor: Tensor::Activation,
+            quant,
+            exponent,
+            bits,
+            row: numbers,
+        });
+        self.align_bias(i, plan, exponent);
+        let regions = [
+            self.scratch,
+            self.row,
+            plan.weight.codes,
+            plan.channels,
+            plan.activation,
+            plan.pass,
+            if layer.kind == Kind::Input { Region::NONE } else { input.region },
+        ];
+        let [scratch, row, weight, channels, mut codes, mask, x] = pick(self.memory, regions);
+        let (MantissasMut::I32(scratch), MantissasMut::I32(row), MantissasMut::I8(mask)) =
+            (scratch, row, mask)
+        else {
+            return;
+        };
+        let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
+        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
+        mask.fill(0xff);
+        let x = x.as_ref();
+        let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
+        let channels = match channels.as_ref() {
+            Mantissas::I8(below) if !below.is_empty() => {
+                Some(dense::Channels { below, spread: plan.spread })
+            }
+            _ => None,
+        };
+        let rows = tile_rows(scratch.len(), numbers, count);
+        for from in (0..count).step_by(rows) {
+            let rows = rows.min(count - from);
+            let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+            match layer.kind {
+                Kind::Input => samples.widen(from * numbers, sums),
+                Kind::Dense { .. } => {
+                    let x = Matrix::new(x, count, input.numbers).row_range(from, rows);
+                    let drop = plan.forward.drop;
+                    dense::forward(self.kernel, x, weight, drop, channels, bias, sums);
+                }
+                Kind::Relu => {
+                    widen(x.part(from * numbers, sums.len()), sums);
+                    relu::forward_sums(sums);
+                }
+                Kind::Flatten => widen(x.part(from * numbers, sums.len()), sums),
+            }
+            let at = from * numbers;
+            let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
+            pass.before(self.strategy, sums, first);
+            pass.look(self.kernel, sums);
+            pass.settle(sums);
+            let codes = codes.part(at, sums.len());
+            pass.emit(self.kernel, self.strategy, sums, first, codes, mask, at as u32);
+        }
+        let passed = pass.finish();
+        self.keep(i, Tensor::Activation, passed.state);
+        if let Some(state) = self.states.get_mut(i) {
+            state.output_exponent = passed.exponent;
+            state.output_clipped = passed.clipped;
+        }
+    }
+
+    /// Exponent and bits of the output sums of a dense layer.
+    fn dense_sums(&self, i: usize, plan: LayerPlan, input_exponent: i16) -> (i16, u8) {
+        let weight = self.state(i).map_or(0, |s| s.weight_exponent);
+        let spread = if plan.channels.len > 0 { plan.spread } else { 0 };
+        let up = i16::from(plan.forward.drop) - i16::from(spread);
+        (
+            input_exponent.saturating_add(weight).saturating_add(up),
+            plan.forward.kept().saturating_add(spread).saturating_add(1),
+        )
+    }
+
+    fn align_bias(&mut self, i: usize, plan: LayerPlan, exponent: i16) {
+        let len = plan.bias.master.len as usize;
+        if len == 0 {
+            return;
+        }
+        let left = i32::from(self.state(i).map_or(0, |s| s.bias_exponent)) - i32::from(exponent);
+        let [row, bias] = pick(self.memory, [self.row, plan.bias.codes]);
+        if let MantissasMut::I32(row) = row {
+            dense::align_bias(bias.as_ref(), left, row.get_mut(..len).unwrap_or_default());
+        }
+    }
+
+    /// Where the input of a layer lies now.
+    pub(crate) fn input_of(&self, i: usize) -> Option<Input> {
+        let layer = self.graph.layers().get(i)?;
+        let from = usize::from(layer.input);
+        let below = self.plan.get(from)?;
+        let holder = self.plan.get(usize::from(below.output))?;
+        Some(Input {
+            region: holder.activation,
+            numbers: self.graph.input_shape(i).elements(),
+            exponent: self.state(from)?.output_exponent,
+            bits: below.output_bits.saturating_sub(1),
+        })
+    }
+}
+
+/// The input of a layer.
+pub(crate) struct Input {
+    pub(crate) region: Region,
+    /// Elements of one sample.
+    pub(crate) numbers: usize,
+    pub(crate) exponent: i16,
+    pub(crate) bits: u8,
+}
+
+/// How many rows of `numbers` sums fit into the scratch region.
+pub(crate) fn tile_rows(scratch: usize, numbers: usize, count: usize) -> usize {
+    (scratch / numbers.max(1)).clamp(1, count.max(1))
+}

@@ -1,0 +1,88 @@
+//! Values of the parameters before the first step, from keyed random numbers.
+
+use crate::{
+    config::{Init, LayerConfig, Master},
+    graph::{GraphView, LayerPlan, pick},
+    rng::Key,
+    tensor::{Mantissa, for_width},
+};
+
+/// The root of these streams; step numbers never reach it.
+const INIT_STREAM: u32 = u32::MAX;
+
+/// Fills all master weights. Everything else in `memory` becomes zero.
+pub(super) fn init(
+    graph: GraphView<'_>,
+    layers: &[LayerConfig],
+    plan: &[LayerPlan],
+    seed: u64,
+    memory: &mut [u8],
+) {
+    memory.fill(0);
+    let root = Key::new(seed).child(INIT_STREAM);
+    for (i, (config, plan)) in layers.iter().zip(plan).enumerate() {
+        let fan_out = graph.layers().get(i).map_or(1, |l| l.shape.elements()) as u32;
+        let fan_in = graph.input_shape(i).elements() as u32;
+        let params = [(plan.weight.master, config.master), (plan.bias.master, config.bias_master)];
+        for (which, (region, master)) in params.into_iter().enumerate() {
+            let limit = limit(master, fan_in, fan_out);
+            let key = root.child((i as u32) << 1 | which as u32);
+            let [values] = pick(memory, [region]);
+            for_width!(MantissasMut, values, values => uniform(values, limit, key));
+        }
+    }
+}
+
+/// The largest magnitude in units of the master weights.
+fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
+    let (numerator, denominator) = match master.init {
+        Init::Zero => return 0,
+        Init::HeUniform => (6, fan_in),
+        Init::XavierUniform => (6, fan_in.saturating_add(fan_out)),
+        Init::LecunUniform => (1, fan_in),
+    };
+    // sqrt(n / d) * 2^up = sqrt((n << 2 up) / d), with the square root of an integer.
+    let up = (-i32::from(master.exponent())).clamp(0, 30) as u32;
+    let square = (u64::from(numerator as u32) << (2 * up).min(60)) / u64::from(denominator.max(1));
+    let most = ((1u64 << (master.width.bits() - 1)) - 1) as u32;
+    (square.isqrt() as u32).min(most)
+}
+
+fn uniform<T: Mantissa>(values: &mut [T], limit: u32, key: Key) {
+    if limit == 0 {
+        return;
+    }
+    for (i, value) in values.iter_mut().enumerate() {
+        let draw = key.below(i as u32, 2 * limit + 1);
+        *value = T::from_code((i64::from(draw) - i64::from(limit)) as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Width;
+
+    #[test]
+    fn limits_are_the_published_ones() {
+        let master = |init| Master { width: Width::I16, bound: 0, init };
+        let unit = 32768.0;
+        for (init, exact) in [
+            (Init::HeUniform, (6.0f64 / 784.0).sqrt()),
+            (Init::XavierUniform, (6.0f64 / 884.0).sqrt()),
+            (Init::LecunUniform, (1.0f64 / 784.0).sqrt()),
+        ] {
+            let limit = f64::from(limit(master(init), 784, 100));
+            assert!((limit - exact * unit).abs() <= 1.0, "{init:?}: {limit}");
+        }
+    }
+
+    #[test]
+    fn values_fill_the_interval_evenly() {
+        let mut values = [0i16; 4000];
+        uniform(&mut values, 100, Key::new(3));
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 4000.0;
+        assert_eq!((values.iter().min(), values.iter().max()), (Some(&-100), Some(&100)));
+        assert!(mean.abs() < 4.0, "{mean}");
+    }
+}

@@ -1,0 +1,543 @@
+//! The trainer: one step is weights, forward, loss, backward, update.
+
+mod backward;
+mod engine;
+mod forward;
+mod init;
+mod params;
+mod point;
+mod state;
+mod update;
+
+use core::fmt;
+
+use crate::{
+    config::{Config, ConfigError},
+    graph::{Graph, HookNeeds, Plan, PlanError, Region, Sizes, pick, too_small},
+    kernel::Kernel,
+    loss::{Outputs, Target},
+    optim::Lr,
+    strategy::{Configured, Place, Strategy},
+    tensor::{Mantissas, MantissasMut},
+};
+
+pub use backward::Targets;
+use engine::{Engine, Mode};
+pub use forward::{SampleData, Samples};
+pub use state::{LayerMemory, LayerState, Tensor};
+
+/// Trains a network in the memory that the caller gives.
+///
+/// ```
+/// use fixgrad::prelude::*;
+///
+/// const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+/// const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
+/// const PLAN: Plan<4> = NET.plan(&TRAIN, &LayerConfig::new(8));
+///
+/// let config = Config::uniform(NET.view(), LayerConfig::new(8), TRAIN);
+/// let mut arena = Arena::<{ PLAN.ram() }>::for_plan(&PLAN);
+/// let mut trainer = Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, ())?;
+///
+/// let samples = Samples { data: SampleData::I8(&[0, 0, 0, 64, 64, 0, 64, 64]), exponent: -6 };
+/// for _ in 0..200 {
+///     trainer.step(samples, Targets::Classes(&[0, 1, 1, 0]))?;
+/// }
+/// assert_eq!(trainer.evaluate(samples, Targets::Classes(&[0, 1, 1, 0]))?.correct, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Trainer<'a, const N: usize, K, S> {
+    graph: &'a Graph<N>,
+    config: &'a Config<N>,
+    plan: Plan<N>,
+    memory: &'a mut [u8],
+    states: [LayerState; N],
+    kernel: K,
+    /// The caller's strategies outermost, then those of the configuration.
+    strategy: (S, Configured<'a>),
+    step: u32,
+    /// Samples of the step at hand that were accumulated.
+    pending: u32,
+    /// Loss and right answers of the step at hand.
+    tally: Tally,
+    prepared: Option<Mode>,
+}
+
+/// Why a trainer could not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The configuration does not go with the graph.
+    Config(ConfigError),
+    /// There is no memory plan.
+    Plan(PlanError),
+    /// The memory is too small.
+    ArenaTooSmall {
+        /// Bytes that the plan needs.
+        needed: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+    /// The memory does not start at a multiple of four bytes; [`Arena`](crate::graph::Arena) does.
+    Misaligned,
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
+            Self::ArenaTooSmall { needed, found } => too_small(*needed, *found).fmt(f),
+            Self::Misaligned => f.write_str("the memory must start at a multiple of four bytes"),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}
+
+/// Why a call was refused. The trainer is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StepError {
+    /// The samples are not a whole number of samples, or none.
+    SampleLength {
+        /// Elements of one sample.
+        sample: usize,
+        /// Elements that were given.
+        found: usize,
+    },
+    /// Not one target a sample.
+    TargetCount {
+        /// Samples.
+        samples: usize,
+        /// Targets.
+        targets: usize,
+    },
+    /// A class that the network has no output for.
+    Class {
+        /// The class.
+        class: u16,
+        /// Outputs of the network.
+        outputs: usize,
+    },
+    /// More samples than memory or step have room for.
+    TooMany {
+        /// Samples.
+        samples: usize,
+        /// Room.
+        room: usize,
+    },
+    /// An update without a single sample.
+    Empty,
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SampleLength { sample, found } => {
+                write!(
+                    f,
+                    "{found} numbers; a positive multiple of {sample}, one sample, was expected"
+                )
+            }
+            Self::TargetCount { samples, targets } => {
+                write!(f, "{samples} samples and {targets} targets")
+            }
+            Self::Class { class, outputs } => {
+                write!(f, "class {class}; the network has {outputs} outputs, counted from 0")
+            }
+            Self::TooMany { samples, room } => {
+                write!(f, "{samples} samples; there is room for {room}")
+            }
+            Self::Empty => f.write_str("no samples since the last update"),
+        }
+    }
+}
+
+impl core::error::Error for StepError {}
+
+/// Loss and right answers of some samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tally {
+    /// Samples.
+    pub samples: u32,
+    /// Sum of their losses in units of 2^-16.
+    pub loss: u64,
+    /// Samples whose largest output was that of their class.
+    pub correct: u32,
+}
+
+impl Tally {
+    fn note(&mut self, outputs: &Outputs<'_>, target: &Target<'_>) {
+        self.samples = self.samples.saturating_add(1);
+        if let Target::Class(class) = *target {
+            self.correct = self.correct.saturating_add(u32::from(outputs.argmax() == class));
+        }
+    }
+}
+
+impl core::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.samples = self.samples.saturating_add(other.samples);
+        self.loss = self.loss.saturating_add(other.loss);
+        self.correct = self.correct.saturating_add(other.correct);
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StepRecord {
+    /// Steps finished, this one included.
+    pub step: u32,
+    /// Learning rate of this step.
+    pub lr: Lr,
+    /// Loss and right answers before the update.
+    pub tally: Tally,
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
+    /// A trainer with freshly initialised weights and the smallest tiles.
+    pub fn new(
+        graph: &'a Graph<N>,
+        config: &'a Config<N>,
+        memory: &'a mut [u8],
+        kernel: K,
+        strategy: S,
+    ) -> Result<Self, SetupError> {
+        Self::with_tile(graph, config, memory, kernel, strategy, 0)
+    }
+
+    /// As [`new`](Self::new), with room for `tile` sums at a time. Results do not depend on it.
+    pub fn with_tile(
+        graph: &'a Graph<N>,
+        config: &'a Config<N>,
+        memory: &'a mut [u8],
+        kernel: K,
+        strategy: S,
+        tile: usize,
+    ) -> Result<Self, SetupError> {
+        let plan = Self::plan_for(graph, config, &strategy, tile)?;
+        let (needed, found) = (plan.ram(), memory.len());
+        if found < needed {
+            return Err(SetupError::ArenaTooSmall { needed, found });
+        }
+        if !memory.as_ptr().addr().is_multiple_of(4) {
+            return Err(SetupError::Misaligned);
+        }
+        let mut trainer = Self {
+            graph,
+            config,
+            plan,
+            memory,
+            states: [LayerState::NEW; N],
+            kernel,
+            strategy: (strategy, Configured(&config.strategies)),
+            step: 0,
+            pending: 0,
+            tally: Tally::default(),
+            prepared: None,
+        };
+        trainer.reset();
+        Ok(trainer)
+    }
+
+    /// The plan that a trainer with this configuration and strategy works by.
+    pub fn plan_for(
+        graph: &Graph<N>,
+        config: &Config<N>,
+        strategy: &S,
+        tile: usize,
+    ) -> Result<Plan<N>, SetupError> {
+        config.validate(graph.view()).map_err(SetupError::Config)?;
+        let configured = Configured(&config.strategies);
+        let mut hooks = [HookNeeds::default(); N];
+        for (layer, needs) in (0u8..).zip(hooks.iter_mut()) {
+            let active = |place| strategy.active(layer, place) || configured.active(layer, place);
+            let off = |place| strategy.off_grid(layer, place) || configured.off_grid(layer, place);
+            *needs = HookNeeds {
+                weight: active(Place::Weight),
+                weight_off_grid: off(Place::Weight),
+                activation_off_grid: off(Place::Activation),
+            };
+        }
+        let sizes = Sizes::of(&config.train).tile(tile);
+        Plan::new(graph.view(), &config.layers, sizes, &hooks).map_err(SetupError::Plan)
+    }
+
+    /// Back to the first step with freshly initialised weights.
+    pub fn reset(&mut self) {
+        let seed = self.config.train.seed;
+        let layers = &self.config.layers;
+        init::init(self.graph.view(), layers, self.plan.layers(), seed, self.memory);
+        self.states = [LayerState::NEW; N];
+        (self.step, self.pending, self.tally) = (0, 0, Tally::default());
+        self.prepared = None;
+    }
+
+    /// One training step on up to a batch of samples. Fewer weigh as a part of a batch.
+    pub fn step(
+        &mut self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+    ) -> Result<StepRecord, StepError> {
+        let (sample, outputs) = self.row_sizes();
+        let count = self.check(samples, targets, self.config.train.batch.into())?;
+        if self.pending > 0 {
+            return Err(StepError::TooMany { samples: count, room: 0 });
+        }
+        let part = usize::from(self.config.train.micro_batch);
+        for from in (0..count).step_by(part) {
+            let len = part.min(count - from);
+            let samples = samples.part(from * sample, len * sample);
+            self.accumulate_checked(samples, targets.part(from, len, outputs), len);
+        }
+        self.update()
+    }
+
+    /// Forward and backward on up to a micro-batch of samples. When the micro-batch is the batch,
+    /// weights move at once and [`update`](Self::update) only ends the step.
+    pub fn accumulate(
+        &mut self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Tally, StepError> {
+        let train = self.config.train;
+        let room = usize::from(train.batch).saturating_sub(self.pending as usize);
+        let count = self.check(samples, targets, room.min(train.micro_batch.into()))?;
+        if self.pending > 0 && !train.accumulates() {
+            return Err(StepError::TooMany { samples: count, room: 0 });
+        }
+        Ok(self.accumulate_checked(samples, targets, count))
+    }
+
+    /// Ends the step: moves the weights, if they have not moved yet.
+    pub fn update(&mut self) -> Result<StepRecord, StepError> {
+        if self.pending == 0 {
+            return Err(StepError::Empty);
+        }
+        let lr = self.lr();
+        let accumulates = self.config.train.accumulates();
+        let mut engine = self.engine(Mode::Train);
+        if accumulates {
+            engine.apply_sums();
+        }
+        engine.finish_ranges();
+        self.prepared = None;
+        self.pending = 0;
+        self.step = self.step.saturating_add(1);
+        Ok(StepRecord { step: self.step, lr, tally: core::mem::take(&mut self.tally) })
+    }
+
+    /// Loss and accuracy of any number of samples, by the inference settings. Leaves no trace.
+    pub fn evaluate(
+        &mut self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Tally, StepError> {
+        let (sample, outputs) = self.row_sizes();
+        let count = self.check(samples, targets, usize::MAX)?;
+        let part = usize::from(self.plan.micro_batch);
+        let mut tally = Tally::default();
+        for from in (0..count).step_by(part) {
+            let len = part.min(count - from);
+            self.infer(samples.part(from * sample, len * sample))?;
+            tally += self.tally(targets.part(from, len, outputs), len);
+        }
+        Ok(tally)
+    }
+
+    /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
+    /// then gives the results. Returns how many samples there were. Leaves no trace in training.
+    pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
+        let (sample, _) = self.row_sizes();
+        let count = self.check_samples(samples, sample, self.plan.micro_batch.into())?;
+        let ready = self.prepared == Some(Mode::Infer);
+        let mut engine = self.engine(Mode::Infer);
+        if !ready {
+            engine.prepare();
+        }
+        engine.forward(samples, count, 0);
+        self.prepared = Some(Mode::Infer);
+        Ok(count)
+    }
+
+    /// The outputs of sample `index` of the last forward pass.
+    pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
+        let (_, outputs) = self.row_sizes();
+        let last = self.graph.view().layers().len().saturating_sub(1);
+        let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
+        let holder = self.plan.layers().get(last).map_or(0, |plan| usize::from(plan.output));
+        let region = self.plan.layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
+        let [codes] = pick(self.memory, [region]);
+        let codes = match codes {
+            MantissasMut::I8(m) => Mantissas::I8(m),
+            MantissasMut::I16(m) => Mantissas::I16(m),
+            MantissasMut::I32(m) => Mantissas::I32(m),
+        };
+        Outputs { codes: codes.part(index * outputs, outputs), exponent }
+    }
+
+    /// Steps finished so far.
+    pub const fn steps(&self) -> u32 {
+        self.step
+    }
+
+    /// The learning rate of the next step.
+    pub const fn lr(&self) -> Lr {
+        self.config.train.schedule.at(self.config.train.lr, self.step)
+    }
+
+    /// The memory plan.
+    pub const fn plan(&self) -> &Plan<N> {
+        &self.plan
+    }
+
+    /// Bounds and counters, one entry a layer.
+    pub fn states(&self) -> &[LayerState] {
+        self.states.get(..self.plan.layers().len()).unwrap_or_default()
+    }
+
+    /// Forgets the counters of all layers and keeps the bounds.
+    pub fn reset_counters(&mut self) {
+        self.states.iter_mut().for_each(LayerState::reset_counters);
+    }
+
+    /// Master weights and momentum: with [`states`](Self::states) and [`steps`](Self::steps) all
+    /// that decides later steps. Little-endian as in memory on every supported machine.
+    pub fn persistent(&self) -> &[u8] {
+        self.memory.get(..self.plan.persistent).unwrap_or_default()
+    }
+
+    /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
+    /// [`steps`](Self::steps) gave. False, and nothing changes, when the sizes differ.
+    pub fn restore(&mut self, step: u32, layers: &[LayerMemory], bytes: &[u8]) -> bool {
+        let count = self.plan.layers().len();
+        let Some(place) = self.memory.get_mut(..self.plan.persistent) else { return false };
+        if layers.len() != count || bytes.len() != place.len() {
+            return false;
+        }
+        place.copy_from_slice(bytes);
+        for (state, memory) in self.states.iter_mut().zip(layers) {
+            *state = LayerState::NEW;
+            state.restore(memory);
+        }
+        (self.step, self.pending, self.tally) = (step, 0, Tally::default());
+        self.prepared = None;
+        true
+    }
+
+    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {
+        let lr = self.lr();
+        Engine {
+            graph: self.graph.view(),
+            layers: &self.config.layers,
+            train: &self.config.train,
+            plan: self.plan.layers(),
+            scratch: self.plan.scratch,
+            row: self.plan.row,
+            memory: self.memory,
+            states: &mut self.states,
+            kernel: &self.kernel,
+            strategy: &mut self.strategy,
+            step: self.step,
+            lr,
+            mode,
+            first_part: self.pending == 0,
+            tally: Tally::default(),
+        }
+    }
+
+    fn accumulate_checked(
+        &mut self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+        count: usize,
+    ) -> Tally {
+        let ready = self.prepared == Some(Mode::Train);
+        let (base, accumulates) = (self.pending, self.config.train.accumulates());
+        let mut engine = self.engine(Mode::Train);
+        if !ready {
+            engine.prepare();
+        }
+        if accumulates && base == 0 {
+            engine.clear_sums();
+        }
+        engine.forward(samples, count, base);
+        engine.backward(targets, count, base);
+        let tally = engine.tally;
+        self.prepared = Some(Mode::Train);
+        self.pending = self.pending.saturating_add(count as u32);
+        self.tally += tally;
+        tally
+    }
+
+    /// Compares the outputs of the last forward pass with their targets.
+    fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
+        let (_, outputs) = self.row_sizes();
+        let loss = self.config.train.loss;
+        let mut tally = Tally::default();
+        for i in 0..count {
+            let target = targets.at(i, outputs);
+            let row = self.outputs(i);
+            tally.loss = tally.loss.saturating_add(loss.value(row, &target));
+            tally.note(&row, &target);
+        }
+        tally
+    }
+
+    /// Elements of one sample and of one output.
+    fn row_sizes(&self) -> (usize, usize) {
+        let layers = self.graph.view().layers();
+        let elements =
+            |layer: Option<&crate::graph::Layer>| layer.map_or(0, |l| l.shape.elements());
+        (elements(layers.first()), elements(layers.last()))
+    }
+
+    fn check_samples(
+        &self,
+        samples: Samples<'_>,
+        sample: usize,
+        room: usize,
+    ) -> Result<usize, StepError> {
+        let found = samples.len();
+        if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
+            return Err(StepError::SampleLength { sample, found });
+        }
+        let samples = found / sample;
+        if samples > room {
+            return Err(StepError::TooMany { samples, room });
+        }
+        Ok(samples)
+    }
+
+    fn check(
+        &self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+        room: usize,
+    ) -> Result<usize, StepError> {
+        let (sample, outputs) = self.row_sizes();
+        let samples = self.check_samples(samples, sample, room)?;
+        let targets = match targets {
+            Targets::Classes(classes) => {
+                let bad = classes.iter().find(|&&class| usize::from(class) >= outputs);
+                if let Some(&class) = bad {
+                    return Err(StepError::Class { class, outputs });
+                }
+                classes.len()
+            }
+            Targets::Values { mantissas, .. } if mantissas.len() != samples * outputs => {
+                mantissas.len() / outputs.max(1)
+            }
+            Targets::Values { .. } => samples,
+        };
+        if targets != samples {
+            return Err(StepError::TargetCount { samples, targets });
+        }
+        Ok(samples)
+    }
+}

@@ -1,0 +1,257 @@
+//! One tensor on its way through a point: pre hooks, quantise, post hooks.
+
+use crate::{
+    kernel::Kernel,
+    quant::{
+        Counts, Format, Observer, Overflow, Quant, Quantizer, Range, RangeState, Round,
+        exponent_of, sweep,
+    },
+    rng::Key,
+    strategy::{Context, Place, Strategy, Tile},
+    tensor::{Mantissas, MantissasMut},
+};
+
+/// Fraction bits that codes gain where a strategy leaves values between them, if 16 bits have
+/// room for so many and one more for growth.
+const GUARD: u8 = 7;
+/// Codes in the hands of a post hook at a time.
+const PIECE: usize = 64;
+
+/// A tensor in one pass through its point. Tiles may come in any order.
+pub(crate) struct Pass {
+    quant: Quant,
+    place: Place,
+    context: Context,
+    key: Key,
+    /// Exponent of the sums.
+    exponent: i16,
+    hooks: bool,
+    guard: u8,
+    observer: Observer,
+    state: RangeState,
+    guess: i16,
+    bound: Option<i16>,
+    counts: Counts,
+    elements: usize,
+}
+
+/// What a pass needs to know of its tensor.
+pub(crate) struct Setup {
+    pub(crate) quant: Quant,
+    pub(crate) place: Place,
+    pub(crate) context: Context,
+    /// Random numbers of the quantiser.
+    pub(crate) key: Key,
+    /// Exponent of the sums, and the bits that they stay below.
+    pub(crate) exponent: i16,
+    pub(crate) bits: u8,
+    /// Elements of one sample.
+    pub(crate) row: usize,
+    /// True when strategies work on this tensor.
+    pub(crate) hooks: bool,
+    /// True when they leave values between the codes.
+    pub(crate) off_grid: bool,
+    pub(crate) state: RangeState,
+}
+
+/// What is left when all tiles have passed.
+pub(crate) struct Passed {
+    pub(crate) state: RangeState,
+    /// Exponent of what was stored.
+    pub(crate) exponent: i16,
+    pub(crate) clipped: bool,
+}
+
+impl Pass {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup { quant, place, context, key, exponent, bits, row, hooks, off_grid, state } =
+            setup;
+        let room = 15u8.saturating_sub(quant.bits);
+        Self {
+            quant,
+            place,
+            context,
+            key,
+            exponent,
+            hooks,
+            guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
+            observer: Observer::new(quant.range, bits.into(), row),
+            state,
+            // A quarter of the octaves that the sums could fill is a fair first guess, and
+            // one step later the rule knows better.
+            guess: exponent.saturating_add(i16::from(bits) - i16::from(bits) / 4),
+            bound: None,
+            counts: Counts::default(),
+            elements: 0,
+        }
+    }
+
+    /// True when the rule must see the whole tensor in one tile, or by [`look`](Self::look).
+    pub(crate) fn is_whole(&self) -> bool {
+        self.quant.range.needs_whole_tensor()
+    }
+
+    /// True when strategies work on the tensor.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.hooks
+    }
+
+    fn unit(&self) -> i16 {
+        let bound = self.bound.or(self.state.bound()).unwrap_or(self.guess);
+        exponent_of(bound, self.quant.bits)
+    }
+
+    /// Pre hooks.
+    pub(crate) fn before<S: Strategy>(&mut self, strategy: &mut S, sums: &mut [i32], first: u32) {
+        if !self.hooks {
+            return;
+        }
+        let unit = self.unit();
+        let mut tile = Tile { values: sums, exponent: self.exponent, first, unit };
+        match self.place {
+            Place::Weight => strategy.pre_weight(&self.context, &mut tile),
+            Place::WeightGrad => strategy.pre_weight_grad(&self.context, &mut tile),
+            Place::Activation => strategy.pre_activation(&self.context, &mut tile),
+            Place::ActivationGrad => strategy.pre_activation_grad(&self.context, &mut tile),
+        }
+        self.exponent = tile.exponent;
+    }
+
+    /// Shows the range rule a part of the tensor.
+    pub(crate) fn look<K: Kernel>(&mut self, kernel: &K, sums: &[i32]) {
+        if !self.quant.range.observes() {
+            return;
+        }
+        if self.observer.needs_only_peak() {
+            self.observer.note_peak(kernel.peak(sums), sums.len());
+        } else {
+            self.observer.note(sums);
+        }
+    }
+
+    /// Decides the bound. `whole` is the tensor itself, for rules that try codes on it.
+    pub(crate) fn settle(&mut self, whole: &[i32]) -> i16 {
+        if let Some(bound) = self.bound {
+            return bound;
+        }
+        let mut seen = self.observer.bound(self.exponent);
+        if let (Range::Sweep, Some(bound)) = (self.quant.range, seen) {
+            seen = Some(sweep(whole, self.exponent, bound, self.quant.format()));
+        }
+        let bound = self.state.resolve(self.quant.range, seen, self.guess);
+        self.bound = Some(bound);
+        bound
+    }
+
+    /// Decides the bound from outside; `None` leaves it to the state.
+    pub(crate) fn settle_at(&mut self, seen: Option<i16>) -> i16 {
+        let fixed = matches!(self.quant.range, Range::Fixed(_)) && self.bound.is_none();
+        let bound = match seen {
+            Some(seen) if !fixed => {
+                self.state.set_bound(seen);
+                seen
+            }
+            _ => self.state.resolve(self.quant.range, None, self.guess),
+        };
+        self.bound = Some(bound);
+        bound
+    }
+
+    /// The quantiser, once the bound is settled.
+    pub(crate) fn quantizer(&self) -> Quantizer {
+        let shift = i32::from(self.unit()) - i32::from(self.exponent);
+        Quantizer { shift, format: self.quant.format(), key: self.key }
+    }
+
+    /// Counts what happened in a tile that the caller quantised.
+    pub(crate) fn count(&mut self, counts: Counts, elements: usize) {
+        self.counts += counts;
+        self.elements += elements;
+    }
+
+    /// Exponent of what is stored.
+    pub(crate) fn stored_exponent(&self) -> i16 {
+        self.unit().saturating_sub(self.guard.into())
+    }
+
+    /// Codes of a tile into `codes`, which begins where the tile does. `pass`, if not empty, is
+    /// the mask of the whole tensor.
+    pub(crate) fn emit<K: Kernel, S: Strategy>(
+        &mut self,
+        kernel: &K,
+        strategy: &mut S,
+        sums: &[i32],
+        first: u32,
+        mut codes: MantissasMut<'_>,
+        pass: &mut [u8],
+        pass_first: u32,
+    ) {
+        let quantizer = self.quantizer();
+        let counts = if self.hooks {
+            let mut counts = Counts::default();
+            for (i, part) in sums.chunks(PIECE).enumerate() {
+                let mut piece = [0i32; PIECE];
+                let piece = piece.get_mut(..part.len()).unwrap_or_default();
+                let at = first.wrapping_add((i * PIECE) as u32);
+                counts += quantizer.run(part, at, piece);
+                let exponent = self.after(strategy, piece, at);
+                self.store(piece, exponent, codes.part(i * PIECE, part.len()));
+            }
+            counts
+        } else {
+            kernel.quantize(&quantizer, sums, first, codes)
+        };
+        if counts.saturated > 0 && !pass.is_empty() {
+            quantizer.clear_clipped(sums, first, pass, pass_first);
+        }
+        self.count(counts, sums.len());
+    }
+
+    /// Post hooks on codes that become values with guard bits. Returns their exponent.
+    pub(crate) fn after<S: Strategy>(
+        &self,
+        strategy: &mut S,
+        codes: &mut [i32],
+        first: u32,
+    ) -> i16 {
+        let unit = self.unit();
+        codes.iter_mut().for_each(|code| *code <<= self.guard);
+        let exponent = unit.saturating_sub(self.guard.into());
+        let mut tile = Tile { values: codes, exponent, first, unit };
+        match self.place {
+            Place::Weight => strategy.post_weight(&self.context, &mut tile),
+            Place::WeightGrad => strategy.post_weight_grad(&self.context, &mut tile),
+            Place::Activation => strategy.post_activation(&self.context, &mut tile),
+            Place::ActivationGrad => strategy.post_activation_grad(&self.context, &mut tile),
+        }
+        tile.exponent
+    }
+
+    /// Back to the grid, or to the finer one where values may lie between the codes.
+    fn store(&self, values: &mut [i32], exponent: i16, mut codes: MantissasMut<'_>) {
+        let bits = if self.guard > 0 { 16 } else { self.quant.bits };
+        let format = Format { bits, round: Round::RndConv, overflow: Overflow::Sat };
+        let shift = i32::from(self.stored_exponent()) - i32::from(exponent);
+        for value in values.iter_mut() {
+            *value = crate::quant::requantize(i64::from(*value), shift, format, 0).value;
+        }
+        codes.store(values);
+    }
+
+    /// Ends the pass.
+    pub(crate) fn finish(mut self) -> Passed {
+        self.settle(&[]);
+        let exponent = self.stored_exponent();
+        let mut state = self.state;
+        state.count(self.counts, self.elements);
+        if let Some(seen) = self.observer.bound(self.exponent) {
+            state.note_seen(seen);
+        }
+        Passed { state, exponent, clipped: self.counts.saturated > 0 }
+    }
+}
+
+/// Copies codes, widened, as sums of the same exponent.
+pub(crate) fn widen(codes: Mantissas<'_>, sums: &mut [i32]) {
+    codes.widen_into(sums);
+}

@@ -1,0 +1,112 @@
+//! What the trainer remembers of a layer between steps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::quant::RangeState;
+
+/// A quantised tensor of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[serde(rename_all = "snake_case")]
+pub enum Tensor {
+    /// Weights as the multiplication sees them.
+    Weight,
+    /// Biases as the sum sees them.
+    Bias,
+    /// Gradient of the weights.
+    WeightGrad,
+    /// Gradient of the biases.
+    BiasGrad,
+    /// Output.
+    Activation,
+    /// Gradient of the output.
+    ActivationGrad,
+    /// Momentum of the weights.
+    Velocity,
+    /// Momentum of the biases.
+    BiasVelocity,
+}
+
+impl Tensor {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Weight,
+        Self::Bias,
+        Self::WeightGrad,
+        Self::BiasGrad,
+        Self::Activation,
+        Self::ActivationGrad,
+        Self::Velocity,
+        Self::BiasVelocity,
+    ];
+}
+
+/// The numbers of a layer that decide later steps, besides its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerMemory {
+    ranges: [[i16; 4]; 8],
+    velocity_exponents: [i16; 2],
+}
+
+/// Bounds, counters and exponents of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerState {
+    ranges: [RangeState; 8],
+    /// Exponents of what the arena holds now.
+    pub(crate) weight_exponent: i16,
+    pub(crate) bias_exponent: i16,
+    pub(crate) output_exponent: i16,
+    pub(crate) grad_exponent: i16,
+    /// Of the gradient sums, weights and biases.
+    pub(crate) sum_exponents: [i16; 2],
+    /// Of the stored velocities.
+    pub(crate) velocity_exponents: [i16; 2],
+    /// True when something was clipped in the last pass, so that masks matter.
+    pub(crate) output_clipped: bool,
+    pub(crate) params_clipped: [bool; 2],
+}
+
+impl LayerState {
+    pub(crate) const NEW: Self = Self {
+        ranges: [RangeState::NEW; 8],
+        weight_exponent: 0,
+        bias_exponent: 0,
+        output_exponent: 0,
+        grad_exponent: 0,
+        sum_exponents: [0; 2],
+        velocity_exponents: [0; 2],
+        output_clipped: false,
+        params_clipped: [false; 2],
+    };
+
+    /// Bound and counters of one tensor.
+    pub const fn range(&self, tensor: Tensor) -> &RangeState {
+        // As many entries as variants.
+        &self.ranges[tensor as usize]
+    }
+
+    pub(crate) const fn range_mut(&mut self, tensor: Tensor) -> &mut RangeState {
+        &mut self.ranges[tensor as usize]
+    }
+
+    /// Forgets all counters and keeps the bounds.
+    pub fn reset_counters(&mut self) {
+        self.ranges.iter_mut().for_each(RangeState::reset_counters);
+    }
+
+    /// For a checkpoint.
+    pub fn memory(&self) -> LayerMemory {
+        LayerMemory {
+            ranges: self.ranges.map(|range| range.memory()),
+            velocity_exponents: self.velocity_exponents,
+        }
+    }
+
+    /// Takes back what [`memory`](Self::memory) gave.
+    pub fn restore(&mut self, memory: &LayerMemory) {
+        for (range, memory) in self.ranges.iter_mut().zip(memory.ranges) {
+            range.restore(memory);
+        }
+        self.velocity_exponents = memory.velocity_exponents;
+    }
+}

@@ -1,0 +1,327 @@
+//! Weight gradients, their point, and the update, tile by tile.
+
+use super::{
+    engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
+    point::Pass,
+    state::Tensor,
+};
+use crate::{
+    config::Master,
+    graph::{LayerPlan, ParamPlan, Region, Sum, pick},
+    kernel::Kernel,
+    layer::dense,
+    optim::{Descend, Descent, Lr, Momentum, PIECE, Update},
+    quant::{Format, Overflow, Quant, Range, Round, ceil_log2, exponent_of, requantize},
+    rng::Key,
+    strategy::Strategy,
+    tensor::{MantissasMut, Matrix},
+};
+
+/// The velocity's bound follows what the last steps needed.
+pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile: 10_000 };
+
+/// A parameter tensor in its update.
+#[derive(Clone, Copy)]
+struct Param {
+    layer: usize,
+    /// 0 for weights, 1 for biases.
+    which: usize,
+    plan: ParamPlan,
+    quant: Quant,
+    master: Master,
+    exponent: i16,
+    bits: u8,
+}
+
+impl Param {
+    fn tensor(&self) -> Tensor {
+        if self.which == 0 { Tensor::WeightGrad } else { Tensor::BiasGrad }
+    }
+
+    fn velocity(&self) -> Tensor {
+        if self.which == 0 { Tensor::Velocity } else { Tensor::BiasVelocity }
+    }
+}
+
+impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+    /// Weight and bias gradients of one layer: added up, or used at once.
+    pub(crate) fn param_grads(&mut self, i: usize, plan: LayerPlan, count: usize) {
+        let Some(input) = self.input_of(i) else { return };
+        let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
+        let weight_exponent = grad_exponent
+            .saturating_add(input.exponent)
+            .saturating_add(plan.weight_grad.drop.into());
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        if self.train.accumulates() {
+            self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
+            return;
+        }
+        if let Some(param) = self.param(i, 1, grad_exponent) {
+            let bias = Region { len: plan.bias.master.len, ..self.row };
+            self.bias_sums(plan.grad, units, count, bias);
+            let mut pass = self.grad_pass(&param);
+            let mut descent = Descent::default();
+            self.tile(&param, &mut pass, &mut descent, bias, 0);
+            self.finish_param(&param, pass, descent);
+        }
+        let Some(param) = self.param(i, 0, weight_exponent) else { return };
+        let mut pass = self.grad_pass(&param);
+        let mut descent = Descent::default();
+        let room = self.scratch.len as usize;
+        // Whole rows of the weight where they fit, pieces of a row where they do not.
+        let (rows, cols) = match room / input.numbers.max(1) {
+            0 => (1, room),
+            rows => (rows.min(units), input.numbers),
+        };
+        for unit in (0..units).step_by(rows) {
+            for col in (0..input.numbers).step_by(cols) {
+                let (rows, cols) = (rows.min(units - unit), cols.min(input.numbers - col));
+                let tile = Region { len: (rows * cols) as u32, ..self.scratch };
+                let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
+                if let MantissasMut::I32(sums) = sums {
+                    let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
+                    let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
+                    let drop = plan.weight_grad.drop;
+                    dense::weight_grad(self.kernel, grad, x, drop, false, sums);
+                }
+                let first = (unit * input.numbers + col) as u32;
+                self.tile(&param, &mut pass, &mut descent, tile, first);
+            }
+        }
+        self.finish_param(&param, pass, descent);
+    }
+
+    /// At the end of a step whose batch came in parts.
+    pub(crate) fn apply_sums(&mut self) {
+        for i in 0..self.graph.layers().len() {
+            for which in [1, 0] {
+                let exponent =
+                    self.state(i).map_or(0, |s| s.sum_exponents.get(which).copied().unwrap_or(0));
+                let Some(param) = self.param(i, which, exponent) else { continue };
+                let mut pass = self.grad_pass(&param);
+                let mut descent = Descent::default();
+                self.tile(&param, &mut pass, &mut descent, param.plan.sum, 0);
+                self.finish_param(&param, pass, descent);
+            }
+        }
+    }
+
+    /// Sets the gradient sums to zero.
+    pub(crate) fn clear_sums(&mut self) {
+        for plan in self.plan {
+            for region in [plan.weight.sum, plan.bias.sum] {
+                if let [MantissasMut::I32(sums)] = pick(self.memory, [region]) {
+                    sums.fill(0);
+                }
+            }
+        }
+    }
+
+    fn param(&self, layer: usize, which: usize, exponent: i16) -> Option<Param> {
+        let (plan, config) = (self.plan.get(layer)?, self.layers.get(layer)?);
+        let (plan, quant, master, Sum { bits, drop }) = if which == 0 {
+            (plan.weight, config.weight_grad, config.master, plan.weight_grad)
+        } else {
+            (plan.bias, config.bias_grad, config.bias_master, Sum { bits: 30, drop: 0 })
+        };
+        let bits = bits - drop;
+        (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, exponent, bits })
+    }
+
+    fn grad_pass(&self, param: &Param) -> Pass {
+        self.pass(Of {
+            layer: param.layer,
+            tensor: param.tensor(),
+            quant: param.quant,
+            exponent: param.exponent,
+            bits: param.bits,
+            row: param.plan.master.len as usize,
+        })
+    }
+
+    /// One tile of gradient sums through the point and into the weights.
+    fn tile(
+        &mut self,
+        param: &Param,
+        pass: &mut Pass,
+        descent: &mut Descent,
+        tile: Region,
+        first: u32,
+    ) {
+        if let [MantissasMut::I32(sums)] = pick(self.memory, [tile]) {
+            pass.before(self.strategy, sums, first);
+            pass.look(self.kernel, sums);
+            pass.settle(sums);
+        }
+        let momentum = self.momentum(param, pass.stored_exponent());
+        let template = self.update(param);
+        let blocks = self.state(param.layer).is_some_and(|s| s.params_clipped[param.which]);
+        let regions = [tile, param.plan.master, param.plan.velocity, param.plan.pass];
+        let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
+        let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
+        let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
+        let (from, len) = (first as usize, sums.len());
+        let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
+        let descend = |pass: &Pass, exponent: i16| Descend {
+            quantizer: pass.quantizer(),
+            momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
+            update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
+        };
+        if !pass.has_hooks() {
+            let descend = descend(pass, pass.stored_exponent());
+            let seen = self.kernel.descend(&descend, sums, first, mask, velocity, master);
+            pass.count(seen.counts, len);
+            *descent += seen;
+            return;
+        }
+        for (i, part) in sums.chunks(PIECE).enumerate() {
+            let mut codes = [0i32; PIECE];
+            let codes = codes.get_mut(..part.len()).unwrap_or_default();
+            let (from, len) = (i * PIECE, part.len());
+            let at = first.wrapping_add(from as u32);
+            let counts = pass.quantizer().run(part, at, codes);
+            let exponent = pass.after(self.strategy, codes, at);
+            let (velocity, master) = (velocity.part(from, len), master.part(from, len));
+            let peak = descend(pass, exponent).apply(codes, at, mask, velocity, master);
+            *descent += Descent { counts, velocity_peak: peak };
+            pass.count(counts, len);
+        }
+    }
+
+    /// Momentum in this step, if there is any. The bound is the one that the last steps asked
+    /// for; the first step leaves two bits for growth.
+    fn momentum(&mut self, param: &Param, grad_exponent: i16) -> Option<Momentum> {
+        if self.train.momentum == 0 {
+            return None;
+        }
+        let bits = param.plan.velocity.width.bits();
+        let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
+        let state = self.states.get_mut(param.layer)?;
+        let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
+        let bound = state.range_mut(param.velocity()).resolve(VELOCITY_RANGE, None, guess);
+        Some(Momentum {
+            factor: self.train.momentum.into(),
+            old_exponent: state.velocity_exponents[param.which],
+            grad_exponent,
+            new_exponent: exponent_of(bound, bits),
+            round: self.train.round,
+            key,
+        })
+    }
+
+    fn update(&self, param: &Param) -> Template {
+        // Gradients are summed over the batch; the rate is for their mean.
+        let lr = self.lr.times(Lr::ratio(1, self.train.batch.into()));
+        // As in most recipes, biases do not decay.
+        let decay =
+            if param.which == 0 { self.lr.times(self.train.weight_decay) } else { Lr::ZERO };
+        let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
+        Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
+    }
+
+    fn finish_param(&mut self, param: &Param, pass: Pass, descent: Descent) {
+        let passed = pass.finish();
+        self.keep(param.layer, param.tensor(), passed.state);
+        let velocity = self.momentum(param, passed.exponent);
+        let (Some(momentum), Some(state)) = (velocity, self.states.get_mut(param.layer)) else {
+            return;
+        };
+        state.velocity_exponents[param.which] = momentum.new_exponent;
+        if let Some(log) = ceil_log2(descent.velocity_peak) {
+            let seen = momentum.new_exponent.saturating_add(log.into());
+            state.range_mut(param.velocity()).note_seen(seen);
+        }
+    }
+
+    fn bias_sums(&mut self, grad: Region, units: usize, count: usize, sums: Region) {
+        let [sums, grad] = pick(self.memory, [sums, grad]);
+        if let MantissasMut::I32(sums) = sums {
+            sums.fill(0);
+            dense::bias_grad(Matrix::new(grad.as_ref(), count, units), sums);
+        }
+    }
+
+    /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
+    /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
+    fn add_up(&mut self, i: usize, plan: LayerPlan, count: usize, exponents: [i16; 2]) {
+        let Some(input) = self.input_of(i) else { return };
+        let Some(state) = self.states.get_mut(i) else { return };
+        if self.first_part {
+            state.sum_exponents = exponents;
+        }
+        let [weights, biases] = state.sum_exponents;
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let room = (self.scratch.len as usize).max(1);
+        let drop = plan.weight_grad.drop;
+        let whole = weights == exponents[0];
+        let (rows, cols) = match room / input.numbers.max(1) {
+            _ if whole => (units.max(1), input.numbers.max(1)),
+            0 => (1, room),
+            rows => (rows.min(units), input.numbers),
+        };
+        for unit in (0..units).step_by(rows) {
+            for col in (0..input.numbers).step_by(cols) {
+                let (rows, cols) = (rows.min(units - unit), cols.min(input.numbers - col));
+                let regions = [self.scratch, plan.weight.sum, plan.grad, input.region];
+                let [scratch, sums, grad, x] = pick(self.memory, regions);
+                let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
+                    return;
+                };
+                let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
+                let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
+                if whole {
+                    dense::weight_grad(self.kernel, grad, x, drop, true, sums);
+                } else {
+                    let part = scratch.get_mut(..rows * cols).unwrap_or_default();
+                    dense::weight_grad(self.kernel, grad, x, drop, false, part);
+                    let sums = sums.get_mut(unit * input.numbers + col..).unwrap_or_default();
+                    add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
+                }
+            }
+        }
+        let row = Region { len: plan.bias.master.len, ..self.row };
+        self.bias_sums(plan.grad, units, count, row);
+        if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
+            pick(self.memory, [plan.bias.sum, row])
+        {
+            add_shifted(sums, part, i32::from(exponents[1]) - i32::from(biases));
+        }
+    }
+}
+
+/// The update of a parameter before the gradient's unit is known.
+#[derive(Clone, Copy)]
+struct Template {
+    lr: Lr,
+    decay: Lr,
+    exponent: i16,
+    round: Round,
+    key: Key,
+}
+
+impl Template {
+    fn at(self, grad_exponent: i16) -> Update {
+        let step = i32::from(self.lr.exponent) + i32::from(grad_exponent);
+        Update {
+            lr: self.lr.mantissa.into(),
+            shift: i32::from(self.exponent) - step,
+            decay: self.decay.mantissa.into(),
+            decay_shift: -i32::from(self.decay.exponent),
+            round: self.round,
+            key: self.key,
+        }
+    }
+}
+
+/// Adds `part * 2^left`, rounded to nearest and saturating.
+fn add_shifted(sums: &mut [i32], part: &[i32], left: i32) {
+    let format = Format { bits: 31, round: Round::Rnd, overflow: Overflow::Sat };
+    for (sum, &value) in sums.iter_mut().zip(part) {
+        let value = if left == 0 {
+            value
+        } else {
+            requantize(i64::from(value), left.saturating_neg(), format, 0).value
+        };
+        *sum = sum.saturating_add(value);
+    }
+}
