@@ -1,1 +1,3 @@
 //! The desktop side of fixgrad.
+
+pub mod data;
