@@ -1,10 +1,13 @@
 //! Tables of numbers: one sample a line, with a label column or target columns.
 
+mod columns;
+
 use std::path::Path;
 
 use ::csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::config::{Column, CsvConfig};
+use self::columns::{Columns, Role};
+use super::config::CsvConfig;
 use super::file::{DataFile, MAX_BYTES, show_shape, stem};
 use super::{DataError, Dataset, SearchPath, Split, fixed, labels, sample_shape};
 
@@ -12,7 +15,7 @@ pub(crate) fn load(config: &CsvConfig, places: &SearchPath) -> Result<Dataset, D
     let path = &places.file(&config.file)?;
     let text = read_text(path)?;
     let table = Table::read(path, &text, config)?;
-    let width = table.count(Role::Feature);
+    let width = table.columns.count(Role::Feature);
     let shape = config.shape.unwrap_or(sample_shape(&[width]));
     if shape.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim)) != Some(width) {
         let shape = show_shape(&shape);
@@ -24,7 +27,7 @@ pub(crate) fn load(config: &CsvConfig, places: &SearchPath) -> Result<Dataset, D
     let targets = if config.targets.is_empty() {
         labels::from_words(path, &table.labels)?
     } else {
-        let width = table.count(Role::Target);
+        let width = table.columns.count(Role::Target);
         fixed::from_numbers(path, &table.targets, width, 0)?.into_targets(width)
     };
     let total = table.features.len() / width;
@@ -37,20 +40,11 @@ pub(crate) fn load(config: &CsvConfig, places: &SearchPath) -> Result<Dataset, D
     })
 }
 
-/// What a column is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Feature,
-    Label,
-    Target,
-    Ignored,
-}
-
+/// The cells of a file, by the use of their columns.
 struct Table<'a> {
     path: &'a Path,
     text: &'a str,
-    names: Option<StringRecord>,
-    roles: Vec<Role>,
+    columns: Columns,
     features: Vec<f64>,
     targets: Vec<f64>,
     labels: Vec<String>,
@@ -73,8 +67,10 @@ impl<'a> Table<'a> {
         if !next(&mut record)? {
             return Err(empty("the file has no lines"));
         }
-        let mut table = Self::with_columns(path, text, config, &record)?;
-        if table.names.is_none() {
+        let columns = Columns::new(path, config, &record)?;
+        let (features, targets, labels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut table = Self { path, text, columns, features, targets, labels };
+        if table.columns.names.is_none() {
             table.push(&record)?;
         }
         while next(&mut record)? {
@@ -86,68 +82,14 @@ impl<'a> Table<'a> {
         Ok(table)
     }
 
-    /// Gives every column of the first line its role, and tells whether that line is a header.
-    fn with_columns(
-        path: &'a Path,
-        text: &'a str,
-        config: &CsvConfig,
-        first: &StringRecord,
-    ) -> Result<Self, DataError> {
-        let mut roles = vec![Role::Feature; first.len()];
-        let last = Column::Index(first.len() - 1);
-        let label = match (&config.label, config.targets.is_empty()) {
-            (Some(_), false) => {
-                let message = "expected either `label` or `targets`, found both";
-                return Err(setting(path, "targets", message.into()));
-            }
-            (None, false) => None,
-            (Some(label), true) => Some(label),
-            (None, true) => Some(&last),
-        };
-        let named = label.map(|column| ("label", column, Role::Label)).into_iter();
-        let named = named
-            .chain(config.targets.iter().map(|column| ("targets", column, Role::Target)))
-            .chain(config.ignore.iter().map(|column| ("ignore", column, Role::Ignored)));
-        let mut by_name = false;
-        for (key, column, role) in named {
-            by_name |= matches!(column, Column::Name(_));
-            let at = find_column(path, key, column, first)?;
-            if roles[at] != Role::Feature {
-                let message = format!("column {} has a use already", show_column(column));
-                return Err(setting(path, key, message));
-            }
-            roles[at] = role;
-        }
-        if !roles.contains(&Role::Feature) {
-            let message = "no column is left as a feature".into();
-            return Err(setting(path, "file", message));
-        }
-        let header = match config.header {
-            Some(false) if by_name => {
-                let message = "columns are given by name, so the first line must name them; \
-                               remove `header: false` or give indices";
-                return Err(setting(path, "header", message.into()));
-            }
-            Some(header) => header,
-            None => by_name || is_header(first, &roles),
-        };
-        let names = header.then(|| first.clone());
-        let (features, targets, labels) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { path, text, names, roles, features, targets, labels })
-    }
-
-    fn count(&self, role: Role) -> usize {
-        self.roles.iter().filter(|&&other| other == role).count()
-    }
-
     fn push(&mut self, record: &StringRecord) -> Result<(), DataError> {
-        if record.len() != self.roles.len() {
-            let (expected, found) = (self.roles.len(), record.len());
+        if record.len() != self.columns.roles.len() {
+            let (expected, found) = (self.columns.roles.len(), record.len());
             let message = format!("expected {expected} cells as in the first line, found {found}");
             return Err(self.error(record, None, message));
         }
         for (at, cell) in record.iter().enumerate() {
-            match self.roles[at] {
+            match self.columns.roles[at] {
                 Role::Feature => self.features.push(self.number(record, at, cell)?),
                 Role::Target => self.targets.push(self.number(record, at, cell)?),
                 Role::Label if cell.is_empty() => {
@@ -172,7 +114,7 @@ impl<'a> Table<'a> {
             }
             Err(_) => {
                 let first = record.position().is_none_or(|position| position.record() == 0);
-                let remedy = if first && self.names.is_none() {
+                let remedy = if first && self.columns.names.is_none() {
                     "; if the first line names the columns, say `header: true`"
                 } else {
                     "; correct it, or list the column under `ignore`"
@@ -184,53 +126,10 @@ impl<'a> Table<'a> {
     }
 
     fn error(&self, record: &StringRecord, at: Option<usize>, message: String) -> DataError {
-        let column = at.map_or(String::new(), |at| {
-            match self.names.as_ref().and_then(|names| names.get(at)) {
-                Some(name) if !name.is_empty() => format!(", column `{name}`"),
-                _ => format!(", column {at} (counting from 0)"),
-            }
-        });
+        let column = at.map_or(String::new(), |at| format!(", {}", self.columns.show(at)));
         let start = record.position().map_or(0, |position| position.byte() as usize);
         let line = line_at(self.text, start);
         DataError::Csv { path: self.path.to_owned(), line, column, message }
-    }
-}
-
-/// A line is taken for a header when none of its feature and target cells is a number. With some
-/// numbers in it, it is a sample with a fault, and reading it says which cell.
-fn is_header(first: &StringRecord, roles: &[Role]) -> bool {
-    let mut cells = first
-        .iter()
-        .zip(roles)
-        .filter(|(_, role)| matches!(role, Role::Feature | Role::Target))
-        .map(|(cell, _)| cell);
-    cells.all(|cell| cell.parse::<f64>().is_err())
-}
-
-fn find_column(
-    path: &Path,
-    key: &'static str,
-    column: &Column,
-    first: &StringRecord,
-) -> Result<usize, DataError> {
-    match column {
-        Column::Index(at) if *at < first.len() => Ok(*at),
-        Column::Index(at) => {
-            let message =
-                format!("expected a column index from 0 to {}, found {at}", first.len() - 1);
-            Err(setting(path, key, message))
-        }
-        Column::Name(name) => first.iter().position(|cell| cell == name).ok_or_else(|| {
-            let names = first.iter().collect::<Vec<_>>().join(", ");
-            setting(path, key, format!("no column `{name}`; the first line has: {names}"))
-        }),
-    }
-}
-
-fn show_column(column: &Column) -> String {
-    match column {
-        Column::Index(at) => format!("{at} (counting from 0)"),
-        Column::Name(name) => format!("`{name}`"),
     }
 }
 
@@ -287,11 +186,12 @@ fn csv_error(path: &Path, line: u64, message: String) -> DataError {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::config::Column;
     use super::super::file::tests::{folder, gzip};
     use super::super::{Mantissas, Part, Targets};
     use super::*;
 
-    fn config() -> CsvConfig {
+    pub(super) fn config() -> CsvConfig {
         CsvConfig {
             file: "x.csv".into(),
             label: None,
@@ -306,18 +206,18 @@ mod tests {
         }
     }
 
-    fn load_bytes(bytes: &[u8], config: &CsvConfig) -> Result<Dataset, DataError> {
+    pub(super) fn load_bytes(bytes: &[u8], config: &CsvConfig) -> Result<Dataset, DataError> {
         let folder = folder(&[("x.csv", bytes)]);
         load(config, &SearchPath::new(Some(folder.path()), None, None))
     }
 
     /// The error's text without the path.
-    fn error(text: &str, config: &CsvConfig) -> String {
+    pub(super) fn error(text: &str, config: &CsvConfig) -> String {
         let error = load_bytes(text.as_bytes(), config).unwrap_err().to_string();
         error.split_once("x.csv: ").unwrap().1.to_owned()
     }
 
-    fn name(name: &str) -> Column {
+    pub(super) fn name(name: &str) -> Column {
         Column::Name(name.into())
     }
 
@@ -327,7 +227,7 @@ mod tests {
         mantissas.iter().map(|&m| f64::from(m) * step).collect()
     }
 
-    const PETS: &str = "weight,kind,tail\n4.5,cat,30\n20,dog,-35\n";
+    pub(super) const PETS: &str = "weight,kind,tail\n4.5,cat,30\n20,dog,-35\n";
 
     #[test]
     fn a_label_column_by_name_by_index_or_last() {
@@ -384,18 +284,6 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_recognised_or_declared() {
-        let years = "2023,2024,class\n1,2,a\n";
-        assert_eq!(load_bytes(years.as_bytes(), &config()).unwrap().len(), 2);
-        let declared = CsvConfig { header: Some(true), ..config() };
-        assert_eq!(load_bytes(years.as_bytes(), &declared).unwrap().len(), 1);
-        let recognised = load_bytes(b"x,y,class\n1,2,a\n", &config()).unwrap();
-        assert_eq!(recognised.len(), 1);
-        let denied = CsvConfig { header: Some(false), ..config() };
-        assert!(error("x,y,class\n1,2,a\n", &denied).starts_with("line 1, column 0"));
-    }
-
-    #[test]
     fn errors_name_line_and_column() {
         let by_name = CsvConfig { label: Some(name("kind")), ..config() };
         assert_eq!(
@@ -426,51 +314,6 @@ mod tests {
         assert_eq!(
             error("1,1e99,a\n", &config()),
             "element 1 of sample 0 is 1e99: expected a finite number below 2^78 in magnitude"
-        );
-    }
-
-    #[test]
-    fn settings_that_do_not_fit_the_file_are_errors() {
-        let check = |config: CsvConfig, message: &str| assert_eq!(error(PETS, &config), message);
-        let label = Some(name("kind"));
-        check(
-            CsvConfig { label: Some(name("kin")), ..config() },
-            "data.label: no column `kin`; the first line has: weight, kind, tail",
-        );
-        check(
-            CsvConfig { label: Some(Column::Index(3)), ..config() },
-            "data.label: expected a column index from 0 to 2, found 3",
-        );
-        check(
-            CsvConfig { label: label.clone(), targets: vec![name("tail")], ..config() },
-            "data.targets: expected either `label` or `targets`, found both",
-        );
-        check(
-            CsvConfig { label: label.clone(), ignore: vec![Column::Index(1)], ..config() },
-            "data.ignore: column 1 (counting from 0) has a use already",
-        );
-        check(
-            CsvConfig { label: label.clone(), header: Some(false), ..config() },
-            "data.header: columns are given by name, so the first line must name them; remove \
-             `header: false` or give indices",
-        );
-        check(
-            CsvConfig { label: label.clone(), shape: Some([1, 28, 28]), ..config() },
-            "data.shape: 1x28x28 does not have the 2 elements of the feature columns",
-        );
-        check(
-            CsvConfig { label: label.clone(), delimiter: '\n', ..config() },
-            "data.delimiter: expected one ASCII character that is neither a quote nor a line \
-             end, found '\\n'",
-        );
-        check(
-            CsvConfig { label, scale_exponent: Some(-128), ..config() },
-            "data.scale_exponent: -128 brings the exponent of the data from -9 to -137, expected \
-             it to end within -64 to 63",
-        );
-        check(
-            CsvConfig { ignore: vec![name("weight"), name("kind")], ..config() },
-            "data.file: no column is left as a feature",
         );
     }
 

@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::DataError;
 
 /// More than this in one file is a damaged header, not a data set for a microcontroller.
-pub(crate) const MAX_BYTES: u64 = 1 << 31;
+pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 

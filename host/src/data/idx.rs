@@ -276,7 +276,7 @@ mod tests {
             &encode(&[u32::MAX; 4], &[]),
             &format!(
                 "elements of shape 4294967295x4294967295x4294967295x4294967295 of {} bytes is \
-                 more than the limit of 2147483648; if the header is right, split the file or \
+                 more than the limit of 1073741824; if the header is right, split the file or \
                  keep fewer samples",
                 u64::MAX
             ),
