@@ -1,4 +1,5 @@
 //! The desktop side of fixgrad.
 
+pub mod data;
 pub mod report;
 pub mod run;
