@@ -82,7 +82,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let whole = piece >= count;
         if pass.is_whole() && !whole {
             for from in (0..count).step_by(piece) {
-                let part = master.part(from, piece);
+                let part = master.part(from, piece.min(count - from));
                 let sums = scratch.get_mut(..part.len()).unwrap_or_default();
                 widen(part, sums);
                 pass.look(self.kernel, sums);
@@ -90,7 +90,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             pass.settle(&[]);
         }
         for from in (0..count).step_by(piece) {
-            let part = master.part(from, piece);
+            let part = master.part(from, piece.min(count - from));
             let sums = scratch.get_mut(..part.len()).unwrap_or_default();
             widen(part, sums);
             pass.before(self.strategy, sums, from as u32);
