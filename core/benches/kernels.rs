@@ -68,6 +68,7 @@ impl Bench {
         self.element(level, "peak", || {
             black_box(kernel.peak(black_box(&source)));
         });
+        let grad: Vec<i32> = source.iter().map(|v| v >> 12).collect();
         let (mut codes, mut master): (Vec<i8>, Vec<i16>) = (random(ELEMENTS), random(ELEMENTS));
         for round in [Round::RndConv, Round::Stochastic, Round::PseudoStochastic] {
             let format = Format { bits: 8, round, overflow: Overflow::Sat };
@@ -82,7 +83,7 @@ impl Bench {
             let update =
                 Update { lr: 3 << 10, shift: 20, decay, decay_shift: 20, round, key: Key::new(1) };
             self.element(level, &format!("update of i16, {round:?}, decay {decay}"), || {
-                kernel.update(&update, black_box(&source), 0, MantissasMut::I16(&mut master));
+                kernel.update(&update, black_box(&grad), 0, MantissasMut::I16(&mut master));
             });
         }
     }

@@ -4,7 +4,7 @@
 use crate::{
     kernel::{Kernel, Scalar},
     quant::jam,
-    tensor::{Mantissa, Mantissas, Matrix, Width, for_width},
+    tensor::{Mantissa, Matrix, Width, for_width},
 };
 
 /// True when the matrix has elements and its data holds them all.
