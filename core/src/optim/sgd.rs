@@ -48,6 +48,13 @@ impl Update {
             };
             T::from_code(moved.max(-limit - 1).min(limit))
         };
+        let decayed = |w: T| {
+            if T::WIDTH == Width::I32 {
+                jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32
+            } else {
+                self.decay * w.widen()
+            }
+        };
         let mut products = [0i32; Quantizer::CHUNK];
         let mut at = first;
         for (weights, grads) in
@@ -62,10 +69,8 @@ impl Update {
             let items = weights.iter_mut().zip(grads);
             step.chunk(items, at, |item| lr * *item.1, |(w, _), d| *w = moved(*w, d));
             if self.decay != 0 {
-                let product =
-                    |w: &T| jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32;
                 let items = weights.iter_mut();
-                decay.chunk(items, at, |w| product(&**w), |w, d| *w = moved(*w, d));
+                decay.chunk(items, at, |w| decayed(**w), |w, d| *w = moved(*w, d));
             }
             at = at.wrapping_add(Quantizer::CHUNK as u32);
         }

@@ -168,18 +168,20 @@ impl Quantizer {
                 (code.value, code.clipped)
             }),
             ..=0 => each(items, value, put, self.widen()),
-            1..=31 => match format.round.carry(shift as u32) {
-                Carry::Bias(bias) => {
-                    self.narrow(Carry::Bias(bias), items.zip(repeat(0)), value, put)
+            1..=31 if format.overflow != Overflow::SatZero => {
+                match format.round.carry(shift as u32) {
+                    Carry::Bias(bias) => {
+                        self.narrow(Carry::Bias(bias), items.zip(repeat(0)), value, put)
+                    }
+                    Carry::Pseudo => self.narrow(Carry::Pseudo, items.zip(repeat(0)), value, put),
+                    Carry::Random => {
+                        let mut random = [0u16; Self::CHUNK];
+                        key.halves(first, &mut random);
+                        self.narrow(Carry::Random, items.zip(random), value, put)
+                    }
                 }
-                Carry::Pseudo => self.narrow(Carry::Pseudo, items.zip(repeat(0)), value, put),
-                Carry::Random => {
-                    let mut random = [0u16; Self::CHUNK];
-                    key.halves(first, &mut random);
-                    self.narrow(Carry::Random, items.zip(random), value, put)
-                }
-            },
-            // Little more than the sign is left, and speed is of no account.
+            }
+            // A rare rule, or little more than the sign is left: the definition itself.
             _ => each(items, value, put, |v, i| {
                 let random = key.half(first.wrapping_add(i));
                 let code = requantize(i64::from(v), shift, format, random);
@@ -188,8 +190,8 @@ impl Quantizer {
         }
     }
 
-    /// Drops 1 to 31 bits, without branches. `carry` is a constant where this is called, so that
-    /// the loop is compiled once for each kind.
+    /// Drops 1 to 31 bits of fewer than 2^16 values, without branches. `carry` is a constant where
+    /// this is called, so that the loop is compiled once for each kind.
     #[inline(always)]
     fn narrow<I>(
         &self,
@@ -203,17 +205,18 @@ impl Quantizer {
         let (low, high) = overflow.limits(bits);
         // Codes that wrap lose their high bits here, and are within the limits afterwards.
         let spare = if overflow == Overflow::Wrap { 32 - u32::from(bits) } else { 0 };
-        let zero = overflow == Overflow::SatZero;
-        let mut counts = Counts::default();
+        // Saturated values in the lower half, underflowed ones in the upper.
+        let mut packed = 0u32;
         for (item, random) in items {
             let v = value(&item);
             let rounded = (v >> k) + carry.of(v as u32, v < 0, k, u32::from(random));
             let kept = ((rounded << spare) >> spare).max(low).min(high);
             let clipped = kept != rounded;
-            counts.note(clipped, (v != 0) & (rounded == 0));
-            put(item, if zero && clipped { 0 } else { kept });
+            let underflowed = (v != 0) & (rounded == 0);
+            packed = packed.wrapping_add(u32::from(clipped) | u32::from(underflowed) << 16);
+            put(item, kept);
         }
-        counts
+        Counts { saturated: packed & 0xffff, underflowed: packed >> 16 }
     }
 
     /// No bits to drop: shifts left, exactly.

@@ -100,7 +100,8 @@ impl Carry {
             Self::Bias(bias) => {
                 let fraction = low & ((1 << k) - 1);
                 let negative = (negative as u32).wrapping_neg() & bias.negative;
-                let odd = (low >> k) & bias.odd;
+                // The same shift as for `t`, so that it is done once.
+                let odd = (low as i32 >> k) as u32 & bias.odd;
                 let sum = fraction.wrapping_add(bias.always).wrapping_add(negative);
                 (sum.wrapping_add(odd) >> k) as i32
             }
