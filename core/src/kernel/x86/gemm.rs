@@ -270,10 +270,7 @@ impl Block {
         // SAFETY: the panels hold `groups` groups for each of `LANES` lanes, so do the `C` panels
         // of `b`, `panel` apart. Stores are to memory of `LANES` numbers, checked as a slice.
         unsafe {
-            let mut sums = [[I::splat(0); C]; R];
-            for (sums, &bias) in sums.iter_mut().zip(bias) {
-                *sums = [I::splat(bias); C];
-            }
+            let mut sums: [_; R] = core::array::from_fn(|r| [I::splat(bias[r]); C]);
             let (mut a, mut b) = (a, b);
             for _ in 0..self.groups {
                 let column: [I::Vector; C] =
