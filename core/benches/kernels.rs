@@ -8,7 +8,7 @@ use std::{hint::black_box, time::Instant};
 
 use fixgrad::{
     kernel::{Kernel, Scalar},
-    optim::Update,
+    optim::{Descend, Momentum, Update},
     quant::{Format, Overflow, Quantizer, Round},
     rng::Key,
     tensor::{Mantissas, MantissasMut, Matrix},
@@ -68,7 +68,6 @@ impl Bench {
         self.element(level, "peak", || {
             black_box(kernel.peak(black_box(&source)));
         });
-        let grad: Vec<i32> = source.iter().map(|v| v >> 12).collect();
         let (mut codes, mut master): (Vec<i8>, Vec<i16>) = (random(ELEMENTS), random(ELEMENTS));
         for round in [Round::RndConv, Round::Stochastic, Round::PseudoStochastic] {
             let format = Format { bits: 8, round, overflow: Overflow::Sat };
@@ -78,12 +77,31 @@ impl Bench {
                 black_box(kernel.quantize(&quantizer, black_box(&source), 0, codes));
             });
         }
-        for (decay, round) in [(0, Round::RndConv), (0, Round::Stochastic), (99, Round::Stochastic)]
-        {
-            let update =
-                Update { lr: 3 << 10, shift: 20, decay, decay_shift: 20, round, key: Key::new(1) };
-            self.element(level, &format!("update of i16, {round:?}, decay {decay}"), || {
-                kernel.update(&update, black_box(&grad), 0, MantissasMut::I16(&mut master));
+        let mut velocity: Vec<i16> = random(ELEMENTS);
+        let pass = vec![0x7f; ELEMENTS / 8];
+        for (name, round, decay, momentum, pass) in [
+            ("RndConv", Round::RndConv, 0, 0, [].as_slice()),
+            ("Stochastic", Round::Stochastic, 0, 0, &[]),
+            ("Stochastic, mask", Round::Stochastic, 0, 0, &pass),
+            ("Stochastic, decay", Round::Stochastic, 99, 0, &[]),
+            ("Stochastic, momentum", Round::Stochastic, 0, 29_491, &[]),
+        ] {
+            let key = Key::new(1);
+            let momentum = (momentum > 0).then_some(Momentum {
+                factor: momentum,
+                old_exponent: -8,
+                grad_exponent: -8,
+                new_exponent: -8,
+                round,
+                key: key.child(2),
+            });
+            let format = Format { bits: 8, round, overflow: Overflow::Sat };
+            let update = Update { lr: 3 << 10, shift: 20, decay, decay_shift: 20, round, key };
+            let quantizer = Quantizer { shift: 12, format, key: key.child(1) };
+            let descend = Descend { quantizer, momentum, update };
+            self.element(level, &format!("descend, {name}"), || {
+                let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I16(&mut master));
+                black_box(kernel.descend(&descend, black_box(&source), 0, pass, v, m));
             });
         }
     }

@@ -10,7 +10,7 @@ use super::{
     gemm::{Isa, Role, Side},
 };
 use crate::{
-    optim::Update,
+    optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, for_width},
 };

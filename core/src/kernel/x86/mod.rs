@@ -17,7 +17,7 @@ use core::fmt;
 
 use super::{Kernel, Scalar};
 use crate::{
-    optim::Update,
+    optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{Mantissas, MantissasMut, Matrix},
 };
@@ -99,13 +99,15 @@ macro_rules! entry_points {
         }
 
         #[target_feature(enable = $features)]
-        pub(super) fn update(
-            update: &Update,
+        pub(super) fn descend(
+            descend: &Descend,
             grad: &[i32],
             first: u32,
+            pass: &[u8],
+            velocity: MantissasMut<'_>,
             master: MantissasMut<'_>,
-        ) {
-            for_width!(MantissasMut, master, master => update.run(grad, first, master));
+        ) -> Descent {
+            descend.run(grad, first, pass, velocity, master)
         }
     };
 }
@@ -151,7 +153,15 @@ impl Kernel for X86 {
         at_level!(self, quantize(quantizer, source, first, codes))
     }
 
-    fn update(&self, update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
-        at_level!(self, update(update, grad, first, master));
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        at_level!(self, descend(descend, grad, first, pass, velocity, master))
     }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    optim::{Momentum, Update},
     quant::{Format, Overflow, Round},
     rng::Key,
 };
@@ -171,6 +172,18 @@ fn any_product(widths: usize) -> impl Strategy<Value = Product> {
         })
 }
 
+fn any_round() -> impl Strategy<Value = Round> {
+    (0..Round::ALL.len()).prop_map(|i| Round::ALL[i])
+}
+
+fn any_format() -> impl Strategy<Value = Format> {
+    (1u8..=31, any_round(), 0..Overflow::ALL.len()).prop_map(|(bits, round, i)| Format {
+        bits,
+        round,
+        overflow: Overflow::ALL[i],
+    })
+}
+
 proptest! {
     #[test]
     fn products_of_bytes_equal_the_scalar_ones(product in any_product(1)) {
@@ -184,13 +197,11 @@ proptest! {
 
     #[test]
     fn quantizing_equals_the_scalar_code(
-        (bits, shift, round, overflow) in (1u8..=31, -34i32..70, 0..9usize, 0..4usize),
+        (format, shift) in (any_format(), -34i32..70),
         (width, fill, source_bits) in (0..3usize, any_fill(), 2u32..=32),
         (seed, first, len) in (any::<u64>(), any::<u32>(), 0..300usize),
     ) {
-        let bits = bits.min(8 << width);
-        let format =
-            Format { bits, round: Round::ALL[round], overflow: Overflow::ALL[overflow] };
+        let format = Format { bits: format.bits.min(8 << width), ..format };
         let quantizer = Quantizer { shift, format, key: Key::new(seed) };
         let source: Vec<i32> = numbers(fill, source_bits, len).collect();
         let mut expected = Store::new(width, Fill::Lowest, len);
@@ -204,22 +215,38 @@ proptest! {
     }
 
     #[test]
-    fn updating_equals_the_scalar_code(
-        (lr, shift, round) in (0..1i32 << 15, -8i32..40, 0..9usize),
+    fn descending_equals_the_scalar_code(
+        (format, shift) in (any_format(), -4i32..34),
+        (lr, update_shift, round) in (0..1i32 << 15, -8i32..40, any_round()),
         (decay, decay_shift) in (prop_oneof![Just(0), 0..1i32 << 15], 0i32..40),
+        (velocity_width, velocity, factor) in (0..3usize, any_fill(), 0..1i32 << 15),
+        exponents in prop_oneof![Just(None), [-20i16..20, -20i16..20, -20i16..20].prop_map(Some)],
         (width, weights, grads, grad_bits) in (0..3usize, any_fill(), any_fill(), 2u32..=32),
-        (seed, first, len) in (any::<u64>(), any::<u32>(), 0..300usize),
+        (seed, first, len) in (any::<u64>(), 0..5000u32, 0..600usize),
+        blocks in any::<bool>(),
     ) {
-        let round = Round::ALL[round];
-        let update = Update { lr, shift, decay, decay_shift, round, key: Key::new(seed) };
+        let key = Key::new(seed);
+        let momentum = exponents.map(|[old_exponent, grad_exponent, new_exponent]| Momentum {
+            factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
+        });
+        let descend = Descend {
+            quantizer: Quantizer { shift, format, key },
+            momentum,
+            update: Update { lr, shift: update_shift, decay, decay_shift, round, key: key.child(1) },
+        };
+        let mask: Vec<u8> = (0..first + len as u32).map(|i| key.word(i) as u8).collect();
+        let mask = if blocks { mask.as_slice() } else { &[] };
         let grad: Vec<i32> = numbers(grads, grad_bits, len).collect();
-        let start = Store::new(width, weights, len);
-        let mut expected = start.clone();
-        Scalar.update(&update, &grad, first, expected.get_mut());
+        let run = |kernel: &dyn Kernel| {
+            let mut velocity = Store::new(velocity_width, velocity, len);
+            let mut master = Store::new(width, weights, len);
+            let (v, m) = (velocity.get_mut(), master.get_mut());
+            let seen = kernel.descend(&descend, &grad, first, mask, v, m);
+            (velocity, master, seen)
+        };
+        let expected = run(&Scalar);
         for level in X86::levels() {
-            let mut master = start.clone();
-            level.update(&update, &grad, first, master.get_mut());
-            prop_assert_eq!(&master, &expected, "{}", level);
+            prop_assert_eq!(&run(&level), &expected, "{}", level);
         }
     }
 
