@@ -14,6 +14,7 @@ pub struct Key {
     inner: u32,
 }
 
+#[inline(always)]
 const fn mix(mut x: u32, inner: u32) -> u32 {
     x ^= x >> 16;
     x = x.wrapping_mul(0x7feb_352d);

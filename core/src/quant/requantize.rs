@@ -177,7 +177,7 @@ impl Quantizer {
                     Carry::Random => {
                         let mut random = [0u16; Self::CHUNK];
                         key.halves(first, &mut random);
-                        self.narrow(Carry::Random, items.zip(random), value, put)
+                        self.narrow(Carry::Random, items.zip(random.iter().copied()), value, put)
                     }
                 }
             }
