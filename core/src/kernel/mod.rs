@@ -5,6 +5,8 @@
 //! found, never which number.
 
 mod scalar;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod x86;
 
 use crate::{
     optim::{Descend, Descent},
@@ -13,6 +15,8 @@ use crate::{
 };
 
 pub use scalar::Scalar;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub use x86::X86;
 
 /// The inner loops of a training step.
 pub trait Kernel {

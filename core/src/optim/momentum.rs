@@ -1,7 +1,7 @@
 //! Momentum: a velocity in narrow integers.
 
 use crate::{
-    quant::{Format, Overflow, Round, requantize},
+    quant::{Overflow, Quantizer, Round, round::Carry},
     rng::Key,
     tensor::Mantissa,
 };
@@ -24,26 +24,51 @@ pub struct Momentum {
 }
 
 /// Fraction bits that the sum keeps below the new velocity's unit.
-const GUARD: i32 = 15;
+const GUARD: u32 = 15;
 
 impl Momentum {
     /// Updates `velocity` and leaves its mantissas in `grad` too. Returns the largest magnitude
     /// in units of the new exponent, before saturation.
     #[inline(always)]
     pub fn run<T: Mantissa>(&self, grad: &mut [i32], first: u32, velocity: &mut [T]) -> u32 {
-        let bits = T::WIDTH.bits().min(31);
-        let format = Format { bits, round: self.round, overflow: Overflow::SatSym };
-        let unit = i32::from(self.new_exponent) - GUARD;
-        let old_left = i32::from(self.old_exponent) - 15 - unit;
-        let grad_left = i32::from(self.grad_exponent) - unit;
         let mut peak = 0;
-        for (i, (v, g)) in velocity.iter_mut().zip(grad.iter_mut()).enumerate() {
-            let old = align(i64::from(self.factor) * i64::from(v.widen()), old_left);
-            let sum = old + align(i64::from(*g), grad_left);
-            let magnitude = sum.unsigned_abs() >> GUARD;
-            peak = peak.max(magnitude.min(u64::from(u32::MAX)) as u32);
-            let random = self.key.half(first.wrapping_add(i as u32));
-            let code = requantize(sum, GUARD, format, random).value;
+        let mut random = [0u16; Quantizer::CHUNK];
+        let mut at = first;
+        for (v, g) in velocity.chunks_mut(Quantizer::CHUNK).zip(grad.chunks_mut(Quantizer::CHUNK)) {
+            let chunk = match self.round.carry(GUARD) {
+                Carry::Bias(bias) => self.chunk(Carry::Bias(bias), g, v, &random),
+                Carry::Pseudo => self.chunk(Carry::Pseudo, g, v, &random),
+                Carry::Random => {
+                    self.key.halves(at, &mut random);
+                    self.chunk(Carry::Random, g, v, &random)
+                }
+            };
+            peak = peak.max(chunk);
+            at = at.wrapping_add(Quantizer::CHUNK as u32);
+        }
+        peak.min(u64::from(u32::MAX)) as u32
+    }
+
+    /// As [`run`](Self::run), without branches. `carry` is a constant where this is called.
+    #[inline(always)]
+    fn chunk<T: Mantissa>(
+        &self,
+        carry: Carry,
+        grad: &mut [i32],
+        velocity: &mut [T],
+        random: &[u16],
+    ) -> u64 {
+        let limit = i64::from(Overflow::SatSym.limits(T::WIDTH.bits().min(31)).1);
+        let unit = i32::from(self.new_exponent) - GUARD as i32;
+        let old_unit = Shift::new(i32::from(self.old_exponent) - 15 - unit);
+        let grad_unit = Shift::new(i32::from(self.grad_exponent) - unit);
+        let mut peak = 0;
+        for ((v, g), &random) in velocity.iter_mut().zip(grad).zip(random) {
+            let old = old_unit.of(i64::from(self.factor) * i64::from(v.widen()));
+            let sum = old + grad_unit.of(i64::from(*g));
+            peak = peak.max(sum.unsigned_abs() >> GUARD);
+            let carry = carry.of(sum as u32, sum < 0, GUARD, random.into());
+            let code = ((sum >> GUARD) + i64::from(carry)).max(-limit).min(limit) as i32;
             *v = T::from_code(code);
             *g = code;
         }
@@ -51,22 +76,29 @@ impl Momentum {
     }
 }
 
-/// `value * 2^left` without leaving 62 bits: far below the unit it becomes its sign, far above
-/// it saturates.
-#[inline(always)]
-const fn align(value: i64, left: i32) -> i64 {
-    const LIMIT: i64 = 1 << 61;
-    if left <= 0 {
-        return value >> if left < -63 { 63 } else { left.unsigned_abs() };
+/// Multiplies by a power of two without leaving 62 bits: far below the unit a value becomes its
+/// sign, far above it saturates.
+#[derive(Clone, Copy)]
+struct Shift {
+    right: u32,
+    most: i64,
+    left: u32,
+}
+
+impl Shift {
+    const fn new(left: i32) -> Self {
+        if left <= 0 {
+            let right = if left < -63 { 63 } else { left.unsigned_abs() };
+            Self { right, most: i64::MAX, left: 0 }
+        } else {
+            let left = if left > 61 { 61 } else { left as u32 };
+            Self { right: 0, most: (1 << 61) >> left, left }
+        }
     }
-    let left = if left > 61 { 61 } else { left as u32 };
-    let most = LIMIT >> left;
-    if value > most {
-        LIMIT
-    } else if value < -most {
-        -LIMIT
-    } else {
-        value << left
+
+    #[inline(always)]
+    fn of(self, value: i64) -> i64 {
+        (value >> self.right).max(-self.most).min(self.most) << self.left
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent on integer master weights.
 
 use crate::{
-    quant::{Format, Overflow, Quantizer, Round, jam},
+    quant::{Format, Overflow, Quantizer, Round, jam, peak},
     rng::Key,
     tensor::{Mantissa, Width},
 };
@@ -26,7 +26,6 @@ pub struct Update {
 
 /// Gradients narrower than this many bits multiply with `lr` in 32 bits.
 const NARROW: u32 = 1 << 16;
-const CHUNK: usize = 64;
 
 impl Update {
     /// Moves `master`, whose first element is element `first` of the tensor, against `grad`.
@@ -40,37 +39,49 @@ impl Update {
         let shift = self.decay_shift.saturating_sub(guard);
         let decay = Quantizer { shift, format, key: self.key.child(1) };
         let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
-        let mut product = [0i32; CHUNK];
-        let mut delta = [0i32; CHUNK];
+        let moved = |w: T, d: i32| {
+            let moved = if T::WIDTH == Width::I32 {
+                w.widen().saturating_sub(d)
+            } else {
+                // Neither a narrow weight nor a code of 31 bits is large enough to overflow.
+                w.widen().wrapping_sub(d)
+            };
+            T::from_code(moved.max(-limit - 1).min(limit))
+        };
+        let decayed = |w: T| {
+            if T::WIDTH == Width::I32 {
+                jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32
+            } else {
+                self.decay * w.widen()
+            }
+        };
+        let mut products = [0i32; Quantizer::CHUNK];
         let mut at = first;
-        for (weights, grads) in master.chunks_mut(CHUNK).zip(grad.chunks(CHUNK)) {
-            let product = product.get_mut(..grads.len()).unwrap_or_default();
-            let delta = delta.get_mut(..grads.len()).unwrap_or_default();
-            for (p, &g) in product.iter_mut().zip(grads) {
-                *p = if g.unsigned_abs() < NARROW {
-                    self.lr * g
-                } else {
-                    (i64::from(self.lr) * i64::from(g)).clamp(-(1 << 30), 1 << 30) as i32
-                };
-            }
-            step.run(product, at, delta);
-            subtract(weights, delta, limit);
+        for (weights, grads) in
+            master.chunks_mut(Quantizer::CHUNK).zip(grad.chunks(Quantizer::CHUNK))
+        {
+            let (lr, grads) = if peak(grads) < NARROW {
+                (self.lr, grads)
+            } else {
+                products.iter_mut().zip(grads).for_each(|(p, &g)| *p = wide_product(self.lr, g));
+                (1, products.as_slice())
+            };
+            let items = weights.iter_mut().zip(grads);
+            step.chunk(items, at, |item| lr * *item.1, |(w, _), d| *w = moved(*w, d));
             if self.decay != 0 {
-                for (p, w) in product.iter_mut().zip(weights.iter()) {
-                    *p = jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32;
-                }
-                decay.run(product, at, delta);
-                subtract(weights, delta, limit);
+                let items = weights.iter_mut();
+                decay.chunk(items, at, |w| decayed(**w), |w, d| *w = moved(*w, d));
             }
-            at = at.wrapping_add(CHUNK as u32);
+            at = at.wrapping_add(Quantizer::CHUNK as u32);
         }
     }
 }
 
-#[inline(always)]
-fn subtract<T: Mantissa>(weights: &mut [T], delta: &[i32], limit: i32) {
-    for (w, &d) in weights.iter_mut().zip(delta) {
-        *w = T::from_code(w.widen().saturating_sub(d).clamp(-limit - 1, limit));
+fn wide_product(lr: i32, g: i32) -> i32 {
+    if g.unsigned_abs() < NARROW {
+        lr * g
+    } else {
+        (i64::from(lr) * i64::from(g)).clamp(-(1 << 30), 1 << 30) as i32
     }
 }
 

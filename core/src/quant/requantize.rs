@@ -3,9 +3,11 @@
 //! [`requantize`] is the definition, on 64-bit values. [`Quantizer::run`] is the same rule over
 //! slices of 32-bit accumulators, written so that it vectorises; a test holds the two equal.
 
+use core::iter::repeat;
+
 use super::{
     overflow::Overflow,
-    round::{Carry, Round, pseudo_carry, random_carry, table_carry},
+    round::{Carry, Round},
 };
 use crate::{rng::Key, tensor::Mantissa};
 
@@ -52,11 +54,7 @@ pub const fn requantize(value: i64, shift: i32, format: Format, random: u32) -> 
     let (rounded, wrapped) = if shift > 0 {
         let (value, k) =
             if shift > 31 { (jam(value, shift as u32 - 31), 31) } else { (value, shift as u32) };
-        let carry = match round.carry() {
-            Carry::Table(table) => table_carry(table, value as u32, value < 0, k),
-            Carry::Random => random_carry(value as u32, k, random),
-            Carry::Pseudo => pseudo_carry(value as u32, k),
-        };
+        let carry = round.carry(k).of(value as u32, value < 0, k, random);
         let rounded = (value >> k) + carry as i64;
         (rounded, rounded)
     } else {
@@ -109,6 +107,14 @@ pub struct Counts {
     pub underflowed: u32,
 }
 
+impl Counts {
+    #[inline(always)]
+    const fn note(&mut self, saturated: bool, underflowed: bool) {
+        self.saturated = self.saturated.wrapping_add(saturated as u32);
+        self.underflowed = self.underflowed.wrapping_add(underflowed as u32);
+    }
+}
+
 impl core::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.saturated = self.saturated.saturating_add(other.saturated);
@@ -131,62 +137,97 @@ impl Quantizer {
     /// Codes of `source`, whose first element is element `first` of the tensor.
     #[inline(always)]
     pub fn run<T: Mantissa>(&self, source: &[i32], first: u32, codes: &mut [T]) -> Counts {
-        let key = self.key;
-        if self.format.bits <= 1 {
-            let shift = self.shift;
-            return each(source, codes, |v, _| {
+        let mut counts = Counts::default();
+        let mut at = first;
+        for (source, codes) in source.chunks(Self::CHUNK).zip(codes.chunks_mut(Self::CHUNK)) {
+            let items = codes.iter_mut().zip(source);
+            counts +=
+                self.chunk(items, at, |item| *item.1, |item, code| *item.0 = T::from_code(code));
+            at = at.wrapping_add(Self::CHUNK as u32);
+        }
+        counts
+    }
+
+    /// Elements that [`chunk`](Self::chunk) takes.
+    pub(crate) const CHUNK: usize = 128;
+
+    /// Reads the `value` of each item and has its code `put`. There are at most
+    /// [`CHUNK`](Self::CHUNK) items, from element `first` on.
+    #[inline(always)]
+    pub(crate) fn chunk<I>(
+        &self,
+        items: impl Iterator<Item = I>,
+        first: u32,
+        value: impl Fn(&I) -> i32,
+        put: impl Fn(I, i32),
+    ) -> Counts {
+        let Self { shift, format, key } = *self;
+        match shift {
+            _ if format.bits <= 1 => each(items, value, put, |v, _| {
                 let code = binary(i64::from(v), shift);
                 (code.value, code.clipped)
-            });
-        }
-        if self.shift <= 0 {
-            return self.widen(source, codes);
-        }
-        let k = self.shift.min(31) as u32;
-        let excess = (self.shift - k as i32) as u32;
-        let settle = self.settle();
-        let reduce = move |v: i32| if excess > 0 { jam32(v, excess) } else { v };
-        match self.format.round.carry() {
-            Carry::Table(table) => each(source, codes, |v, _| {
-                let v = reduce(v);
-                settle((v >> k) + table_carry(table, v as u32, v < 0, k))
             }),
-            Carry::Random => each(source, codes, |v, i| {
-                let v = reduce(v);
-                settle((v >> k) + random_carry(v as u32, k, key.half(first.wrapping_add(i))))
-            }),
-            Carry::Pseudo => each(source, codes, |v, _| {
-                let v = reduce(v);
-                settle((v >> k) + pseudo_carry(v as u32, k))
+            ..=0 => each(items, value, put, self.widen()),
+            1..=31 if format.overflow != Overflow::SatZero => {
+                match format.round.carry(shift as u32) {
+                    Carry::Bias(bias) => {
+                        self.narrow(Carry::Bias(bias), items.zip(repeat(0)), value, put)
+                    }
+                    Carry::Pseudo => self.narrow(Carry::Pseudo, items.zip(repeat(0)), value, put),
+                    Carry::Random => {
+                        let mut random = [0u16; Self::CHUNK];
+                        key.halves(first, &mut random);
+                        self.narrow(Carry::Random, items.zip(random.iter().copied()), value, put)
+                    }
+                }
+            }
+            // A rare rule, or little more than the sign is left: the definition itself.
+            _ => each(items, value, put, |v, i| {
+                let random = key.half(first.wrapping_add(i));
+                let code = requantize(i64::from(v), shift, format, random);
+                (code.value, code.clipped)
             }),
         }
     }
 
-    /// The overflow rule as arithmetic without branches: one of three candidates by mask.
+    /// Drops 1 to 31 bits of fewer than 2^16 values, without branches. `carry` is a constant where
+    /// this is called, so that the loop is compiled once for each kind.
     #[inline(always)]
-    fn settle(&self) -> impl Fn(i32) -> (i32, bool) + Copy + use<> {
+    fn narrow<I>(
+        &self,
+        carry: Carry,
+        items: impl Iterator<Item = (I, u16)>,
+        value: impl Fn(&I) -> i32,
+        put: impl Fn(I, i32),
+    ) -> Counts {
         let Format { bits, overflow, .. } = self.format;
+        let k = self.shift as u32;
         let (low, high) = overflow.limits(bits);
-        let spare = 32 - u32::from(bits);
-        let zero = overflow == Overflow::SatZero;
-        let wrap = overflow == Overflow::Wrap;
-        move |rounded| {
-            let saturated = rounded.clamp(low, high);
-            let clipped = saturated != rounded;
-            let out = if zero && clipped { 0 } else { saturated };
-            (if wrap { (rounded << spare) >> spare } else { out }, clipped)
+        // Codes that wrap lose their high bits here, and are within the limits afterwards.
+        let spare = if overflow == Overflow::Wrap { 32 - u32::from(bits) } else { 0 };
+        // Saturated values in the lower half, underflowed ones in the upper.
+        let mut packed = 0u32;
+        for (item, random) in items {
+            let v = value(&item);
+            let rounded = (v >> k) + carry.of(v as u32, v < 0, k, u32::from(random));
+            let kept = ((rounded << spare) >> spare).max(low).min(high);
+            let clipped = kept != rounded;
+            let underflowed = (v != 0) & (rounded == 0);
+            packed = packed.wrapping_add(u32::from(clipped) | u32::from(underflowed) << 16);
+            put(item, kept);
         }
+        Counts { saturated: packed & 0xffff, underflowed: packed >> 16 }
     }
 
     /// No bits to drop: shifts left, exactly.
     #[inline(always)]
-    fn widen<T: Mantissa>(&self, source: &[i32], codes: &mut [T]) -> Counts {
+    fn widen(&self) -> impl Fn(i32, u32) -> (i32, bool) + use<> {
         let Format { bits, overflow, .. } = self.format;
         let (low, high) = overflow.limits(bits);
         let left = self.shift.unsigned_abs().min(31);
         let (least, most) = (-(low.wrapping_neg() >> left), high >> left);
         let spare = 32 - u32::from(bits);
-        each(source, codes, |v, _| {
+        move |v, _| {
             let clipped = v < least || v > most;
             let exact = v << left;
             let out = match overflow {
@@ -197,7 +238,7 @@ impl Quantizer {
                 _ => exact,
             };
             (out, clipped)
-        })
+        }
     }
 
     /// Clears the bits of clipped elements in `pass`, a mask in which the first element of
@@ -218,24 +259,18 @@ impl Quantizer {
 }
 
 #[inline(always)]
-const fn jam32(value: i32, shift: u32) -> i32 {
-    let shift = if shift > 31 { 31 } else { shift };
-    value >> shift | (value & ((1i32 << shift).wrapping_sub(1)) != 0) as i32
-}
-
-#[inline(always)]
-fn each<T: Mantissa>(
-    source: &[i32],
-    codes: &mut [T],
+fn each<I>(
+    items: impl Iterator<Item = I>,
+    value: impl Fn(&I) -> i32,
+    put: impl Fn(I, i32),
     code: impl Fn(i32, u32) -> (i32, bool),
 ) -> Counts {
     let mut counts = Counts::default();
-    for (i, (slot, &v)) in codes.iter_mut().zip(source).enumerate() {
-        let (value, clipped) = code(v, i as u32);
-        *slot = T::from_code(value);
-        counts.saturated = counts.saturated.wrapping_add(u32::from(clipped));
-        counts.underflowed =
-            counts.underflowed.wrapping_add(u32::from((v != 0) & (value == 0) & !clipped));
+    for (item, i) in items.zip(0u32..) {
+        let v = value(&item);
+        let (code, clipped) = code(v, i);
+        counts.note(clipped, (v != 0) & (code == 0) & !clipped);
+        put(item, code);
     }
     counts
 }

@@ -1,8 +1,9 @@
 //! Rounding rules: what happens to the bits that a narrower number has no place for.
 //!
-//! With `k` bits to drop, `t = v >> k` (floor) and a carry of 0 or 1 is added. The seven
-//! `ap_fixed` rules (AMD UG1399, "Quantization modes") decide the carry from four bits, so each
-//! is one 16-entry truth table and they all share one code path.
+//! With `k` bits to drop, `t = v >> k` (floor) and a carry of 0 or 1 is added: the carry of the
+//! dropped bits plus something below `2^k`. For the seven `ap_fixed` rules (AMD UG1399,
+//! "Quantization modes") that is a bias of three terms, so they all share one code path; for
+//! `Stochastic` it is a random number.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +36,19 @@ pub enum Round {
 /// How a carry is found; the loops over tensors are compiled once for each of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carry {
-    /// Bit `half << 3 | rest << 2 | negative << 1 | odd` of the table.
-    Table(u16),
+    Bias(Bias),
     Random,
     Pseudo,
+}
+
+/// What a deterministic rule adds to the dropped bits, modulo 2^32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bias {
+    always: u32,
+    /// Below zero.
+    negative: u32,
+    /// Where `t` is odd; 0 or 1.
+    odd: u32,
 }
 
 impl Round {
@@ -64,40 +74,47 @@ impl Round {
         }
     }
 
-    pub(crate) const fn carry(self) -> Carry {
-        match self {
-            Self::Trn => Carry::Table(0),
-            // negative && (half || rest)
-            Self::TrnZero => Carry::Table(0b1100_1100_1100_0000),
-            // half
-            Self::Rnd => Carry::Table(0b1111_1111_0000_0000),
-            // half && (negative || rest)
-            Self::RndZero => Carry::Table(0b1111_1100_0000_0000),
-            // half && (!negative || rest)
-            Self::RndInf => Carry::Table(0b1111_0011_0000_0000),
-            // half && rest
-            Self::RndMinInf => Carry::Table(0b1111_0000_0000_0000),
-            // half && (odd || rest)
-            Self::RndConv => Carry::Table(0b1111_1010_0000_0000),
-            Self::Stochastic => Carry::Random,
-            Self::PseudoStochastic => Carry::Pseudo,
-        }
+    /// The rule for `k` dropped bits, `1 <= k <= 31`.
+    pub(crate) const fn carry(self, k: u32) -> Carry {
+        let half = 1 << (k - 1);
+        let (always, negative, odd) = match self {
+            Self::Trn => (0, 0, 0),
+            Self::TrnZero => (0, 2 * half - 1, 0),
+            Self::Rnd => (half, 0, 0),
+            Self::RndZero => (half - 1, 1, 0),
+            Self::RndInf => (half, u32::MAX, 0),
+            Self::RndMinInf => (half - 1, 0, 0),
+            Self::RndConv => (half - 1, 0, 1),
+            Self::Stochastic => return Carry::Random,
+            Self::PseudoStochastic => return Carry::Pseudo,
+        };
+        Carry::Bias(Bias { always, negative, odd })
     }
 }
 
-/// The carry of a deterministic rule; `1 <= k <= 31`. `low` holds the low 32 bits of the value.
-#[inline(always)]
-pub(crate) const fn table_carry(table: u16, low: u32, negative: bool, k: u32) -> i32 {
-    let odd = low >> k & 1;
-    let half = low >> (k - 1) & 1;
-    let rest = (low & ((1 << (k - 1)) - 1) != 0) as u32;
-    ((table as u32 >> (half << 3 | rest << 2 | (negative as u32) << 1 | odd)) & 1) as i32
+impl Carry {
+    /// The carry of a value whose low 32 bits are `low`; `random` holds 16 random bits.
+    #[inline(always)]
+    pub(crate) const fn of(self, low: u32, negative: bool, k: u32, random: u32) -> i32 {
+        match self {
+            Self::Bias(bias) => {
+                let fraction = low & ((1 << k) - 1);
+                let negative = (negative as u32).wrapping_neg() & bias.negative;
+                // The same shift as for `t`, so that it is done once.
+                let odd = (low as i32 >> k) as u32 & bias.odd;
+                let sum = fraction.wrapping_add(bias.always).wrapping_add(negative);
+                (sum.wrapping_add(odd) >> k) as i32
+            }
+            Self::Random => random_carry(low, k, random),
+            Self::Pseudo => pseudo_carry(low, k),
+        }
+    }
 }
 
 /// The carry of `Stochastic` from 16 random bits; `1 <= k <= 31`. Probabilities are exact to
 /// 2^-16.
 #[inline(always)]
-pub(crate) const fn random_carry(low: u32, k: u32, random: u32) -> i32 {
+const fn random_carry(low: u32, k: u32, random: u32) -> i32 {
     let fraction = low & ((1 << k) - 1);
     // Aligns the 16 bits below bit k: 0 <= draw < 2^k.
     let draw = ((random << 16) >> 1) >> (31 - k);
@@ -108,7 +125,7 @@ pub(crate) const fn random_carry(low: u32, k: u32, random: u32) -> i32 {
 /// The carry of `PseudoStochastic`; `1 <= k <= 31`. The dropped bits are split: the upper half is
 /// the probability, the lower half the draw. One dropped bit holds no draw: ties go to even.
 #[inline(always)]
-pub(crate) const fn pseudo_carry(low: u32, k: u32) -> i32 {
+const fn pseudo_carry(low: u32, k: u32) -> i32 {
     let low_bits = k / 2;
     let draw = low & ((1 << low_bits) - 1);
     let chance = (low & ((1 << k) - 1)) >> (k - low_bits);
@@ -120,11 +137,15 @@ pub(crate) const fn pseudo_carry(low: u32, k: u32) -> i32 {
 mod tests {
     use super::*;
 
+    /// The carry depends on four bits: the first dropped one, whether one below it is set, the
+    /// sign, and the last kept one.
     #[test]
-    fn truth_tables_equal_the_written_rules() {
-        for bits in 0..16u32 {
-            let (half, rest, negative, odd) =
-                (bits >> 3 & 1 == 1, bits >> 2 & 1 == 1, bits >> 1 & 1 == 1, bits & 1 == 1);
+    fn biases_carry_as_the_written_rules_say() {
+        for (k, bits) in (1..=31u32).flat_map(|k| (0..16u32).map(move |bits| (k, bits))) {
+            let [half, rest, negative, odd] = [8, 4, 2, 1].map(|bit| bits & bit != 0);
+            if rest && k == 1 {
+                continue;
+            }
             let expected = [
                 false,
                 negative && (half || rest),
@@ -134,9 +155,13 @@ mod tests {
                 half && rest,
                 half && (odd || rest),
             ];
-            for (rule, expected) in Round::ALL.iter().zip(expected) {
-                let Carry::Table(table) = rule.carry() else { panic!("{rule:?}") };
-                assert_eq!(table >> bits & 1 == 1, expected, "{rule:?} {bits:04b}");
+            let rests = if rest { [1, (1 << (k - 1)) - 1] } else { [0, 0] };
+            for rest in rests {
+                let low = u32::from(odd) << k | u32::from(half) << (k - 1) | rest;
+                for (rule, expected) in Round::ALL.iter().zip(expected) {
+                    let carry = rule.carry(k).of(low, negative, k, 0);
+                    assert_eq!(carry, i32::from(expected), "{rule:?} {k} {bits:04b}");
+                }
             }
         }
     }

@@ -1,0 +1,167 @@
+//! Desktop kernels for x86-64, chosen at run time by what the processor can do.
+//!
+//! Products of 8-bit matrices are packed and multiplied with intrinsics ([`gemm`]). Everything
+//! else is the crate's own generic code compiled once more for wide registers, so it gives the
+//! same bits by construction.
+
+#![expect(unsafe_code, reason = "intrinsics, and calls of code compiled for a detected unit")]
+
+mod avx2;
+mod avx512;
+mod gemm;
+#[cfg(test)]
+mod tests;
+mod wide;
+
+use core::fmt;
+
+use super::{Kernel, Scalar};
+use crate::{
+    optim::{Descend, Descent},
+    quant::{Counts, Quantizer},
+    tensor::{Mantissas, MantissasMut, Matrix},
+};
+use gemm::Side;
+
+/// The vector units of this processor. A value exists only where they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct X86(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Avx2,
+    Avx512,
+}
+
+impl X86 {
+    /// The widest units that this machine has; `None` where [`Scalar`] must do.
+    pub fn detect() -> Option<Self> {
+        Self::levels().next()
+    }
+
+    /// Every level that this machine can run, the fastest first.
+    pub fn levels() -> impl Iterator<Item = Self> {
+        let avx2 = std::is_x86_feature_detected!("avx2");
+        let avx512 = avx2
+            && std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512dq")
+            && std::is_x86_feature_detected!("avx512vl")
+            && std::is_x86_feature_detected!("avx512vnni");
+        [(avx512, Level::Avx512), (avx2, Level::Avx2)]
+            .into_iter()
+            .filter_map(|(found, level)| found.then_some(Self(level)))
+    }
+}
+
+impl fmt::Display for X86 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Level::Avx2 => "AVX2",
+            Level::Avx512 => "AVX-512 VNNI",
+        })
+    }
+}
+
+/// Compiles the body of each kernel for one set of processor features.
+macro_rules! entry_points {
+    ($isa:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        pub(super) fn gemm_i8(a: Side<'_>, b: Side<'_>, add: bool, out: &mut [i32]) {
+            // SAFETY: this function has the features that `$isa` asks for.
+            unsafe { crate::kernel::x86::gemm::gemm::<$isa>(a, b, add, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn gemm_wide(
+            a: Matrix<'_>,
+            b: Matrix<'_>,
+            drop: u32,
+            add: bool,
+            out: &mut [i32],
+        ) {
+            crate::kernel::x86::wide::gemm(a, b, drop, add, out);
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn peak(values: &[i32]) -> u32 {
+            crate::quant::peak(values)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn quantize(
+            quantizer: &Quantizer,
+            source: &[i32],
+            first: u32,
+            codes: MantissasMut<'_>,
+        ) -> Counts {
+            for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn descend(
+            descend: &Descend,
+            grad: &[i32],
+            first: u32,
+            pass: &[u8],
+            velocity: MantissasMut<'_>,
+            master: MantissasMut<'_>,
+        ) -> Descent {
+            descend.run(grad, first, pass, velocity, master)
+        }
+    };
+}
+use entry_points;
+
+/// Calls an entry point of the level at hand.
+macro_rules! at_level {
+    ($self:ident, $name:ident($($argument:expr),*)) => {
+        match $self.0 {
+            // SAFETY: `X86::levels` is the only source of this value, and saw the features.
+            Level::Avx2 => unsafe { avx2::$name($($argument),*) },
+            // SAFETY: as above.
+            Level::Avx512 => unsafe { avx512::$name($($argument),*) },
+        }
+    };
+}
+
+impl Kernel for X86 {
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        if !wide::is_whole(&a) || !wide::is_whole(&b) || a.cols != b.rows {
+            return Scalar.gemm(a, b, drop, add, out);
+        }
+        match (a.data, b.data) {
+            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
+                let (x, y) = (Side::rows_of(&a, x), Side::rows_of(&b.t(), y));
+                at_level!(self, gemm_i8(x, y, add, out))
+            }
+            _ => at_level!(self, gemm_wide(a, b, drop, add, out)),
+        }
+    }
+
+    fn peak(&self, values: &[i32]) -> u32 {
+        at_level!(self, peak(values))
+    }
+
+    fn quantize(
+        &self,
+        quantizer: &Quantizer,
+        source: &[i32],
+        first: u32,
+        codes: MantissasMut<'_>,
+    ) -> Counts {
+        at_level!(self, quantize(quantizer, source, first, codes))
+    }
+
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        at_level!(self, descend(descend, grad, first, pass, velocity, master))
+    }
+}
