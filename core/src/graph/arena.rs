@@ -1,6 +1,6 @@
 //! The one piece of memory that training works in. The caller owns it.
 
-use super::{message::Message, plan::Plan, plan::Region};
+use super::{message::Message, plan::Plan, region::Region};
 use crate::tensor::{MantissasMut, Width};
 
 /// `BYTES` bytes, aligned for every storage width.

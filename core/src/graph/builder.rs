@@ -5,8 +5,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    error::GraphError,
     layer::{Kind, Layer, Name},
-    message::Message,
+    view::GraphView,
 };
 use crate::tensor::Shape;
 
@@ -30,103 +31,6 @@ pub struct Graph<const N: usize> {
     layers: [Layer; N],
     len: u8,
 }
-
-/// Why a layer could not be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GraphError {
-    /// The table is full.
-    Full {
-        /// The layer that found no place.
-        layer: Name,
-        /// How many layers the table holds.
-        capacity: usize,
-    },
-    /// Not 1 to 15 of the allowed characters.
-    BadName,
-    /// Another layer has this name.
-    NameTaken {
-        /// The name.
-        layer: Name,
-    },
-    /// The layer would have no output, or one too large.
-    BadSize {
-        /// The layer.
-        layer: Name,
-        /// The shape it would have.
-        shape: Shape,
-    },
-    /// The shape at this layer is not the one that was expected.
-    Mismatch {
-        /// The layer.
-        layer: Name,
-        /// Its shape.
-        shape: Shape,
-        /// The shape that was expected.
-        expected: Shape,
-    },
-    /// A second input, or a first layer that is none.
-    NotAnInput {
-        /// The layer.
-        layer: Name,
-    },
-    /// The layer reads another layer than the one before it.
-    BadInput {
-        /// The layer.
-        layer: Name,
-    },
-}
-
-impl GraphError {
-    /// The error in words, also inside a `const`.
-    pub const fn message(&self) -> Message {
-        let m = Message::new();
-        match self {
-            Self::Full { layer, capacity } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": the graph holds ")
-                .number(*capacity)
-                .text(" layers, the input counted; make it Graph<")
-                .number(*capacity + 1)
-                .text("> or more"),
-            Self::BadName => {
-                m.text("a layer name is 1 to 15 letters, digits, '_', '-', '.' or '/'")
-            }
-            Self::NameTaken { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": another layer has this name")
-            }
-            Self::BadSize { layer, shape } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": an output of ")
-                .shape(*shape)
-                .text(" must hold 1 to 65,535 numbers"),
-            Self::Mismatch { layer, shape, expected } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": its output is ")
-                .shape(*shape)
-                .text(" and the next part expects ")
-                .shape(*expected),
-            Self::NotAnInput { layer } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": the input is the first layer, and only the first"),
-            Self::BadInput { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": it must read the layer before it")
-            }
-        }
-    }
-}
-
-impl fmt::Display for GraphError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message().as_str())
-    }
-}
-
-impl core::error::Error for GraphError {}
 
 impl<const N: usize> Graph<N> {
     const BLANK: Layer =
@@ -287,83 +191,9 @@ const fn output_shape(kind: Kind, from: Shape) -> Option<Shape> {
     }
 }
 
-/// The layers of a graph, whatever its capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GraphView<'a> {
-    layers: &'a [Layer],
-}
-
-impl<'a> GraphView<'a> {
-    /// The rows of the table, the input first.
-    pub const fn layers(self) -> &'a [Layer] {
-        self.layers
-    }
-
-    /// Shape of what layer `index` reads.
-    pub fn input_shape(self, index: usize) -> Shape {
-        let input = self.layers.get(index).map_or(0, |layer| usize::from(layer.input));
-        self.layers.get(input).map_or(Shape([0; 3]), |layer| layer.shape)
-    }
-
-    /// Weights and biases of layer `index`.
-    pub const fn layer_parameters(self, index: usize) -> (usize, usize) {
-        match self.layers[index].kind {
-            Kind::Dense { units, bias } => {
-                let inputs = self.layers[self.layers[index].input as usize].shape.elements();
-                (inputs * units as usize, if bias { units as usize } else { 0 })
-            }
-            Kind::Input | Kind::Relu | Kind::Flatten => (0, 0),
-        }
-    }
-
-    /// Weights and biases of the whole network.
-    pub const fn parameters(self) -> usize {
-        let (mut sum, mut i) = (0, 0);
-        while i < self.layers.len() {
-            let (weights, biases) = self.layer_parameters(i);
-            sum += weights + biases;
-            i += 1;
-        }
-        sum
-    }
-
-    /// Multiply-adds of one training sample: forward and weight gradient everywhere, input
-    /// gradient except for the first layer with weights.
-    pub const fn training_macs(self) -> usize {
-        let (mut sum, mut i, mut first) = (0, 0, true);
-        while i < self.layers.len() {
-            let (weights, _) = self.layer_parameters(i);
-            sum += weights * if first { 2 } else { 3 };
-            first = first && weights == 0;
-            i += 1;
-        }
-        sum
-    }
-
-    /// Identifies the network in files and messages: CRC-32 of names, kinds and shapes.
-    pub fn hash(self) -> u32 {
-        let crc = crate::config::CRC32;
-        let mut digest = crc.digest();
-        for layer in self.layers {
-            digest.update(layer.name.as_str().as_bytes());
-            let (tag, a, b) = match layer.kind {
-                Kind::Input => (0, 0, 0),
-                Kind::Dense { units, bias } => (1, units, u16::from(bias)),
-                Kind::Relu => (2, 0, 0),
-                Kind::Flatten => (3, 0, 0),
-            };
-            digest.update(&[0, tag, layer.input]);
-            for number in [a, b].into_iter().chain(layer.shape.0) {
-                digest.update(&number.to_le_bytes());
-            }
-        }
-        digest.finalize()
-    }
-}
-
 impl<const N: usize> Serialize for Graph<N> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.view().layers)
+        serializer.collect_seq(self.view().layers())
     }
 }
 

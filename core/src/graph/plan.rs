@@ -5,160 +5,17 @@
 //! their last use in the backward pass; what is never alive at the same time shares memory.
 
 use super::{
-    builder::{Graph, GraphView},
-    layer::{Kind, Name},
-    message::Message,
+    builder::Graph,
+    demand::{Demand, largest_tensor},
+    error::PlanError,
+    layer::Kind,
+    region::{LayerPlan, Region, Sum},
+    view::GraphView,
 };
 use crate::{
     config::{LayerConfig, Train},
-    quant::ceil_log2,
     tensor::Width,
 };
-
-/// A tensor's place in the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Region {
-    /// First byte.
-    pub offset: u32,
-    /// Mantissas.
-    pub len: u32,
-    /// Storage of one.
-    pub width: Width,
-    /// First and last moment of its life. Layer `i` runs forward at `i`, the loss at the number
-    /// of layers `n`, and layer `i` backward at `2n - i`.
-    pub life: (u16, u16),
-}
-
-impl Region {
-    /// No memory at all.
-    pub const NONE: Self = Self { offset: 0, len: 0, width: Width::I8, life: (0, 0) };
-
-    /// Bytes, without padding.
-    pub const fn bytes(self) -> usize {
-        self.len as usize * self.width.bytes()
-    }
-
-    pub(crate) const fn range(self) -> core::ops::Range<usize> {
-        self.offset as usize..self.offset as usize + self.bytes()
-    }
-
-    const fn end(self) -> u32 {
-        // Every region starts at a multiple of four, so that any width is aligned.
-        self.offset + (self.bytes() as u32).next_multiple_of(4)
-    }
-}
-
-/// A sum that cannot overflow: `terms` products of `a` and `b` bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Sum {
-    /// Magnitudes stay at or below `2^bits` before anything is dropped.
-    pub bits: u8,
-    /// Low bits that are jammed so that the rest fits 32 bits; zero for 8-bit operands.
-    pub drop: u8,
-}
-
-impl Sum {
-    const NONE: Self = Self { bits: 0, drop: 0 };
-    /// Sums keep two bits of headroom in 32: one for the sign, one for adding the bias.
-    const LIMIT: u8 = 30;
-
-    const fn of(a: u8, b: u8, terms: usize) -> Self {
-        let log = match ceil_log2(terms as u32) {
-            Some(log) => log,
-            None => 0,
-        };
-        let bits = (a - 1) + (b - 1) + log;
-        Self { bits, drop: bits.saturating_sub(Self::LIMIT) }
-    }
-
-    /// Bits of the value that is left.
-    pub const fn kept(self) -> u8 {
-        self.bits - self.drop
-    }
-}
-
-/// Where a parameter tensor lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ParamPlan {
-    /// Master copy.
-    pub master: Region,
-    /// Momentum.
-    pub velocity: Region,
-    /// What the multiplication sees; the master itself where no bit differs.
-    pub codes: Region,
-    /// One bit an element: may the gradient pass?
-    pub pass: Region,
-    /// Gradients summed over micro-batches.
-    pub sum: Region,
-}
-
-/// Where the tensors of a layer live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct LayerPlan {
-    /// Weights.
-    pub weight: ParamPlan,
-    /// Biases.
-    pub bias: ParamPlan,
-    /// How far each output channel's bound lies below the tensor's.
-    pub channels: Region,
-    /// The layer whose activation holds this layer's output: its own index, or a lower one's
-    /// when the layer works in place.
-    pub output: u8,
-    /// Bits of one code of the output.
-    pub output_bits: u8,
-    /// Output.
-    pub activation: Region,
-    /// One bit an element: may the gradient pass?
-    pub pass: Region,
-    /// Gradient of the output.
-    pub grad: Region,
-    /// The same with every channel's bound moved to the tensor's.
-    pub aligned_grad: Region,
-    /// Output sums.
-    pub forward: Sum,
-    /// Sums of the gradient by the input.
-    pub input_grad: Sum,
-    /// Sums of the weight gradient.
-    pub weight_grad: Sum,
-    /// Largest spread of the channels' bounds.
-    pub spread: u8,
-}
-
-impl ParamPlan {
-    const NONE: Self = Self {
-        master: Region::NONE,
-        velocity: Region::NONE,
-        codes: Region::NONE,
-        pass: Region::NONE,
-        sum: Region::NONE,
-    };
-}
-
-impl LayerPlan {
-    const NONE: Self = Self {
-        weight: ParamPlan::NONE,
-        bias: ParamPlan::NONE,
-        channels: Region::NONE,
-        output: 0,
-        output_bits: 0,
-        activation: Region::NONE,
-        pass: Region::NONE,
-        grad: Region::NONE,
-        aligned_grad: Region::NONE,
-        forward: Sum::NONE,
-        input_grad: Sum::NONE,
-        weight_grad: Sum::NONE,
-        spread: 0,
-    };
-
-    const fn transients(&self) -> [Region; 4] {
-        [self.activation, self.pass, self.grad, self.aligned_grad]
-    }
-}
 
 /// What decides memory besides the layers' own settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,53 +59,6 @@ pub struct HookNeeds {
     /// A strategy leaves activations between the codes.
     pub activation_off_grid: bool,
 }
-
-/// Why there is no plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// Not as many settings as layers, or none.
-    LayerCount,
-    /// A batch of zero samples.
-    Batch,
-    /// A layer that sums has no activation point.
-    MissingPoint {
-        /// The layer.
-        layer: Name,
-    },
-    /// More bytes than 32 bits can count.
-    TooLarge {
-        /// The layer at which that happens.
-        layer: Name,
-    },
-}
-
-impl PlanError {
-    /// The error in words, also inside a `const`.
-    pub const fn message(&self) -> Message {
-        let m = Message::new();
-        match self {
-            Self::LayerCount => m.text("the graph and the configuration differ in their layers"),
-            Self::Batch => m.text("a batch and a micro-batch hold at least one sample"),
-            Self::MissingPoint { layer } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": it makes sums, so it needs an activation point and an activation ")
-                .text("gradient point"),
-            Self::TooLarge { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
-            }
-        }
-    }
-}
-
-impl core::fmt::Display for PlanError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.message().as_str())
-    }
-}
-
-impl core::error::Error for PlanError {}
 
 /// The memory plan of a graph of at most `N` layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -563,72 +373,6 @@ pub(crate) const fn trains(graph: GraphView<'_>, i: usize) -> bool {
     false
 }
 
-/// 32-bit sums that a layer needs in memory at once.
-struct Demand {
-    /// Because a range rule looks at the whole tensor.
-    whole: usize,
-    /// Because work goes row by row.
-    row: usize,
-    biases: usize,
-}
-
-impl Demand {
-    const fn of(
-        graph: GraphView<'_>,
-        i: usize,
-        config: &LayerConfig,
-        sizes: Sizes,
-        hook: HookNeeds,
-    ) -> Self {
-        let layer = graph.layers()[i];
-        let outputs = layer.shape.elements();
-        let (weights, biases) = graph.layer_parameters(i);
-        let samples = sizes.micro_batch as usize;
-        let mut whole = 0;
-        if let Some(point) = config.activation
-            && (point.train.range.needs_whole_tensor() || point.infer.range.needs_whole_tensor())
-        {
-            whole = samples * outputs;
-        }
-        if let Some(grad) = config.activation_grad
-            && grad.range.needs_whole_tensor()
-            && trains(graph, i)
-        {
-            whole = max(whole, samples * outputs);
-        }
-        let accumulate = sizes.micro_batch < sizes.batch;
-        if config.weight_grad.range.needs_whole_tensor() && !accumulate {
-            whole = max(whole, weights);
-        }
-        let sweeps = matches!(config.weight.train.range, crate::quant::Range::Sweep)
-            || matches!(config.weight.infer.range, crate::quant::Range::Sweep);
-        if (sweeps || hook.weight && config.weight.train.range.needs_whole_tensor())
-            && !config.per_channel
-        {
-            whole = max(whole, weights);
-        }
-        let inputs = graph.layers()[layer.input as usize].shape.elements();
-        let mut row =
-            if layer.kind.accumulates() || config.activation.is_some() { outputs } else { 0 };
-        // Gradients by the input, and weights with a bound for every channel, go row by row.
-        if weights > 0 && (trains(graph, layer.input as usize) || config.per_channel) {
-            row = max(row, inputs);
-        }
-        Self { whole, row, biases }
-    }
-}
-
-const fn largest_tensor(graph: GraphView<'_>, sizes: Sizes) -> usize {
-    let (mut largest, mut i) = (0, 0);
-    while i < graph.layers().len() {
-        let (weights, _) = graph.layer_parameters(i);
-        let samples = sizes.micro_batch as usize * graph.layers()[i].shape.elements();
-        largest = max(largest, max(weights, samples));
-        i += 1;
-    }
-    largest
-}
-
 struct Cursor {
     at: u32,
     overflow: bool,
@@ -658,7 +402,7 @@ impl Cursor {
     }
 }
 
-const fn max(a: usize, b: usize) -> usize {
+pub(super) const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
@@ -668,4 +412,94 @@ const fn max_u16(a: u16, b: u16) -> u16 {
 
 const fn min(a: u8, b: u8) -> u8 {
     if a < b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Lr;
+    use proptest::prelude::*;
+
+    const NET: Graph<5> =
+        Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10).expect([10, 1, 1]);
+
+    fn regions<const N: usize>(plan: &Plan<N>) -> std::vec::Vec<Region> {
+        let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
+        plan.layers()
+            .iter()
+            .flat_map(|l| {
+                let shared = [l.channels, l.activation, l.pass, l.grad, l.aligned_grad];
+                params(&l.weight).into_iter().chain(params(&l.bias)).chain(shared)
+            })
+            .chain([plan.scratch, plan.row])
+            .filter(|region| region.len > 0)
+            .collect()
+    }
+
+    fn check<const N: usize>(plan: &Plan<N>) {
+        let all = regions(plan);
+        for (i, a) in all.iter().enumerate() {
+            assert!(a.range().end <= plan.ram() && a.offset % 4 == 0, "{a:?}");
+            for b in &all[i + 1..] {
+                let together = a.life.0 <= b.life.1 && b.life.0 <= a.life.1;
+                let overlap = a.offset < b.end() && b.offset < a.end();
+                // Codes that are the master itself are the one case of shared memory.
+                assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_plan_is_what_the_tensors_need() {
+        const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+        const PLAN: Plan<5> = NET.plan(&TRAIN, &LayerConfig::tiny());
+        check(&PLAN);
+        let weights = 64 * 32 + 32 * 10 + 2 * (32 + 10);
+        let activations = 32 * (64 + 32 + 10);
+        // The gradient of the outputs dies before nothing else is born; that of the hidden layer
+        // takes the place of the outputs and its neighbours.
+        let gradients = 32 * (32 + 10);
+        let sums = 4 * (64 + 32);
+        assert!(PLAN.ram() <= weights + activations + gradients + sums, "{}", PLAN.ram());
+        assert_eq!(PLAN.persistent, weights);
+    }
+
+    #[test]
+    fn sums_of_every_width_stay_below_31_bits() {
+        for a in 1..=16 {
+            for b in 1..=16 {
+                for terms in [1, 2, 63, 64, 65, 784, 65_535] {
+                    let sum = Sum::of(a, b, terms);
+                    let exact = (1i128 << (a - 1)) * (1i128 << (b - 1)) * terms as i128;
+                    assert!(exact <= 1 << sum.bits, "{a} {b} {terms}");
+                    assert!(sum.kept() <= 30 && (a > 8 || b > 8 || sum.drop == 0));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_alive_at_the_same_time_shares_memory(
+            bits in 1u8..=16, batch in 1u16..40, parts in 1u16..4, tile in 0usize..5000,
+            momentum: bool, tiny: bool, channels: bool, hooks: [bool; 3],
+        ) {
+            let mut layer = if tiny { LayerConfig::tiny() } else { LayerConfig::new(bits) };
+            layer.per_channel = channels;
+            let settings = [layer, layer, layer.passing(), layer];
+            let sizes = Sizes {
+                batch: batch * parts,
+                micro_batch: batch,
+                velocity: momentum.then_some(Width::I16),
+                tile,
+            };
+            let needs = HookNeeds {
+                weight: hooks[0],
+                weight_off_grid: hooks[1],
+                activation_off_grid: hooks[2],
+            };
+            let plan = Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]).unwrap();
+            check(&plan);
+        }
+    }
 }

@@ -1,29 +1,33 @@
 //! The trainer: one step is weights, forward, loss, backward, update.
 
 mod backward;
+mod check;
 mod engine;
+mod error;
 mod forward;
 mod init;
 mod params;
 mod point;
+mod record;
 mod state;
 mod update;
 
-use core::fmt;
-
 use crate::{
-    config::{Config, ConfigError},
-    graph::{Graph, HookNeeds, Plan, PlanError, Region, Sizes, pick, too_small},
+    config::Config,
+    graph::{Graph, HookNeeds, Layer, Plan, Region, Sizes, pick},
     kernel::Kernel,
-    loss::{Outputs, Target},
+    loss::Outputs,
     optim::Lr,
     strategy::{Configured, Place, Strategy},
     tensor::{Mantissas, MantissasMut},
 };
 
 pub use backward::Targets;
+use check::Rows;
 use engine::{Engine, Mode};
+pub use error::{SetupError, StepError};
 pub use forward::{SampleData, Samples};
+pub use record::{StepRecord, Tally};
 pub use state::{LayerMemory, LayerState, Tensor};
 
 /// Trains a network in the memory that the caller gives.
@@ -62,141 +66,6 @@ pub struct Trainer<'a, const N: usize, K, S> {
     /// Loss and right answers of the step at hand.
     tally: Tally,
     prepared: Option<Mode>,
-}
-
-/// Why a trainer could not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// The configuration does not go with the graph.
-    Config(ConfigError),
-    /// There is no memory plan.
-    Plan(PlanError),
-    /// The memory is too small.
-    ArenaTooSmall {
-        /// Bytes that the plan needs.
-        needed: usize,
-        /// Bytes that were given.
-        found: usize,
-    },
-    /// The memory does not start at a multiple of four bytes; [`Arena`](crate::graph::Arena) does.
-    Misaligned,
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Plan(error) => error.fmt(f),
-            Self::ArenaTooSmall { needed, found } => too_small(*needed, *found).fmt(f),
-            Self::Misaligned => f.write_str("the memory must start at a multiple of four bytes"),
-        }
-    }
-}
-
-impl core::error::Error for SetupError {}
-
-/// Why a call was refused. The trainer is as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum StepError {
-    /// The samples are not a whole number of samples, or none.
-    SampleLength {
-        /// Elements of one sample.
-        sample: usize,
-        /// Elements that were given.
-        found: usize,
-    },
-    /// Not one target a sample.
-    TargetCount {
-        /// Samples.
-        samples: usize,
-        /// Targets.
-        targets: usize,
-    },
-    /// A class that the network has no output for.
-    Class {
-        /// The class.
-        class: u16,
-        /// Outputs of the network.
-        outputs: usize,
-    },
-    /// More samples than memory or step have room for.
-    TooMany {
-        /// Samples.
-        samples: usize,
-        /// Room.
-        room: usize,
-    },
-    /// An update without a single sample.
-    Empty,
-}
-
-impl fmt::Display for StepError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SampleLength { sample, found } => {
-                write!(
-                    f,
-                    "{found} numbers; a positive multiple of {sample}, one sample, was expected"
-                )
-            }
-            Self::TargetCount { samples, targets } => {
-                write!(f, "{samples} samples and {targets} targets")
-            }
-            Self::Class { class, outputs } => {
-                write!(f, "class {class}; the network has {outputs} outputs, counted from 0")
-            }
-            Self::TooMany { samples, room } => {
-                write!(f, "{samples} samples; there is room for {room}")
-            }
-            Self::Empty => f.write_str("no samples since the last update"),
-        }
-    }
-}
-
-impl core::error::Error for StepError {}
-
-/// Loss and right answers of some samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Tally {
-    /// Samples.
-    pub samples: u32,
-    /// Sum of their losses in units of 2^-16.
-    pub loss: u64,
-    /// Samples whose largest output was that of their class.
-    pub correct: u32,
-}
-
-impl Tally {
-    fn note(&mut self, outputs: &Outputs<'_>, target: &Target<'_>) {
-        self.samples = self.samples.saturating_add(1);
-        if let Target::Class(class) = *target {
-            self.correct = self.correct.saturating_add(u32::from(outputs.argmax() == class));
-        }
-    }
-}
-
-impl core::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.samples = self.samples.saturating_add(other.samples);
-        self.loss = self.loss.saturating_add(other.loss);
-        self.correct = self.correct.saturating_add(other.correct);
-    }
-}
-
-/// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct StepRecord {
-    /// Steps finished, this one included.
-    pub step: u32,
-    /// Learning rate of this step.
-    pub lr: Lr,
-    /// Loss and right answers before the update.
-    pub tally: Tally,
 }
 
 impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
@@ -284,8 +153,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<StepRecord, StepError> {
-        let (sample, outputs) = self.row_sizes();
-        let count = self.check(samples, targets, self.config.train.batch.into())?;
+        let rows @ Rows { sample, outputs } = self.rows();
+        let count = rows.pairs(samples, targets, self.config.train.batch.into())?;
         if self.pending > 0 {
             return Err(StepError::TooMany { samples: count, room: 0 });
         }
@@ -307,7 +176,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     ) -> Result<Tally, StepError> {
         let train = self.config.train;
         let room = usize::from(train.batch).saturating_sub(self.pending as usize);
-        let count = self.check(samples, targets, room.min(train.micro_batch.into()))?;
+        let room = room.min(train.micro_batch.into());
+        let count = self.rows().pairs(samples, targets, room)?;
         if self.pending > 0 && !train.accumulates() {
             return Err(StepError::TooMany { samples: count, room: 0 });
         }
@@ -338,8 +208,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<Tally, StepError> {
-        let (sample, outputs) = self.row_sizes();
-        let count = self.check(samples, targets, usize::MAX)?;
+        let rows @ Rows { sample, outputs } = self.rows();
+        let count = rows.pairs(samples, targets, usize::MAX)?;
         let part = usize::from(self.plan.micro_batch);
         let mut tally = Tally::default();
         for from in (0..count).step_by(part) {
@@ -353,8 +223,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
     /// then gives the results. Returns how many samples there were. Leaves no trace in training.
     pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
-        let (sample, _) = self.row_sizes();
-        let count = self.check_samples(samples, sample, self.plan.micro_batch.into())?;
+        let count = self.rows().samples(samples, self.plan.micro_batch.into())?;
         let ready = self.prepared == Some(Mode::Infer);
         let mut engine = self.engine(Mode::Infer);
         if !ready {
@@ -367,7 +236,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
 
     /// The outputs of sample `index` of the last forward pass.
     pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
-        let (_, outputs) = self.row_sizes();
+        let outputs = self.rows().outputs;
         let last = self.graph.view().layers().len().saturating_sub(1);
         let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
         let holder = self.plan.layers().get(last).map_or(0, |plan| usize::from(plan.output));
@@ -477,7 +346,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
 
     /// Compares the outputs of the last forward pass with their targets.
     fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
-        let (_, outputs) = self.row_sizes();
+        let outputs = self.rows().outputs;
         let loss = self.config.train.loss;
         let mut tally = Tally::default();
         for i in 0..count {
@@ -489,55 +358,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         tally
     }
 
-    /// Elements of one sample and of one output.
-    fn row_sizes(&self) -> (usize, usize) {
+    fn rows(&self) -> Rows {
         let layers = self.graph.view().layers();
-        let elements =
-            |layer: Option<&crate::graph::Layer>| layer.map_or(0, |l| l.shape.elements());
-        (elements(layers.first()), elements(layers.last()))
-    }
-
-    fn check_samples(
-        &self,
-        samples: Samples<'_>,
-        sample: usize,
-        room: usize,
-    ) -> Result<usize, StepError> {
-        let found = samples.len();
-        if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
-            return Err(StepError::SampleLength { sample, found });
-        }
-        let samples = found / sample;
-        if samples > room {
-            return Err(StepError::TooMany { samples, room });
-        }
-        Ok(samples)
-    }
-
-    fn check(
-        &self,
-        samples: Samples<'_>,
-        targets: Targets<'_>,
-        room: usize,
-    ) -> Result<usize, StepError> {
-        let (sample, outputs) = self.row_sizes();
-        let samples = self.check_samples(samples, sample, room)?;
-        let targets = match targets {
-            Targets::Classes(classes) => {
-                let bad = classes.iter().find(|&&class| usize::from(class) >= outputs);
-                if let Some(&class) = bad {
-                    return Err(StepError::Class { class, outputs });
-                }
-                classes.len()
-            }
-            Targets::Values { mantissas, .. } if mantissas.len() != samples * outputs => {
-                mantissas.len() / outputs.max(1)
-            }
-            Targets::Values { .. } => samples,
-        };
-        if targets != samples {
-            return Err(StepError::TargetCount { samples, targets });
-        }
-        Ok(samples)
+        let elements = |layer: Option<&Layer>| layer.map_or(0, |layer| layer.shape.elements());
+        Rows { sample: elements(layers.first()), outputs: elements(layers.last()) }
     }
 }

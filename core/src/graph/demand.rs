@@ -1,0 +1,73 @@
+//! How many 32-bit sums must be in memory at once.
+
+use super::{
+    plan::{HookNeeds, Sizes, max, trains},
+    view::GraphView,
+};
+use crate::{config::LayerConfig, quant::Range};
+
+/// 32-bit sums that a layer needs in memory at once.
+pub(super) struct Demand {
+    /// Because a range rule looks at the whole tensor.
+    pub(super) whole: usize,
+    /// Because work goes row by row.
+    pub(super) row: usize,
+    pub(super) biases: usize,
+}
+
+impl Demand {
+    pub(super) const fn of(
+        graph: GraphView<'_>,
+        i: usize,
+        config: &LayerConfig,
+        sizes: Sizes,
+        hook: HookNeeds,
+    ) -> Self {
+        let layer = graph.layers()[i];
+        let outputs = layer.shape.elements();
+        let (weights, biases) = graph.layer_parameters(i);
+        let samples = sizes.micro_batch as usize;
+        let mut whole = 0;
+        if let Some(point) = config.activation
+            && (point.train.range.needs_whole_tensor() || point.infer.range.needs_whole_tensor())
+        {
+            whole = samples * outputs;
+        }
+        if let Some(grad) = config.activation_grad
+            && grad.range.needs_whole_tensor()
+            && trains(graph, i)
+        {
+            whole = max(whole, samples * outputs);
+        }
+        let accumulate = sizes.micro_batch < sizes.batch;
+        if config.weight_grad.range.needs_whole_tensor() && !accumulate {
+            whole = max(whole, weights);
+        }
+        let sweeps = matches!(config.weight.train.range, Range::Sweep)
+            || matches!(config.weight.infer.range, Range::Sweep);
+        if (sweeps || hook.weight && config.weight.train.range.needs_whole_tensor())
+            && !config.per_channel
+        {
+            whole = max(whole, weights);
+        }
+        let inputs = graph.layers()[layer.input as usize].shape.elements();
+        let mut row =
+            if layer.kind.accumulates() || config.activation.is_some() { outputs } else { 0 };
+        // Gradients by the input, and weights with a bound for every channel, go row by row.
+        if weights > 0 && (trains(graph, layer.input as usize) || config.per_channel) {
+            row = max(row, inputs);
+        }
+        Self { whole, row, biases }
+    }
+}
+
+pub(super) const fn largest_tensor(graph: GraphView<'_>, sizes: Sizes) -> usize {
+    let (mut largest, mut i) = (0, 0);
+    while i < graph.layers().len() {
+        let (weights, _) = graph.layer_parameters(i);
+        let samples = sizes.micro_batch as usize * graph.layers()[i].shape.elements();
+        largest = max(largest, max(weights, samples));
+        i += 1;
+    }
+    largest
+}

@@ -1,0 +1,150 @@
+//! Why a graph or a plan could not be made, in words that also work inside a `const`.
+
+use core::fmt;
+
+use super::{layer::Name, message::Message};
+use crate::tensor::Shape;
+
+/// Why a layer could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The table is full.
+    Full {
+        /// The layer that found no place.
+        layer: Name,
+        /// How many layers the table holds.
+        capacity: usize,
+    },
+    /// Not 1 to 15 of the allowed characters.
+    BadName,
+    /// Another layer has this name.
+    NameTaken {
+        /// The name.
+        layer: Name,
+    },
+    /// The layer would have no output, or one too large.
+    BadSize {
+        /// The layer.
+        layer: Name,
+        /// The shape it would have.
+        shape: Shape,
+    },
+    /// The shape at this layer is not the one that was expected.
+    Mismatch {
+        /// The layer.
+        layer: Name,
+        /// Its shape.
+        shape: Shape,
+        /// The shape that was expected.
+        expected: Shape,
+    },
+    /// A second input, or a first layer that is none.
+    NotAnInput {
+        /// The layer.
+        layer: Name,
+    },
+    /// The layer reads another layer than the one before it.
+    BadInput {
+        /// The layer.
+        layer: Name,
+    },
+}
+
+impl GraphError {
+    /// The error in words, also inside a `const`.
+    pub const fn message(&self) -> Message {
+        let m = Message::new();
+        match self {
+            Self::Full { layer, capacity } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": the graph holds ")
+                .number(*capacity)
+                .text(" layers, the input counted; make it Graph<")
+                .number(*capacity + 1)
+                .text("> or more"),
+            Self::BadName => {
+                m.text("a layer name is 1 to 15 letters, digits, '_', '-', '.' or '/'")
+            }
+            Self::NameTaken { layer } => {
+                m.text("layer ").text(layer.as_str()).text(": another layer has this name")
+            }
+            Self::BadSize { layer, shape } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": an output of ")
+                .shape(*shape)
+                .text(" must hold 1 to 65,535 numbers"),
+            Self::Mismatch { layer, shape, expected } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": its output is ")
+                .shape(*shape)
+                .text(" and the next part expects ")
+                .shape(*expected),
+            Self::NotAnInput { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": the input is the first layer, and only the first"),
+            Self::BadInput { layer } => {
+                m.text("layer ").text(layer.as_str()).text(": it must read the layer before it")
+            }
+        }
+    }
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
+    }
+}
+
+impl core::error::Error for GraphError {}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Not as many settings as layers, or none.
+    LayerCount,
+    /// A batch of zero samples.
+    Batch,
+    /// A layer that sums has no activation point.
+    MissingPoint {
+        /// The layer.
+        layer: Name,
+    },
+    /// More bytes than 32 bits can count.
+    TooLarge {
+        /// The layer at which that happens.
+        layer: Name,
+    },
+}
+
+impl PlanError {
+    /// The error in words, also inside a `const`.
+    pub const fn message(&self) -> Message {
+        let m = Message::new();
+        match self {
+            Self::LayerCount => m.text("the graph and the configuration differ in their layers"),
+            Self::Batch => m.text("a batch and a micro-batch hold at least one sample"),
+            Self::MissingPoint { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": it makes sums, so it needs an activation point and an activation ")
+                .text("gradient point"),
+            Self::TooLarge { layer } => {
+                m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
+            }
+        }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
+    }
+}
+
+impl core::error::Error for PlanError {}

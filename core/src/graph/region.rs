@@ -1,0 +1,148 @@
+//! The parts of a plan: places in memory, and sums that cannot overflow.
+
+use crate::{quant::ceil_log2, tensor::Width};
+
+/// A tensor's place in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Region {
+    /// First byte.
+    pub offset: u32,
+    /// Mantissas.
+    pub len: u32,
+    /// Storage of one.
+    pub width: Width,
+    /// First and last moment of its life. Layer `i` runs forward at `i`, the loss at the number
+    /// of layers `n`, and layer `i` backward at `2n - i`.
+    pub life: (u16, u16),
+}
+
+impl Region {
+    /// No memory at all.
+    pub const NONE: Self = Self { offset: 0, len: 0, width: Width::I8, life: (0, 0) };
+
+    /// Bytes, without padding.
+    pub const fn bytes(self) -> usize {
+        self.len as usize * self.width.bytes()
+    }
+
+    pub(crate) const fn range(self) -> core::ops::Range<usize> {
+        self.offset as usize..self.offset as usize + self.bytes()
+    }
+
+    pub(super) const fn end(self) -> u32 {
+        // Every region starts at a multiple of four, so that any width is aligned.
+        self.offset + (self.bytes() as u32).next_multiple_of(4)
+    }
+}
+
+/// A sum that cannot overflow: `terms` products of `a` and `b` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sum {
+    /// Magnitudes stay at or below `2^bits` before anything is dropped.
+    pub bits: u8,
+    /// Low bits that are jammed so that the rest fits 32 bits; zero for 8-bit operands.
+    pub drop: u8,
+}
+
+impl Sum {
+    pub(super) const NONE: Self = Self { bits: 0, drop: 0 };
+    /// Sums keep two bits of headroom in 32: one for the sign, one for adding the bias.
+    pub(super) const LIMIT: u8 = 30;
+
+    pub(super) const fn of(a: u8, b: u8, terms: usize) -> Self {
+        let log = match ceil_log2(terms as u32) {
+            Some(log) => log,
+            None => 0,
+        };
+        let bits = (a - 1) + (b - 1) + log;
+        Self { bits, drop: bits.saturating_sub(Self::LIMIT) }
+    }
+
+    /// Bits of the value that is left.
+    pub const fn kept(self) -> u8 {
+        self.bits - self.drop
+    }
+}
+
+/// Where a parameter tensor lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ParamPlan {
+    /// Master copy.
+    pub master: Region,
+    /// Momentum.
+    pub velocity: Region,
+    /// What the multiplication sees; the master itself where no bit differs.
+    pub codes: Region,
+    /// One bit an element: may the gradient pass?
+    pub pass: Region,
+    /// Gradients summed over micro-batches.
+    pub sum: Region,
+}
+
+/// Where the tensors of a layer live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LayerPlan {
+    /// Weights.
+    pub weight: ParamPlan,
+    /// Biases.
+    pub bias: ParamPlan,
+    /// How far each output channel's bound lies below the tensor's.
+    pub channels: Region,
+    /// The layer whose activation holds this layer's output: its own index, or a lower one's
+    /// when the layer works in place.
+    pub output: u8,
+    /// Bits of one code of the output.
+    pub output_bits: u8,
+    /// Output.
+    pub activation: Region,
+    /// One bit an element: may the gradient pass?
+    pub pass: Region,
+    /// Gradient of the output.
+    pub grad: Region,
+    /// The same with every channel's bound moved to the tensor's.
+    pub aligned_grad: Region,
+    /// Output sums.
+    pub forward: Sum,
+    /// Sums of the gradient by the input.
+    pub input_grad: Sum,
+    /// Sums of the weight gradient.
+    pub weight_grad: Sum,
+    /// Largest spread of the channels' bounds.
+    pub spread: u8,
+}
+
+impl ParamPlan {
+    pub(super) const NONE: Self = Self {
+        master: Region::NONE,
+        velocity: Region::NONE,
+        codes: Region::NONE,
+        pass: Region::NONE,
+        sum: Region::NONE,
+    };
+}
+
+impl LayerPlan {
+    pub(super) const NONE: Self = Self {
+        weight: ParamPlan::NONE,
+        bias: ParamPlan::NONE,
+        channels: Region::NONE,
+        output: 0,
+        output_bits: 0,
+        activation: Region::NONE,
+        pass: Region::NONE,
+        grad: Region::NONE,
+        aligned_grad: Region::NONE,
+        forward: Sum::NONE,
+        input_grad: Sum::NONE,
+        weight_grad: Sum::NONE,
+        spread: 0,
+    };
+
+    pub(super) const fn transients(&self) -> [Region; 4] {
+        [self.activation, self.pass, self.grad, self.aligned_grad]
+    }
+}

@@ -1,0 +1,79 @@
+//! What a call gives is checked before anything changes.
+
+use super::{Samples, StepError, Targets};
+
+/// Elements of one sample and of one output.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) sample: usize,
+    pub(super) outputs: usize,
+}
+
+impl Rows {
+    /// How many samples these are, if they are whole ones and at most `room`.
+    pub(super) fn samples(self, samples: Samples<'_>, room: usize) -> Result<usize, StepError> {
+        let (sample, found) = (self.sample, samples.len());
+        if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
+            return Err(StepError::SampleLength { sample, found });
+        }
+        let samples = found / sample;
+        if samples > room {
+            return Err(StepError::TooMany { samples, room });
+        }
+        Ok(samples)
+    }
+
+    /// As [`samples`](Self::samples), with one target for each that the network can give.
+    pub(super) fn pairs(
+        self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+        room: usize,
+    ) -> Result<usize, StepError> {
+        let outputs = self.outputs;
+        let samples = self.samples(samples, room)?;
+        let targets = match targets {
+            Targets::Classes(classes) => {
+                let bad = classes.iter().find(|&&class| usize::from(class) >= outputs);
+                if let Some(&class) = bad {
+                    return Err(StepError::Class { class, outputs });
+                }
+                classes.len()
+            }
+            Targets::Values { mantissas, .. } if mantissas.len() != samples * outputs => {
+                mantissas.len() / outputs.max(1)
+            }
+            Targets::Values { .. } => samples,
+        };
+        if targets != samples {
+            return Err(StepError::TargetCount { samples, targets });
+        }
+        Ok(samples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::SampleData;
+
+    #[test]
+    fn every_mismatch_has_its_error() {
+        let rows = Rows { sample: 4, outputs: 3 };
+        let bytes = [0u8; 12];
+        let samples = |n| Samples { data: SampleData::U8(&bytes[..n]), exponent: 0 };
+        assert_eq!(rows.pairs(samples(8), Targets::Classes(&[0, 2]), 2), Ok(2));
+        for n in [0, 3, 9] {
+            let error = StepError::SampleLength { sample: 4, found: n };
+            assert_eq!(rows.samples(samples(n), 9), Err(error));
+        }
+        let error = StepError::TooMany { samples: 3, room: 2 };
+        assert_eq!(rows.samples(samples(12), 2), Err(error));
+        let error = StepError::Class { class: 3, outputs: 3 };
+        assert_eq!(rows.pairs(samples(4), Targets::Classes(&[3]), 2), Err(error));
+        let error = StepError::TargetCount { samples: 2, targets: 1 };
+        assert_eq!(rows.pairs(samples(8), Targets::Classes(&[0]), 2), Err(error));
+        let values = Targets::Values { mantissas: &[0; 5], exponent: 0 };
+        assert_eq!(rows.pairs(samples(8), values, 2), Err(error));
+    }
+}

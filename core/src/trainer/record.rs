@@ -1,0 +1,47 @@
+//! What a step tells about itself.
+
+use crate::{
+    loss::{Outputs, Target},
+    optim::Lr,
+};
+
+/// Loss and right answers of some samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tally {
+    /// Samples.
+    pub samples: u32,
+    /// Sum of their losses in units of 2^-16.
+    pub loss: u64,
+    /// Samples whose largest output was that of their class.
+    pub correct: u32,
+}
+
+impl Tally {
+    pub(super) fn note(&mut self, outputs: &Outputs<'_>, target: &Target<'_>) {
+        self.samples = self.samples.saturating_add(1);
+        if let Target::Class(class) = *target {
+            self.correct = self.correct.saturating_add(u32::from(outputs.argmax() == class));
+        }
+    }
+}
+
+impl core::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.samples = self.samples.saturating_add(other.samples);
+        self.loss = self.loss.saturating_add(other.loss);
+        self.correct = self.correct.saturating_add(other.correct);
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StepRecord {
+    /// Steps finished, this one included.
+    pub step: u32,
+    /// Learning rate of this step.
+    pub lr: Lr,
+    /// Loss and right answers before the update.
+    pub tally: Tally,
+}
