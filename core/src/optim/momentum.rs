@@ -104,7 +104,12 @@ impl Shift {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::quant::{Format, requantize};
 
     #[test]
     fn velocity_follows_the_formula_across_exponents() {
@@ -118,7 +123,7 @@ mod tests {
         };
         let mut velocity = [1000i16, -400, 0, 32767];
         let mut grad = [5, -3, 7, 127];
-        let expected: std::vec::Vec<i32> = velocity
+        let expected: Vec<i32> = velocity
             .iter()
             .zip(&grad)
             .map(|(&v, &g)| (0.9 * f64::from(v) / 4.0 + f64::from(g) * 4.0).round() as i32)
@@ -146,5 +151,41 @@ mod tests {
         let far = Momentum { grad_exponent: 400, ..step };
         assert_eq!(far.run(&mut [1, 0], 0, &mut velocity), u32::MAX);
         assert_eq!(velocity, [127, 0]);
+    }
+
+    /// `value * 2^left`, saturating at 2^61.
+    fn scaled(value: i64, left: i32) -> i64 {
+        if left <= 0 {
+            value >> left.unsigned_abs().min(63)
+        } else {
+            (i128::from(value) << left.min(61)).clamp(-(1 << 61), 1 << 61) as i64
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn slices_equal_the_definition(
+            (factor, round) in (0..1i32 << 15, 0..Round::ALL.len()),
+            (old_exponent, grad_exponent, new_exponent) in (-60i16..60, -60i16..60, -60i16..60),
+            values in proptest::collection::vec((any::<i16>(), any::<i32>()), 0..300),
+            (seed, first) in (any::<u64>(), any::<u32>()),
+        ) {
+            let (round, key) = (Round::ALL[round], Key::new(seed));
+            let step = Momentum { factor, old_exponent, grad_exponent, new_exponent, round, key };
+            let (mut velocity, mut grad): (Vec<i16>, Vec<i32>) = values.iter().copied().unzip();
+            let peak = step.run(&mut grad, first, &mut velocity);
+            let format = Format { bits: 16, round, overflow: Overflow::SatSym };
+            let up = |exponent: i16| i32::from(exponent) - i32::from(new_exponent);
+            let mut expected_peak = 0;
+            for (i, (&(v, g), &code)) in values.iter().zip(&velocity).enumerate() {
+                let sum = scaled(i64::from(factor) * i64::from(v), up(old_exponent))
+                    + scaled(g.into(), up(grad_exponent) + 15);
+                let random = key.half(first.wrapping_add(i as u32));
+                prop_assert_eq!(i32::from(code), requantize(sum, 15, format, random).value);
+                prop_assert_eq!(grad[i], i32::from(code));
+                expected_peak = expected_peak.max(sum.unsigned_abs() >> 15);
+            }
+            prop_assert_eq!(u64::from(peak), expected_peak.min(u32::MAX.into()));
+        }
     }
 }

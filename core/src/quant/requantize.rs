@@ -244,7 +244,16 @@ impl Quantizer {
     /// Clears the bits of clipped elements in `pass`, a mask in which the first element of
     /// `source` has the bit `bit`. Other bits stay as they are.
     pub fn clear_clipped(&self, source: &[i32], first: u32, pass: &mut [u8], bit: u32) {
-        for (i, &v) in source.iter().enumerate() {
+        let Format { bits, overflow, .. } = self.format;
+        let (low, high) = overflow.limits(bits);
+        let (low, high) = (i64::from(low), i64::from(high));
+        let (right, left) = (self.shift.clamp(0, 31), self.shift.clamp(-31, 0).unsigned_abs());
+        // Rounding adds at most one, so few values need a closer look.
+        let is_far_inside = |v: i32| {
+            let floor = (i64::from(v) << left) >> right;
+            bits > 1 && floor >= low && floor < high
+        };
+        for (i, &v) in source.iter().enumerate().filter(|(_, v)| !is_far_inside(**v)) {
             let index = first.wrapping_add(i as u32);
             let bit = bit as usize + i;
             let random = self.key.half(index);

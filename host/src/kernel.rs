@@ -1,0 +1,353 @@
+//! The kernel of this machine: the widest vector units that it has, on as many threads as asked.
+//!
+//! Work is cut by rows or elements. Sums are exact and random numbers belong to elements, so the
+//! bits do not depend on where the cuts are.
+
+use fixgrad::{
+    kernel::{Kernel, Scalar},
+    optim::{Descend, Descent},
+    quant::{Counts, Quantizer},
+    tensor::{MantissasMut, Matrix},
+};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// Multiply-adds that are worth a second thread: some ten microseconds of them.
+const PRODUCTS: usize = 1 << 20;
+/// Elements that are worth a second thread.
+const ELEMENTS: usize = 1 << 14;
+
+/// The fastest kernel of this processor.
+#[derive(Clone, Copy, Debug)]
+pub enum Desktop {
+    /// Plain code.
+    Scalar(Scalar),
+    /// Vector units of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    X86(fixgrad::kernel::X86),
+}
+
+impl Desktop {
+    /// What this processor can run.
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(x86) = fixgrad::kernel::X86::detect() {
+            return Self::X86(x86);
+        }
+        Self::Scalar(Scalar)
+    }
+
+    fn kernel(&self) -> &(dyn Kernel + Sync) {
+        match self {
+            Self::Scalar(kernel) => kernel,
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(kernel) => kernel,
+        }
+    }
+}
+
+impl std::fmt::Display for Desktop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Scalar(_) => f.write_str("scalar"),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(kernel) => kernel.fmt(f),
+        }
+    }
+}
+
+impl Kernel for Desktop {
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        self.kernel().gemm(a, b, drop, add, out);
+    }
+    fn peak(&self, values: &[i32]) -> u32 {
+        self.kernel().peak(values)
+    }
+    fn quantize(
+        &self,
+        quantizer: &Quantizer,
+        source: &[i32],
+        first: u32,
+        codes: MantissasMut<'_>,
+    ) -> Counts {
+        self.kernel().quantize(quantizer, source, first, codes)
+    }
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        self.kernel().descend(descend, grad, first, pass, velocity, master)
+    }
+}
+
+/// The best kernel of this machine on `threads` threads.
+///
+/// # Errors
+/// When the operating system refuses the threads.
+pub fn best(threads: usize) -> Result<Threaded<Desktop>, ThreadPoolBuildError> {
+    Threaded::new(Desktop::detect(), threads)
+}
+
+/// Another kernel, on several threads.
+#[derive(Debug)]
+pub struct Threaded<K> {
+    inner: K,
+    /// None when one thread is enough.
+    pool: Option<ThreadPool>,
+}
+
+impl<K: Kernel + Sync> Threaded<K> {
+    /// `inner` on `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// When the operating system refuses the threads.
+    pub fn new(inner: K, threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = match threads {
+            0 | 1 => None,
+            _ => Some(ThreadPoolBuilder::new().num_threads(threads).build()?),
+        };
+        Ok(Self { inner, pool })
+    }
+
+    /// The kernel that each thread runs.
+    pub const fn inner(&self) -> &K {
+        &self.inner
+    }
+
+    /// How many threads work.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
+    }
+
+    /// Runs `work` on a thread of the pool, from which calls of the kernel reach the others
+    /// fastest: a training run belongs in here.
+    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Runs `job`, of `size`, in as many parts as there are threads and `least` allows.
+    fn share<J: Cut, R: Send>(
+        &self,
+        job: J,
+        size: usize,
+        least: usize,
+        run: impl Fn(J) -> R + Sync,
+        merge: impl Fn(R, R) -> R + Sync,
+    ) -> R {
+        match (size / least).min(self.threads()) {
+            0 | 1 => run(job),
+            parts => self.enter(|| share(job, parts, &run, &merge)),
+        }
+    }
+}
+
+fn share<J: Cut, R: Send>(
+    job: J,
+    parts: usize,
+    run: &(impl Fn(J) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    if parts < 2 {
+        return run(job);
+    }
+    let half = parts / 2;
+    let (left, right) = job.cut(half, parts);
+    let (left, right) =
+        rayon::join(|| share(left, half, run, merge), || share(right, parts - half, run, merge));
+    merge(left, right)
+}
+
+/// Work that can be cut in two.
+trait Cut: Send + Sized {
+    /// The first `part` of `parts` parts, and the rest.
+    fn cut(self, part: usize, parts: usize) -> (Self, Self);
+}
+
+impl Cut for &[i32] {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        self.split_at(self.len() * part / parts)
+    }
+}
+
+/// Rows of a product.
+struct Rows<'a> {
+    a: Matrix<'a>,
+    cols: usize,
+    out: &'a mut [i32],
+}
+
+impl Cut for Rows<'_> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        let Self { a, cols, out } = self;
+        let rows = a.rows * part / parts;
+        let (top, bottom) = out.split_at_mut((rows * cols).min(out.len()));
+        (
+            Self { a: a.row_range(0, rows), cols, out: top },
+            Self { a: a.row_range(rows, a.rows), cols, out: bottom },
+        )
+    }
+}
+
+/// Part of a tensor with its codes, or its weights and velocities.
+struct Slice<'a> {
+    source: &'a [i32],
+    first: u32,
+    velocity: MantissasMut<'a>,
+    codes: MantissasMut<'a>,
+}
+
+impl Cut for Slice<'_> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        let at = self.source.len() * part / parts;
+        let (source, rest) = self.source.split_at(at);
+        let (velocity, velocity_rest) = split(self.velocity, at);
+        let (codes, codes_rest) = split(self.codes, at);
+        let first = self.first.wrapping_add(at as u32);
+        (
+            Self { source, first: self.first, velocity, codes },
+            Self { source: rest, first, velocity: velocity_rest, codes: codes_rest },
+        )
+    }
+}
+
+/// Splits at `at`, or at the end of what is shorter.
+fn split(mantissas: MantissasMut<'_>, at: usize) -> (MantissasMut<'_>, MantissasMut<'_>) {
+    macro_rules! halves {
+        ($($width:ident)*) => {
+            match mantissas {
+                $(MantissasMut::$width(m) => {
+                    let (left, right) = m.split_at_mut(at.min(m.len()));
+                    (MantissasMut::$width(left), MantissasMut::$width(right))
+                })*
+            }
+        };
+    }
+    halves!(I8 I16 I32)
+}
+
+impl<K: Kernel + Sync> Kernel for Threaded<K> {
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        let size = a.rows.saturating_mul(a.cols).saturating_mul(b.cols);
+        let rows = Rows { a, cols: b.cols, out };
+        let run = |rows: Rows<'_>| self.inner.gemm(rows.a, b, drop, add, rows.out);
+        self.share(rows, size, PRODUCTS, run, |(), ()| ());
+    }
+
+    fn peak(&self, values: &[i32]) -> u32 {
+        let run = |values: &[i32]| self.inner.peak(values);
+        self.share(values, values.len(), ELEMENTS, run, u32::max)
+    }
+
+    fn quantize(
+        &self,
+        quantizer: &Quantizer,
+        source: &[i32],
+        first: u32,
+        codes: MantissasMut<'_>,
+    ) -> Counts {
+        let slice = Slice { source, first, velocity: MantissasMut::I8(&mut []), codes };
+        let run = |s: Slice<'_>| self.inner.quantize(quantizer, s.source, s.first, s.codes);
+        self.share(slice, source.len(), ELEMENTS, run, sum)
+    }
+
+    fn descend(
+        &self,
+        descend: &Descend,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        let slice = Slice { source: grad, first, velocity, codes: master };
+        let run = |s: Slice<'_>| {
+            self.inner.descend(descend, s.source, s.first, pass, s.velocity, s.codes)
+        };
+        self.share(slice, grad.len(), ELEMENTS, run, sum)
+    }
+}
+
+fn sum<T: std::ops::AddAssign>(mut left: T, right: T) -> T {
+    left += right;
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use fixgrad::{
+        optim::{Momentum, Update},
+        quant::{Format, Overflow, Round},
+        rng::Key,
+        tensor::Mantissas,
+    };
+
+    use super::*;
+
+    fn kernels() -> impl Iterator<Item = Threaded<Desktop>> {
+        (1..=3).map(|threads| best(threads).unwrap())
+    }
+
+    fn numbers(seed: u64, len: usize) -> Vec<i32> {
+        (0..len as u32).map(|i| Key::new(seed).word(i).cast_signed()).collect()
+    }
+
+    #[test]
+    fn products_do_not_depend_on_threads() {
+        for (rows, depth, cols) in [(129, 131, 127), (1, 2000, 1100), (2, 1100, 1000), (0, 9, 9)] {
+            let bytes = |seed, len| numbers(seed, len).iter().map(|&v| v as i8).collect::<Vec<_>>();
+            let (a, b) = (bytes(1, rows * depth), bytes(2, depth * cols));
+            let (a, b) = (Mantissas::I8(&a), Mantissas::I8(&b));
+            let b = Matrix::new(b, depth, cols);
+            let columns = Matrix::new(a, depth, rows).t();
+            for (a, add) in [(Matrix::new(a, rows, depth), false), (columns, true)] {
+                let mut expected = numbers(3, rows * cols);
+                Scalar.gemm(a, b, 0, add, &mut expected);
+                for kernel in kernels() {
+                    let mut out = numbers(3, rows * cols);
+                    kernel.gemm(a, b, 0, add, &mut out);
+                    assert!(out == expected, "{} threads, {rows} rows", kernel.threads());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn elements_do_not_depend_on_threads() {
+        const LEN: usize = 3 * ELEMENTS + 77;
+        let source: Vec<i32> = numbers(4, LEN).iter().map(|v| v >> 9).collect();
+        let key = Key::new(5);
+        let (round, overflow) = (Round::Stochastic, Overflow::Sat);
+        let quantizer = Quantizer { shift: 14, format: Format { bits: 8, round, overflow }, key };
+        let (old_exponent, grad_exponent, new_exponent) = (-3, -4, -2);
+        let key = key.child(1);
+        let momentum =
+            Momentum { factor: 30_000, old_exponent, grad_exponent, new_exponent, round, key };
+        let update = Update { lr: 999, shift: 12, decay: 9, decay_shift: 20, round, key };
+        let pass: Vec<u8> = numbers(6, LEN).iter().map(|&v| v as u8).collect();
+        let run = |kernel: &dyn Kernel, first: u32| {
+            let (mut codes, mut velocity) = (vec![0i8; LEN], vec![100i16; LEN]);
+            let mut master = vec![-70_000i32; LEN];
+            let counts = kernel.quantize(&quantizer, &source, first, MantissasMut::I8(&mut codes));
+            let descend = Descend { quantizer, momentum: Some(momentum), update };
+            let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I32(&mut master));
+            let seen = kernel.descend(&descend, &source, first, &pass, v, m);
+            (kernel.peak(&source), counts, codes, seen, velocity, master)
+        };
+        for first in [0, 7] {
+            let expected = run(&Scalar, first);
+            for kernel in kernels() {
+                assert!(run(&kernel, first) == expected, "{} threads", kernel.threads());
+                assert!(kernel.enter(|| run(&kernel, first)) == expected, "inside the pool");
+            }
+        }
+    }
+}
