@@ -181,13 +181,40 @@ impl Quantizer {
                     }
                 }
             }
-            // A rare rule, or little more than the sign is left: the definition itself.
-            _ => each(items, value, put, |v, i| {
+            // A rare rule: the definition itself.
+            1..=31 => each(items, value, put, |v, i| {
                 let random = key.half(first.wrapping_add(i));
                 let code = requantize(i64::from(v), shift, format, random);
                 (code.value, code.clipped)
             }),
+            _ => self.narrow_far(items, first, value, put),
         }
+    }
+
+    /// Drops more bits than a value has. Minus one, zero and one are codes at any width, so
+    /// nothing overflows.
+    #[inline(always)]
+    fn narrow_far<I>(
+        &self,
+        items: impl Iterator<Item = I>,
+        first: u32,
+        value: impl Fn(&I) -> i32,
+        put: impl Fn(I, i32),
+    ) -> Counts {
+        let carry = self.format.round.carry(31);
+        let excess = self.shift.saturating_sub(31).clamp(0, 31) as u32;
+        let lost = (1u32 << excess).wrapping_sub(1) as i32;
+        let mut counts = Counts::default();
+        for (item, i) in items.zip(0u32..) {
+            let v = value(&item);
+            // As `jam`: whether anything is lost stays in the last bit.
+            let jammed = v >> excess | i32::from(v & lost != 0);
+            let random = self.key.half(first.wrapping_add(i));
+            let rounded = (jammed >> 31) + carry.of(jammed as u32, v < 0, 31, random);
+            counts.note(false, (v != 0) & (rounded == 0));
+            put(item, rounded);
+        }
+        counts
     }
 
     /// Drops 1 to 31 bits of fewer than 2^16 values, without branches. `carry` is a constant where
