@@ -1,6 +1,7 @@
 //! From wide integers to narrow codes: rounding, overflow, ranges, and the settings of a point.
 
 mod overflow;
+mod quantizer;
 mod range;
 mod requantize;
 pub(crate) mod round;
@@ -8,8 +9,9 @@ mod settings;
 mod state;
 
 pub use overflow::Overflow;
+pub use quantizer::{Counts, Quantizer};
 pub use range::{Observer, Range, ceil_log2, exponent_of, peak, sweep};
-pub use requantize::{Code, Counts, Format, Quantizer, jam, requantize};
+pub use requantize::{Code, Format, jam, requantize};
 pub use round::Round;
 pub use settings::{Point, Quant};
 pub use state::RangeState;
