@@ -15,7 +15,7 @@ pub struct At<T> {
 }
 
 impl<T> At<T> {
-    pub(super) fn span(&self) -> Option<Range<usize>> {
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
         self.span.clone()
     }
 }

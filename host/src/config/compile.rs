@@ -2,8 +2,10 @@
 
 use fixgrad::{
     config::{Config, LayerConfig},
-    graph::{Graph, Kind},
+    graph::{Graph, Kind, Plan},
+    kernel::Scalar,
     quant::Range,
+    trainer::{SetupError, Trainer},
 };
 
 use super::{
@@ -101,7 +103,7 @@ impl Experiment {
         }
         note_micro_batches(&graph, &config, problems);
         if problems.is_empty()
-            && let Err(error) = config.validate(graph.view())
+            && let Err(error) = plan(&graph, &config)
         {
             problems.error(None, error.to_string(), "");
         }
@@ -187,6 +189,20 @@ fn only_activations(keys: &LayerKeys, who: &str, problems: &mut Problems) {
             "only `activation` and `activation_grad` can be set here",
         );
     }
+}
+
+impl Compiled {
+    /// The memory plan with the smallest tiles, as a device has it without strategies of its own.
+    pub fn plan(&self) -> Result<Plan<MAX_LAYERS>, SetupError> {
+        plan(&self.graph, &self.config)
+    }
+}
+
+fn plan(
+    graph: &Graph<MAX_LAYERS>,
+    config: &Config<MAX_LAYERS>,
+) -> Result<Plan<MAX_LAYERS>, SetupError> {
+    Trainer::<MAX_LAYERS, Scalar, ()>::plan_for(graph, config, &(), 0)
 }
 
 /// Rules that look at all of a tensor see one micro-batch of it at a time.

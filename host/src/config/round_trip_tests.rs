@@ -165,8 +165,6 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn yaml_to_bytes_to_yaml_to_bytes(text in text()) {
         check(&text)?;

@@ -27,7 +27,7 @@ pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The remedy for a word that is none of the allowed ones.
-pub(super) fn remedy<'a>(word: &str, allowed: &[&'a str]) -> String {
+pub(super) fn remedy(word: &str, allowed: &[&str]) -> String {
     match nearest(word, allowed.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? Allowed: {}", list(allowed.iter().copied())),
         None => format!("allowed: {}", list(allowed.iter().copied())),
