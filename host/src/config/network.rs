@@ -1,0 +1,100 @@
+//! From the `model:` section to the graph.
+
+use fixgrad::{
+    graph::{Graph, GraphError, Kind},
+    tensor::Shape,
+};
+
+use super::{
+    at::At,
+    model::{LayerEntry, Model, Resolved},
+    problems::Problems,
+};
+
+/// Most layers of a network that the desktop compiles, the data counted.
+pub const MAX_LAYERS: usize = 64;
+
+/// The graph, and what each of its layers is. `None` when something is wrong, which `problems`
+/// then holds.
+pub(super) fn build(
+    model: &Model,
+    data: [usize; 3],
+    problems: &mut Problems,
+) -> Option<(Graph<MAX_LAYERS>, Vec<Resolved>)> {
+    let shape = input(model, data, problems)?;
+    let mut graph = Graph::empty();
+    if let Err(error) = graph.push_input(shape) {
+        let span = model.input.as_ref().and_then(At::span);
+        problems.error(span, error.to_string(), "a sample holds 1 to 65,535 numbers");
+        return None;
+    }
+    let defaults = model.defaults.clone().unwrap_or_default();
+    let mut layers = vec![Resolved::plain(Kind::Input)];
+    for (place, entry) in (1..).zip(&model.layers) {
+        let resolved = entry.value.resolve(&defaults).map_err(|message| {
+            problems.error(entry.span(), message, "write `dense: { units: 10 }`");
+        });
+        let layer = resolved.ok()?;
+        let name = entry.value.name().map(|name| name.value.clone());
+        let name = name.unwrap_or_else(|| format!("{}{place}", layer.kind.word()));
+        if let Err(error) = graph.push(&name, layer.kind) {
+            let (span, help) = explain(entry, &error);
+            problems.error(span, error.to_string(), help);
+            return None;
+        }
+        layers.push(layer);
+    }
+    if model.layers.is_empty() {
+        problems.error(None, "the model has no layers", "write them under `model: layers:`");
+        return None;
+    }
+    Some((graph, layers))
+}
+
+fn explain(entry: &At<LayerEntry>, error: &GraphError) -> (Option<std::ops::Range<usize>>, String) {
+    let named = entry.value.name().and_then(At::span).or_else(|| entry.span());
+    match error {
+        GraphError::BadName => (named, "choose a shorter or plainer name".into()),
+        GraphError::NameTaken { .. } => (named, "give each layer a name of its own".into()),
+        GraphError::Full { .. } => {
+            (entry.span(), format!("networks of up to {MAX_LAYERS} layers are compiled"))
+        }
+        _ => (entry.span(), "choose a size that fits".into()),
+    }
+}
+
+fn input(model: &Model, data: [usize; 3], problems: &mut Problems) -> Option<Shape> {
+    let data_elements: usize = data.iter().product();
+    let Some(input) = &model.input else {
+        let dims = data.map(|dim| u16::try_from(dim).ok());
+        let [Some(c), Some(h), Some(w)] = dims else {
+            let message = format!("the samples are too large: {data:?}");
+            problems.error(None, message, "a sample holds at most 65,535 numbers");
+            return None;
+        };
+        return Some(Shape([c, h, w]));
+    };
+    let shape = match *input.value.as_slice() {
+        [features] => Shape::vector(features),
+        [height, width] => Shape([1, height, width]),
+        [channels, height, width] => Shape([channels, height, width]),
+        _ => {
+            let message = format!("a shape of {} numbers", input.value.len());
+            let help = "write `[features]`, `[height, width]` or `[channels, height, width]`";
+            problems.error(input.span(), message, help);
+            return None;
+        }
+    };
+    if shape.elements() != data_elements {
+        problems.error(
+            input.span(),
+            format!(
+                "the input {shape} holds {} numbers, a sample {data_elements}",
+                shape.elements()
+            ),
+            format!("the samples have the shape {data:?}; leave `input` out to take it over"),
+        );
+        return None;
+    }
+    Some(shape)
+}

@@ -1,0 +1,237 @@
+//! The two forms of a compiled configuration, and bytes that are neither.
+
+use proptest::prelude::*;
+
+use super::{tests::DIGITS, *};
+
+const LAYERS: &str = "\
+model:
+  layers:
+    - flatten
+    - dense: { name: fc1, units: 32, bias: false, init: xavier_uniform }
+    - relu
+    - dense: { name: fc2, units: 10 }
+data: { csv: { file: a.csv, label: class, validation: 0.15, test: 90 } }
+";
+
+fn read(text: &str) -> Compiled {
+    let compiled = Experiment::parse("a.yaml", text).and_then(|file| file.compile(&DIGITS));
+    compiled.unwrap_or_else(|errors| panic!("{text}\n{errors}")).0
+}
+
+fn check(text: &str) -> Result<(), TestCaseError> {
+    let first = read(text);
+    let bytes = first.encode().unwrap();
+    let decoded = Compiled::decode(&bytes).unwrap();
+    prop_assert_eq!(&decoded, &first);
+    let printed = decoded.to_yaml().unwrap();
+    let second = read(&printed);
+    prop_assert_eq!(&second, &first, "{}\n{}", text, printed);
+    prop_assert_eq!(second.encode().unwrap(), bytes);
+    prop_assert_eq!(second.to_yaml().unwrap(), printed);
+    Ok(())
+}
+
+fn range() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("max".to_owned()),
+        Just("three_sigma".to_owned()),
+        Just("sweep".to_owned()),
+        Just("keep".to_owned()),
+        (-64i16..=64).prop_map(|bound| format!("fixed={bound}")),
+        (0u16..=10_000).prop_map(|share| format!("percentile={}", f64::from(share) / 100.0)),
+        (1u8.., 0u16..=10_000).prop_map(|(window, share)| format!(
+            "{{ moving: {{ window: {window}, percentile: {} }} }}",
+            f64::from(share) / 100.0
+        )),
+    ]
+}
+
+fn quant(stochastic: bool) -> impl Strategy<Value = String> {
+    let rounds = if stochastic { 9 } else { 7 };
+    let round = prop::sample::select(
+        &[
+            "trn",
+            "trn_zero",
+            "rnd",
+            "rnd_zero",
+            "rnd_inf",
+            "rnd_min_inf",
+            "rnd_conv",
+            "stochastic",
+            "pseudo_stochastic",
+        ][..rounds],
+    );
+    let overflow = prop::sample::select(&["sat", "sat_sym", "sat_zero", "wrap"][..]);
+    let bits = prop_oneof![
+        (1u8..=16).prop_map(|bits| bits.to_string()),
+        Just("binary".to_owned()),
+        Just("ternary".to_owned())
+    ];
+    (bits, range(), round, overflow).prop_map(|(bits, range, round, overflow)| {
+        format!("bits: {bits}, range: {range}, round: {round}, overflow: {overflow}")
+    })
+}
+
+fn point() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (quant(true), any::<bool>(), prop::option::of(quant(false))).prop_map(
+            |(train, clip, infer)| {
+                let infer =
+                    infer.map(|infer| format!(", infer: {{ {infer} }}")).unwrap_or_default();
+                format!("{{ {train}, clip: {clip}{infer} }}")
+            }
+        ),
+        (1i16..=16, -40i16..40)
+            .prop_map(|(bits, integer)| format!("'fixed<{bits},{integer},RND>'")),
+    ]
+}
+
+fn grad() -> impl Strategy<Value = String> {
+    quant(true).prop_map(|quant| format!("{{ {quant} }}"))
+}
+
+prop_compose! {
+    fn layer()(
+        weight in point(), bias in point(), activation in point(), weight_grad in grad(),
+        activation_grad in grad(), bits in prop::sample::select(&[8, 16, 32][..]), bound in -64i16..=64,
+    ) -> String {
+        format!(
+            "{{ weight: {weight}, bias: {bias}, activation: {activation}, weight_grad: \
+             {weight_grad}, activation_grad: {activation_grad}, master: {{ bits: {bits}, bound: \
+             {bound} }} }}"
+        )
+    }
+}
+
+prop_compose! {
+    fn train()(
+        length in prop::sample::select(&["epochs: 7", "steps: 1234"][..]),
+        lr in 1e-9f64..10.0, momentum in 0.0f64..0.99, decay in 0.0f64..0.1, seed: u64,
+        schedule in prop_oneof![
+            Just("constant".to_owned()),
+            (0.0f64..=1.0).prop_map(|floor| format!("{{ cosine: {{ floor: {floor} }} }}")),
+            (0.0f64..=1.0, 1u32..9).prop_map(|(factor, every)| format!(
+                "{{ step: {{ every_epochs: {every}, factor: {factor} }} }}"
+            )),
+        ],
+        loss in prop::sample::select(&["softmax_cross_entropy", "mse"][..]),
+        velocity in prop::sample::select(&[8, 16, 32][..]),
+    ) -> String {
+        let decay = if decay < 1e-9 { 0.0 } else { decay };
+        format!(
+            "train: {{ {length}, batch: 32, micro_batch: 4, lr: {lr}, momentum: {momentum}, \
+             weight_decay: {decay}, seed: {seed}, schedule: {schedule}, loss: {loss}, velocity: \
+             {velocity} }}\n"
+        )
+    }
+}
+
+fn amount() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("none".to_owned()),
+        (-9.0f64..0.0, 0.0f64..100.0)
+            .prop_map(|(min, max)| format!("{{ uniform: {{ min: {min}, max: {max} }} }}")),
+        (-99.0f64..0.0, 0.0f64..99.0)
+            .prop_map(|(min, max)| format!("{{ uniform_steps: {{ min: {min}, max: {max} }} }}")),
+    ]
+}
+
+prop_compose! {
+    fn strategies()(
+        pre in amount(), post in amount(), requantize: bool, bits in 2u8..=30, bound in -64i16..=64,
+        layers in prop::sample::select(&["fc*", "'*'", "relu3", "[data, fc2]"][..]),
+        place in prop::sample::select(&["weight", "weight_grad", "activation", "activation_grad"][..]),
+    ) -> String {
+        format!(
+            "strategies:\n  - noise: {{ layers: {layers}, place: {place}, pre: {pre}, post: \
+             {post}, requantize: {requantize} }}\n  - gradient_buffer: {{ layers: {layers}, \
+             bound: {bound}, bits: {bits} }}\n"
+        )
+    }
+}
+
+prop_compose! {
+    fn text()(
+        train in train(), default in layer(), fc1 in layer(), relu in point(),
+        strategies in prop::option::of(strategies()),
+    ) -> String {
+        let strategies = strategies.unwrap_or_default();
+        format!(
+            "{LAYERS}{train}fixed:\n  default: {default}\n  by_kind: {{ relu: {{ activation: \
+             {relu} }} }}\n  by_name: {{ '?c1': {fc1} }}\n{strategies}"
+        )
+    }
+}
+
+proptest! {
+    #[test]
+    fn yaml_to_bytes_to_yaml_to_bytes(text in text()) {
+        check(&text)?;
+    }
+
+    #[test]
+    fn damaged_yaml_never_panics(
+        text in text(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<char>(), 0u8..3), 1..6),
+    ) {
+        let mut letters: Vec<char> = text.chars().collect();
+        for (at, letter, edit) in edits {
+            let at = at.index(letters.len());
+            match edit {
+                0 => letters[at] = letter,
+                1 => letters.insert(at, letter),
+                _ => drop(letters.drain(at..(at + 3).min(letters.len()))),
+            }
+        }
+        let text: String = letters.into_iter().collect();
+        if let Err(errors) = Experiment::parse("a.yaml", &text).and_then(|file| file.compile(&DIGITS)) {
+            prop_assert!(errors.to_string().contains("a.yaml"));
+        }
+    }
+
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,80}") {
+        if let Err(errors) = Experiment::parse("a.yaml", &text) {
+            prop_assert!(errors.to_string().contains("a.yaml"));
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_even_with_a_right_checksum(
+        text in text(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+        right_checksum: bool,
+    ) {
+        let mut bytes = read(&text).encode().unwrap();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if right_checksum {
+            let end = bytes.len() - 4;
+            let crc = fixgrad::config::CRC32.checksum(&bytes[..end]);
+            bytes[end..].copy_from_slice(&crc.to_le_bytes());
+        } else {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(compiled) = Compiled::decode(&bytes) {
+            prop_assert!(compiled.config.validate(compiled.graph.view()).is_ok());
+            prop_assert!(compiled.to_yaml().is_ok());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Compiled::decode(&bytes).is_err());
+    }
+}
+
+#[test]
+fn the_printed_form_says_everything() {
+    let text = format!("{LAYERS}train: {{ epochs: 2, batch: 32, lr: 0.1, schedule: cosine }}\n");
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(read(&text).to_yaml().unwrap());
+    });
+}
