@@ -3,8 +3,10 @@
 pub mod cmd;
 pub mod config;
 pub mod data;
-pub mod kernel;
 pub mod files;
 pub mod import;
+pub mod kernel;
+pub mod logging;
 pub mod report;
 pub mod run;
+pub mod sweep;

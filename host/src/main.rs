@@ -1,3 +1,69 @@
 //! The command line.
 
-fn main() {}
+use std::{
+    io::{IsTerminal, stderr},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use fixgrad_host::{cmd, config::Diagnostics, logging};
+
+/// Trains small neural networks in fixed point: on the desktop, with the bits of the chip.
+#[derive(Parser)]
+#[command(name = "fixgrad", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Tell more: debug, and with -vv trace. Also FIXGRAD_LOG=error|warn|info|debug|trace.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Tell nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(cmd::train::Args),
+    Eval(cmd::eval::Args),
+    Sweep(cmd::sweep::Args),
+    Encode(cmd::encode::Args),
+    Inspect(cmd::inspect::Args),
+    Schema(cmd::schema::Args),
+    ImportConfig(cmd::import_config::Args),
+}
+
+impl Command {
+    fn run(&self) -> Result<()> {
+        match self {
+            Self::Train(args) => cmd::train::run(args),
+            Self::Eval(args) => cmd::eval::run(args),
+            Self::Sweep(args) => cmd::sweep::run(args),
+            Self::Encode(args) => cmd::encode::run(args),
+            Self::Inspect(args) => cmd::inspect::run(args),
+            Self::Schema(args) => cmd::schema::run(args),
+            Self::ImportConfig(args) => cmd::import_config::run(args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match logging::init(cli.verbose, cli.quiet).and_then(|()| cli.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Errors in configurations show the place; everything else is a sentence.
+fn tell(error: &anyhow::Error) {
+    match error.downcast_ref::<Diagnostics>() {
+        Some(diagnostics) if stderr().is_terminal() => eprintln!("{}", diagnostics.styled()),
+        Some(diagnostics) => eprintln!("{diagnostics}"),
+        None => eprintln!("error: {error:#}"),
+    }
+}

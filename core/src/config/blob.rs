@@ -32,6 +32,8 @@ pub struct Magic(pub [u8; 4]);
 impl Magic {
     /// A graph and its configuration.
     pub const CONFIG: Self = Self(*b"FXCC");
+    /// A configuration and what training made of it.
+    pub const MODEL: Self = Self(*b"FXCM");
 }
 
 /// Why bytes were refused.

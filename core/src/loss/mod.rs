@@ -46,6 +46,14 @@ impl Outputs<'_> {
 pub const LOSS_EXPONENT: i16 = -16;
 
 impl LossKind {
+    /// Bytes of the constant tables that the loss reads.
+    pub const fn table_bytes(self) -> usize {
+        match self {
+            Self::SoftmaxCrossEntropy => tables::BYTES,
+            Self::Mse => 0,
+        }
+    }
+
     /// Exponent of the gradient that [`row`](Self::row) writes.
     pub fn grad_exponent(self, outputs: i16, target: &Target<'_>) -> i16 {
         match self {

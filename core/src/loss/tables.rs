@@ -23,6 +23,9 @@ pub(super) const fn log2(x: u32) -> u32 {
     (whole << 16) + interpolate(&LOG2, fraction)
 }
 
+/// Size of both tables.
+pub(super) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
+
 const fn interpolate(table: &[u32; 65], fraction: u32) -> u32 {
     // 0..=63, and the entry after it exists.
     let index = (fraction >> 10 & 63) as usize;

@@ -85,6 +85,14 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Bytes of the constant table that the schedule reads.
+    pub const fn table_bytes(self) -> usize {
+        match self {
+            Self::Constant | Self::Step { .. } => 0,
+            Self::Cosine { .. } => size_of_val(&HALF_COSINE),
+        }
+    }
+
     /// The rate at `step`, counted from 0.
     pub const fn at(self, base: Lr, step: u32) -> Lr {
         match self {

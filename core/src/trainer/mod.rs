@@ -282,11 +282,15 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
-    /// [`steps`](Self::steps) gave. False, and nothing changes, when the sizes differ.
+    /// [`steps`](Self::steps) gave. False, and nothing changes, when the sizes differ or a layer's
+    /// numbers are none that training gives.
     pub fn restore(&mut self, step: u32, layers: &[LayerMemory], bytes: &[u8]) -> bool {
         let count = self.plan.layers().len();
         let Some(place) = self.memory.get_mut(..self.plan.persistent) else { return false };
-        if layers.len() != count || bytes.len() != place.len() {
+        if layers.len() != count
+            || bytes.len() != place.len()
+            || !layers.iter().all(LayerMemory::is_plausible)
+        {
             return false;
         }
         place.copy_from_slice(bytes);

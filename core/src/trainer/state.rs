@@ -48,6 +48,26 @@ pub struct LayerMemory {
     velocity_exponents: [i16; 2],
 }
 
+impl LayerMemory {
+    /// The exponent of a tensor's bound, once there is one.
+    pub const fn bound(&self, tensor: Tensor) -> Option<i16> {
+        match self.ranges[tensor as usize][0] {
+            i16::MIN => None,
+            bound => Some(bound),
+        }
+    }
+
+    /// False for numbers that no training gives. Bytes that enter from outside may hold any.
+    pub fn is_plausible(&self) -> bool {
+        let exponent = |e: i16| e == i16::MIN || e.unsigned_abs() <= 256;
+        let range = |&[bound, recent, previous, age]: &[i16; 4]| {
+            [bound, recent, previous].into_iter().all(exponent) && (0..=255).contains(&age)
+        };
+        self.ranges.iter().all(range)
+            && self.velocity_exponents.iter().all(|e| e.unsigned_abs() <= 256)
+    }
+}
+
 /// Bounds, counters and exponents of one layer.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerState {

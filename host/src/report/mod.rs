@@ -19,6 +19,8 @@ pub mod sweep_plot;
 mod text;
 mod view;
 
+pub(crate) use text::{duration, grouped, percent, significant};
+
 use crate::run::record::{FlashItem, MemoryRegion, Record};
 
 /// What a report is made of.

@@ -115,7 +115,7 @@ impl LogWriter {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        let mut temporary = crate::files::temporary_in(folder)?;
         for record in kept {
             temporary.write_all(&line(record)?)?;
         }

@@ -1,4 +1,34 @@
 //! A training run and what it leaves behind.
+//!
+//! A run lives in a folder ([`RunFolder`]). [`train`] works through its epochs: a [`Session`]
+//! moves the weights, the log gets a record, and a checkpoint makes the epoch final. A run that
+//! was cut off anywhere continues from its checkpoint and ends with the same weights.
 
+mod batch;
+mod folder;
+mod footprint;
+mod job;
+mod judge;
 pub mod log;
+mod model;
+mod probe;
+mod progress;
 pub mod record;
+mod session;
+mod stats;
+mod summary;
+mod train;
+
+pub use batch::Batch;
+pub(crate) use folder::plain;
+pub use folder::{Origin, RunFolder};
+pub use footprint::Footprint;
+pub use job::{Job, Overrides};
+pub use judge::judge;
+pub(crate) use judge::means;
+pub use model::{Model, ModelError};
+pub use progress::Progress;
+pub use session::{EpochOutcome, Session, Workspace};
+pub use summary::Summary;
+pub(crate) use train::anywhere;
+pub use train::{resume, train};

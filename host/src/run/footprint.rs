@@ -1,0 +1,149 @@
+//! What a run needs on a chip: RAM and flash, by name.
+
+use anyhow::Result;
+use fixgrad::{
+    graph::{GraphView, LayerPlan, Plan, Region},
+    kernel::Scalar,
+    tensor::Width,
+    trainer::Trainer,
+};
+
+use super::record::{FlashItem, MemoryRegion};
+use crate::config::{Compiled, MAX_LAYERS};
+
+/// RAM and flash of a run.
+///
+/// RAM is the arena with the smallest tiles, and the trainer itself, as large as it is for a
+/// graph of just these layers on this machine. The samples of a batch are the caller's and not
+/// counted.
+///
+/// Flash is what training and inference must keep besides code: the configuration with its graph
+/// (the bytes of the `.fxc` file), the weights and biases as inference sees them, in whole bytes,
+/// and the constant tables of the loss and of the schedule. Code is measured on boards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Footprint {
+    /// What lies in RAM.
+    pub memory: Vec<MemoryRegion>,
+    /// The phases of a step, as `memory` names them.
+    pub phases: Vec<String>,
+    /// What lies in flash.
+    pub flash: Vec<FlashItem>,
+    /// All of RAM.
+    pub ram_bytes: usize,
+    /// All of flash.
+    pub flash_bytes: usize,
+}
+
+type AnyTrainer<const N: usize> = Trainer<'static, N, Scalar, ()>;
+
+impl Footprint {
+    /// The needs of a configuration.
+    pub fn of(compiled: &Compiled) -> Result<Self> {
+        let (graph, config) = (&compiled.graph, &compiled.config);
+        let plan = AnyTrainer::<MAX_LAYERS>::plan_for(graph, config, &(), 0)?;
+        let graph = graph.view();
+        let phases = phases(graph, config.train.accumulates());
+        let mut memory = regions(graph, &plan, &phases);
+        let trainer = trainer_bytes(graph.layers().len());
+        memory.push(lasting("trainer", "", plan.ram(), trainer, &phases));
+        let flash = flash(compiled)?;
+        let flash_bytes = flash.iter().map(|item| item.bytes).sum();
+        Ok(Self { memory, phases, flash, ram_bytes: plan.ram() + trainer, flash_bytes })
+    }
+}
+
+/// A trainer holds as many states and plans as its graph has room for layers.
+const fn trainer_bytes(layers: usize) -> usize {
+    let (one, two) = (size_of::<AnyTrainer<1>>(), size_of::<AnyTrainer<2>>());
+    one + (two - one) * layers.saturating_sub(1)
+}
+
+/// One name for every moment of a step, as regions count them.
+fn phases(graph: GraphView<'_>, accumulates: bool) -> Vec<String> {
+    let names = graph.layers().iter().map(|layer| layer.name.as_str());
+    let forward = names.clone().map(|name| format!("forward {name}"));
+    // Nothing is computed below the input.
+    let backward = names.skip(1).rev().map(|name| format!("backward {name}"));
+    let mut phases: Vec<String> = forward.chain(["loss".to_owned()]).chain(backward).collect();
+    if accumulates {
+        phases.push("update".to_owned());
+    }
+    phases
+}
+
+fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<MemoryRegion> {
+    let mut out = Vec::new();
+    let mut add = |name: &str, layer: &str, region: Region| {
+        if region.len == 0 {
+            return;
+        }
+        let phase = |moment: u16| phases[usize::from(moment).min(phases.len() - 1)].clone();
+        out.push(MemoryRegion {
+            name: name.to_owned(),
+            layer: layer.to_owned(),
+            offset: region.offset as usize,
+            bytes: region.bytes(),
+            from: phase(region.life.0),
+            to: phase(region.life.1),
+        });
+    };
+    for (layer, plan) in graph.layers().iter().zip(plan.layers()) {
+        let LayerPlan { weight, bias, channels, activation, pass, grad, aligned_grad, .. } = plan;
+        let layer = layer.name.as_str();
+        for (what, param) in [("weights", weight), ("biases", bias)] {
+            add(&format!("master {what}"), layer, param.master);
+            add(&format!("velocity of {what}"), layer, param.velocity);
+            if param.codes != param.master {
+                add(what, layer, param.codes);
+            }
+            add(&format!("clip mask of {what}"), layer, param.pass);
+            add(&format!("gradient sums of {what}"), layer, param.sum);
+        }
+        add("channel bounds", layer, *channels);
+        add("activation", layer, *activation);
+        add("clip mask", layer, *pass);
+        add("activation gradient", layer, *grad);
+        add("aligned gradient", layer, *aligned_grad);
+    }
+    add("row of sums", "", plan.row);
+    add("sums", "", plan.scratch);
+    out
+}
+
+fn lasting(
+    name: &str,
+    layer: &str,
+    offset: usize,
+    bytes: usize,
+    phases: &[String],
+) -> MemoryRegion {
+    let phase = |phase: Option<&String>| phase.cloned().unwrap_or_default();
+    MemoryRegion {
+        name: name.to_owned(),
+        layer: layer.to_owned(),
+        offset,
+        bytes,
+        from: phase(phases.first()),
+        to: phase(phases.last()),
+    }
+}
+
+fn flash(compiled: &Compiled) -> Result<Vec<FlashItem>> {
+    let graph = compiled.graph.view();
+    let (mut weights, mut biases) = (0, 0);
+    for (i, layer) in compiled.config.layers.iter().enumerate() {
+        let (w, b) = graph.layer_parameters(i);
+        weights += w * Width::for_bits(layer.weight.infer.bits).bytes();
+        biases += b * Width::for_bits(layer.bias.infer.bits).bytes();
+    }
+    let train = &compiled.config.train;
+    let items = [
+        ("configuration and graph", compiled.encode()?.len()),
+        ("weights", weights),
+        ("biases", biases),
+        ("loss table", train.loss.table_bytes()),
+        ("schedule table", train.schedule.table_bytes()),
+    ];
+    let item = |(name, bytes): (&str, usize)| FlashItem { name: name.to_owned(), bytes };
+    Ok(items.map(item).into_iter().filter(|item| item.bytes > 0).collect())
+}

@@ -1,0 +1,87 @@
+//! The test set, touched once.
+
+use anyhow::Result;
+use fixgrad::{
+    kernel::Kernel,
+    loss::{LOSS_EXPONENT, Target},
+    trainer::Tally,
+};
+
+use super::{
+    record::{Test, Wrong},
+    session::Session,
+};
+use crate::data::{Dataset, Mantissas, Targets};
+
+/// Wrongly classified samples that are kept as pictures.
+const PICTURES: usize = 12;
+
+/// Runs the network over the test set by the inference settings.
+pub fn judge<K: Kernel + Copy>(session: &mut Session<'_, K>) -> Result<Test> {
+    let test = &session.data.split.test;
+    let classes = match &session.data.targets {
+        Targets::Classes { names, .. } => names.len(),
+        Targets::Values { .. } => 0,
+    };
+    let mut out = Test {
+        accuracy: f64::NAN,
+        loss: f64::NAN,
+        confusion: vec![vec![0; classes]; classes],
+        wrong: Vec::new(),
+    };
+    let mut tally = Tally::default();
+    let size = usize::from(session.compiled.config.train.micro_batch.max(1));
+    for (group, indices) in test.chunks(size).enumerate() {
+        session.batch.fill(indices.iter().copied());
+        session.trainer.infer(session.batch.samples())?;
+        for (i, &index) in indices.iter().enumerate() {
+            let outputs = session.trainer.outputs(i);
+            let loss = session.compiled.config.train.loss;
+            tally.samples += 1;
+            match &session.data.targets {
+                Targets::Classes { labels, .. } => {
+                    let label = labels[index as usize];
+                    let predicted = outputs.argmax();
+                    tally.loss += loss.value(outputs, &Target::Class(label));
+                    tally.correct += u32::from(predicted == label);
+                    let row = out.confusion.get_mut(usize::from(label));
+                    if let Some(cell) = row.and_then(|row| row.get_mut(usize::from(predicted))) {
+                        *cell += 1;
+                    }
+                    if predicted != label && out.wrong.len() < PICTURES {
+                        let place = (group * size + i) as u64;
+                        out.wrong.extend(picture(session.data, index, place, label, predicted));
+                    }
+                }
+                Targets::Values { mantissas, exponent, width, .. } => {
+                    let from = index as usize * width;
+                    let values = &mantissas[from..from + width];
+                    tally.loss += loss.value(outputs, &Target::Values(values, (*exponent).into()));
+                }
+            }
+        }
+    }
+    (out.loss, out.accuracy) = means(tally, classes > 0);
+    Ok(out)
+}
+
+/// Mean loss and accuracy; not a number where there is none.
+pub(crate) fn means(tally: Tally, classes: bool) -> (f64, f64) {
+    let samples = f64::from(tally.samples);
+    let loss = tally.loss as f64 * f64::from(LOSS_EXPONENT).exp2() / samples;
+    let accuracy = if classes { f64::from(tally.correct) / samples } else { f64::NAN };
+    (loss, accuracy)
+}
+
+/// The sample as a picture, when it is one.
+fn picture(data: &Dataset, index: u32, place: u64, label: u16, predicted: u16) -> Option<Wrong> {
+    let (&[1, height, width], Mantissas::U8(all)) = (&data.shape, &data.samples.mantissas) else {
+        return None;
+    };
+    let from = index as usize * height * width;
+    // Value 1 is full: pixels of 16 steps shall be seen too.
+    let full = f64::from(data.samples.exponent).exp2() * 256.0;
+    let grey = |&pixel: &u8| (f64::from(pixel) * full).min(255.0) as u8;
+    let pixels = all[from..from + height * width].iter().map(grey).collect();
+    Some(Wrong { index: place, label, predicted, width, height, pixels })
+}

@@ -1,0 +1,176 @@
+//! A trainer at work on a data set.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fixgrad::{
+    config::Config,
+    graph::Graph,
+    kernel::Kernel,
+    optim::Lr,
+    rng::{Key, Permutation},
+    trainer::{SetupError, Tally, Trainer},
+};
+
+use super::{
+    batch::Batch,
+    model::{Model, ModelError},
+    probe::{self, Sightings},
+};
+use crate::{
+    config::{Compiled, MAX_LAYERS},
+    data::Dataset,
+};
+
+/// 32-bit sums in memory at once: enough for most layers in one piece. No result depends on it.
+const TILE: usize = 1 << 22;
+/// The stream of random numbers that orders the samples. No step has this number.
+const SHUFFLE: u32 = u32::MAX;
+
+/// The memory that a session trains in.
+#[derive(Debug)]
+pub struct Workspace(Vec<u64>);
+
+impl Workspace {
+    /// Enough for this configuration.
+    pub fn new(compiled: &Compiled) -> Result<Self, SetupError> {
+        Self::for_strategy(&compiled.graph, &compiled.config, &())
+    }
+
+    pub(crate) fn for_strategy<S: fixgrad::strategy::Strategy>(
+        graph: &Graph<MAX_LAYERS>,
+        config: &Config<MAX_LAYERS>,
+        strategy: &S,
+    ) -> Result<Self, SetupError> {
+        type Planner<S> = Trainer<'static, MAX_LAYERS, fixgrad::kernel::Scalar, S>;
+        let plan = Planner::<S>::plan_for(graph, config, strategy, TILE)?;
+        Ok(Self(vec![0; plan.ram().div_ceil(8)]))
+    }
+
+    pub(crate) fn trainer<'a, K: Kernel, S: fixgrad::strategy::Strategy>(
+        &'a mut self,
+        compiled: &'a Compiled,
+        kernel: K,
+        strategy: S,
+    ) -> Result<Trainer<'a, MAX_LAYERS, K, S>, SetupError> {
+        let memory = bytemuck::cast_slice_mut(&mut self.0);
+        let (graph, config) = (&compiled.graph, &compiled.config);
+        Trainer::with_tile(graph, config, memory, kernel, strategy, TILE)
+    }
+}
+
+/// What an epoch did.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochOutcome {
+    /// Loss and right answers of its training samples, each before its step.
+    pub tally: Tally,
+    /// Learning rate of the last step.
+    pub lr: Lr,
+    /// Wall time of its steps.
+    pub time: Duration,
+}
+
+/// A trainer at work on a data set.
+#[derive(Debug)]
+pub struct Session<'a, K> {
+    pub(crate) compiled: &'a Compiled,
+    pub(crate) data: &'a Dataset,
+    pub(crate) trainer: Trainer<'a, MAX_LAYERS, K, ()>,
+    pub(crate) batch: Batch<'a>,
+    kernel: K,
+}
+
+impl<'a, K: Kernel + Copy> Session<'a, K> {
+    /// A session with freshly initialised weights.
+    pub fn new(
+        compiled: &'a Compiled,
+        data: &'a Dataset,
+        kernel: K,
+        workspace: &'a mut Workspace,
+    ) -> Result<Self, SetupError> {
+        let trainer = workspace.trainer(compiled, kernel, ())?;
+        Ok(Self { compiled, data, trainer, batch: Batch::new(data), kernel })
+    }
+
+    /// Steps of a whole epoch: as many whole batches as there are.
+    pub fn steps_per_epoch(&self) -> u32 {
+        let batch = usize::from(self.compiled.config.train.batch.max(1));
+        (self.data.split.train.len() / batch).max(1) as u32
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> u32 {
+        let samples = self.data.split.train.len();
+        self.compiled.host.length.steps(samples, self.compiled.config.train.batch)
+    }
+
+    /// Epochs of the whole run; the last one may be shorter.
+    pub fn epochs(&self) -> u32 {
+        self.steps().div_ceil(self.steps_per_epoch())
+    }
+
+    /// Epochs that are done.
+    pub fn epochs_done(&self) -> u32 {
+        self.trainer.steps().div_ceil(self.steps_per_epoch())
+    }
+
+    /// Trains the next epoch. `after_step` hears how many of its steps are done.
+    pub fn epoch(&mut self, mut after_step: impl FnMut(u32)) -> Result<EpochOutcome> {
+        let (epoch, whole) = (self.epochs_done(), self.steps_per_epoch());
+        let steps = whole.min(self.steps() - self.trainer.steps());
+        let order = self.order(epoch);
+        let size = u32::from(self.compiled.config.train.batch);
+        let train = &self.data.split.train;
+        self.trainer.reset_counters();
+        let begin = Instant::now();
+        let (mut tally, mut lr) = (Tally::default(), Lr::ZERO);
+        for step in 0..steps {
+            let places = step * size..(step + 1) * size;
+            self.batch.fill(places.map(|place| train[order.at(place) as usize]));
+            let record = self.trainer.step(self.batch.samples(), self.batch.targets())?;
+            tally += record.tally;
+            lr = record.lr;
+            after_step(step + 1);
+        }
+        Ok(EpochOutcome { tally, lr, time: begin.elapsed() })
+    }
+
+    fn order(&self, epoch: u32) -> Permutation {
+        let key = Key::new(self.compiled.config.train.seed).child(SHUFFLE).child(epoch);
+        Permutation::new(key, self.data.split.train.len() as u32)
+    }
+
+    /// Loss and right answers of the validation set, if there is one.
+    pub fn validate(&mut self) -> Result<Option<Tally>> {
+        if self.data.split.validation.is_empty() {
+            return Ok(None);
+        }
+        self.batch.fill(self.data.split.validation.iter().copied());
+        Ok(Some(self.trainer.evaluate(self.batch.samples(), self.batch.targets())?))
+    }
+
+    /// What goes into the points in the step that comes next, seen on a copy: training does not
+    /// notice.
+    pub(crate) fn observe(&mut self) -> Result<Sightings> {
+        let order = self.order(self.epochs_done());
+        let size = u32::from(self.compiled.config.train.batch);
+        let train = &self.data.split.train;
+        self.batch.fill((0..size).map(|place| train[order.at(place) as usize]));
+        probe::observe(&self.model(), self.kernel, &self.batch)
+    }
+
+    /// The state as it is now.
+    pub fn model(&self) -> Model {
+        Model {
+            compiled: self.compiled.clone(),
+            step: self.trainer.steps(),
+            layers: self.trainer.states().iter().map(|state| state.memory()).collect(),
+            parameters: self.trainer.persistent().to_vec(),
+        }
+    }
+
+    /// Goes on from a state of this configuration.
+    pub fn restore(&mut self, model: &Model) -> Result<(), ModelError> {
+        model.restore(&mut self.trainer)
+    }
+}
