@@ -4,7 +4,7 @@
 //! moves the weights, the log gets a record, and a checkpoint makes the epoch final. A run that
 //! was cut off anywhere continues from its checkpoint and ends with the same weights.
 
-mod batch;
+pub mod batch;
 mod folder;
 mod footprint;
 mod job;

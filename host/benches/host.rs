@@ -1,0 +1,152 @@
+//! Training speed of whole networks on this machine: shuffling, gathering, every quantiser and
+//! the update included. Medians of several epochs of random samples, held in memory.
+//!
+//! `cargo xtask bench host [--json] [--quick]`
+
+use std::{hint::black_box, time::Instant};
+
+use fixgrad::{
+    config::LayerConfig,
+    prelude::{Config, Graph, Lr, Train, Trainer},
+    rng::{Key, Permutation},
+    trainer::Tally,
+};
+use fixgrad_host::{
+    data::{Dataset, Mantissas, Samples, Split, Targets},
+    kernel,
+    run::batch::Batch,
+};
+
+/// One row of the table.
+struct Case {
+    name: &'static str,
+    shape: [u16; 3],
+    hidden: &'static [u16],
+    batch: u16,
+    momentum: u16,
+    layer: LayerConfig,
+}
+
+const NAMES: [&str; 5] = ["fc1", "fc2", "fc3", "fc4", "fc5"];
+
+fn main() {
+    let given = |flag: &str| std::env::args().any(|arg| arg == flag);
+    let epochs = if given("--quick") { 3 } else { 15 };
+    let samples = if given("--quick") { 12_800 } else { 60_000 };
+    let w8 = LayerConfig::new(8);
+    let mlp: &[u16] = &[100, 10];
+    let case = |name, shape, hidden, batch, momentum, layer| Case {
+        name,
+        shape,
+        hidden,
+        batch,
+        momentum,
+        layer,
+    };
+    let cases = [
+        case("784-100-10, 8 bits", [1, 28, 28], mlp, 128, 0, w8),
+        case("784-100-10, 8 bits, momentum", [1, 28, 28], mlp, 128, 29_491, w8),
+        case("784-100-10, smallest memory", [1, 28, 28], mlp, 128, 0, LayerConfig::tiny()),
+        case("784-100-10, 4 bits", [1, 28, 28], mlp, 128, 0, LayerConfig::new(4)),
+        case("784-100-10, 16 bits", [1, 28, 28], mlp, 128, 0, LayerConfig::new(16)),
+        case("64-32-10, 8 bits", [1, 8, 8], &[32, 10], 32, 0, w8),
+    ];
+    let clock = clock();
+    println!("kernel {}, clock {clock:.2} GHz", kernel::Desktop::detect());
+    println!(
+        "{:<30} {:>7} {:>12} {:>10} {:>12}",
+        "network", "threads", "samples/s", "ns/MAC", "peak share"
+    );
+    let mut rows = Vec::new();
+    for case in &cases {
+        for threads in [1, 2] {
+            let (rate, macs) = measure(case, threads, samples, epochs);
+            let ns = 1e9 / rate / macs as f64;
+            // VNNI multiplies and adds 64 bytes a cycle on each core.
+            let share = rate * macs as f64 / (64.0 * clock * 1e9 * threads as f64);
+            println!(
+                "{:<30} {threads:>7} {rate:>12.0} {ns:>10.4} {:>11.1}%",
+                case.name,
+                100.0 * share
+            );
+            rows.push(serde_json::json!({
+                "network": case.name, "threads": threads, "samples_per_second": rate,
+                "ns_per_mac": ns, "share_of_peak": share,
+            }));
+        }
+    }
+    if given("--json") {
+        println!("{}", serde_json::json!({ "clock_ghz": clock, "rows": rows }));
+    }
+}
+
+/// Samples a second (median over the epochs) and multiply-adds of one sample.
+fn measure(case: &Case, threads: usize, samples: u32, epochs: u32) -> (f64, usize) {
+    let mut graph = Graph::<8>::input(case.shape);
+    for (i, (&units, name)) in case.hidden.iter().zip(NAMES).enumerate() {
+        graph = if i > 0 { graph.relu().dense(name, units) } else { graph.dense(name, units) };
+    }
+    let data = random(case.shape.map(usize::from), samples);
+    let train = Train { momentum: case.momentum, ..Train::new(case.batch, Lr::ratio(1, 100)) };
+    let config = Config::<8>::uniform(graph.view(), case.layer, train);
+    let kernel = kernel::best(threads).expect("threads start");
+    let tile = 1 << 22;
+    let plan =
+        Trainer::<8, &kernel::Threaded<kernel::Desktop>, ()>::plan_for(&graph, &config, &(), tile);
+    let mut memory = vec![0u64; plan.expect("a plan").ram().div_ceil(8)];
+    let memory = bytemuck::cast_slice_mut(&mut memory);
+    let mut trainer =
+        Trainer::with_tile(&graph, &config, memory, &kernel, (), tile).expect("a trainer");
+    let mut batch = Batch::new(&data);
+    let steps = samples / u32::from(case.batch);
+    let mut epoch = |epoch: u32| {
+        let order = Permutation::new(Key::new(0).child(epoch), samples);
+        let start = Instant::now();
+        let mut tally = Tally::default();
+        for step in 0..steps {
+            let from = step * u32::from(case.batch);
+            batch.fill((from..from + u32::from(case.batch)).map(|i| order.at(i)));
+            tally += trainer.step(batch.samples(), batch.targets()).expect("a step").tally;
+        }
+        f64::from(tally.samples) / start.elapsed().as_secs_f64()
+    };
+    kernel.enter(|| epoch(0));
+    let mut rates: Vec<f64> = (1..=epochs).map(|e| kernel.enter(|| epoch(e))).collect();
+    rates.sort_by(f64::total_cmp);
+    (rates[rates.len() / 2], graph.view().training_macs())
+}
+
+/// Random pixels of ten classes. Speed does not depend on what is learned.
+fn random(shape: [usize; 3], samples: u32) -> Dataset {
+    let key = Key::new(1);
+    let numbers = shape.iter().product::<usize>() as u32 * samples;
+    Dataset {
+        name: "random".into(),
+        shape,
+        samples: Samples {
+            mantissas: Mantissas::U8((0..numbers).map(|i| key.half(i) as u8).collect()),
+            exponent: -8,
+            rounding_error: 0.0,
+        },
+        targets: Targets::Classes {
+            labels: (0..samples).map(|i| key.child(1).below(i, 10) as u16).collect(),
+            names: (0..10).map(|class: u8| class.to_string()).collect(),
+        },
+        split: Split { train: (0..samples).collect(), validation: Vec::new(), test: Vec::new() },
+    }
+}
+
+/// Billions of cycles a second: a multiplication that waits for the one before takes three.
+fn clock() -> f64 {
+    let rounds = 1_000_000u32;
+    let fastest = (0..20).map(|_| {
+        let start = Instant::now();
+        let mut product = 1u64;
+        for i in 0..rounds {
+            product = product.wrapping_mul(black_box(3) | u64::from(i));
+        }
+        black_box(product);
+        start.elapsed().as_secs_f64()
+    });
+    f64::from(rounds) * 3.0 / fastest.fold(f64::INFINITY, f64::min) / 1e9
+}
