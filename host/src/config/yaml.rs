@@ -48,6 +48,9 @@ fn translate(error: &Error, text: &str) -> Diagnostic {
         Error::InvalidScalar { ty, .. } => {
             item(format!("expected {}", plain_type(ty)), String::new())
         }
+        Error::InvalidBooleanStrict { .. } => {
+            item("expected `true` or `false`".into(), String::new())
+        }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             item(format!("expected {expected}, found {unexpected}"), String::new())

@@ -136,8 +136,9 @@ fn quantities_are_learnt_without_accuracies() {
     fs::write(
         desk.path("sums.yaml"),
         "model: { layers: [dense: { name: fc1, units: 1 }] }\n\
-         data: { csv: { file: sums.csv, targets: [y], scale_exponent: -3 } }\n\
-         train: { epochs: 4, batch: 10, lr: 0.1, loss: mse }\n",
+         data: { csv: { file: sums.csv, targets: [y], scale_exponent: -2 } }\n\
+         train: { epochs: 20, batch: 10, lr: 0.1, loss: mse }\n\
+         fixed: { default: { master: { bits: 16, bound: 3 } } }\n",
     )
     .unwrap();
     let summary = desk.json("train sums.yaml --json --out a");
