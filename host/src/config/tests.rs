@@ -120,7 +120,7 @@ fixed:
       activation: i3f5
       weight_grad: { bits: ternary }
       activation_grad: { bits: ternary, overflow: wrap, range: { percentile: 99.9 } }
-    fc2: { weight: { bits: binary, range: { moving: { window: 9 } }, per_channel: true, clip: no } }
+    fc2: { weight: { bits: binary, range: { moving: { window: 9 } }, per_channel: true, clip: false } }
 ",
     );
     let [.., fc1, _, fc2] = compiled.config.layers.as_slice() else { panic!() };

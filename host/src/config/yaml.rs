@@ -25,7 +25,8 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Di
             vec![Diagnostic::new(None, message, format!("at most {LARGEST} are read"))],
         ));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    // As YAML 1.2 has it: a column may be called `y`, and `no` is a word.
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| fail(translate(&error, text)))
 }
@@ -46,6 +47,9 @@ fn translate(error: &Error, text: &str) -> Diagnostic {
         }
         Error::InvalidScalar { ty, .. } => {
             item(format!("expected {}", plain_type(ty)), String::new())
+        }
+        Error::InvalidBooleanStrict { .. } => {
+            item("expected `true` or `false`".into(), String::new())
         }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {

@@ -15,7 +15,8 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     }
     let axis = Axis::covering(found.iter().flat_map(|stats| {
         let unit = i64::from(stats.accumulator_exponent);
-        [unit, unit + register_bits(stats)]
+        // A single unit lies in the bin below.
+        [unit - 1, unit + register_bits(stats)]
     }));
     let figure = rows("Accumulators", &axis, &found, |svg, top, stats| {
         row(svg, &axis, top, stats);
@@ -38,7 +39,7 @@ fn register_bits(stats: &TensorStats) -> i64 {
 fn row(svg: &mut Svg, axis: &Axis, top: f64, stats: &TensorStats) {
     let unit = i64::from(stats.accumulator_exponent);
     let (bits, register) = (i64::from(stats.accumulator_bits), register_bits(stats));
-    let (left, bound, end) = (axis.at(unit), axis.at(unit + bits), axis.at(unit + register));
+    let (left, bound, end) = (axis.at(unit - 1), axis.at(unit + bits), axis.at(unit + register));
     let foot = top + 36.0;
     row_label(svg, top, stats);
     svg.rect([left, top + 4.0, end - left, foot - top - 4.0], "spare", "");

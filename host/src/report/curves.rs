@@ -55,7 +55,10 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
         test: view.test.map(|t| t.accuracy),
     };
     let mut body = String::from("<div class=\"pair\">\n");
-    for curves in [loss, accuracy] {
+    // Quantities have no accuracy.
+    let known = |e: &&Epoch| e.train_accuracy.is_finite() || e.validation_accuracy.is_finite();
+    let accuracy = view.epochs.iter().any(known).then_some(accuracy);
+    for curves in [loss].into_iter().chain(accuracy) {
         body.push_str("<figure>");
         body.push_str(&curves.draw(&view.epochs));
         body.push_str("</figure>\n");
@@ -177,6 +180,19 @@ fn table(epochs: &[&Epoch]) -> String {
 mod tests {
     use super::*;
     use crate::report::example;
+
+    #[test]
+    fn quantities_have_a_loss_and_no_accuracy() {
+        let mut records = example::records(3);
+        for record in &mut records {
+            if let crate::run::record::Record::Epoch(epoch) = record {
+                (epoch.train_accuracy, epoch.validation_accuracy) = (f64::NAN, f64::NAN);
+            }
+        }
+        let body = section(&View::new(&records)).unwrap().body;
+        example::assert_markup(&body);
+        assert!(body.contains("Loss") && !body.contains("Accuracy, %"), "{body}");
+    }
     use crate::run::record::Record;
 
     #[test]

@@ -1,6 +1,6 @@
 //! The page around the figures.
 
-use super::text::{duration, escape, grouped, percent};
+use super::text::{duration, escape, grouped, percent, significant};
 use super::view::View;
 use super::{accumulators, confusion, curves, memory_map, pictures, ranges, saturation, svg};
 use crate::report::ReportInput;
@@ -100,8 +100,15 @@ fn notice(view: &View<'_>) -> String {
 
 fn numbers(view: &View<'_>) -> String {
     let mut tiles: Vec<(&str, String)> = Vec::new();
+    // Quantities have no accuracy: there the loss comes first.
+    let judged = |accuracy: f64, loss: f64| match (accuracy.is_finite(), loss.is_finite()) {
+        (false, true) => ("loss", significant(loss)),
+        _ => ("accuracy", unit(&percent(accuracy, 2), "%")),
+    };
     if let Some(epoch) = view.epochs.last() {
-        tiles.push(("Validation accuracy", unit(&percent(epoch.validation_accuracy, 2), "%")));
+        let (what, value) = judged(epoch.validation_accuracy, epoch.validation_loss);
+        let name = if what == "loss" { "Validation loss" } else { "Validation accuracy" };
+        tiles.push((name, value));
     }
     if let Some(end) = view.end {
         tiles.push(("Training time", escape(&duration(end.train_seconds))));
@@ -125,10 +132,11 @@ fn numbers(view: &View<'_>) -> String {
         .into_iter()
         .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
         .collect();
-    let test = view.test.map_or_else(|| "–".to_owned(), |t| percent(t.accuracy, 2));
+    let (what, test) =
+        view.test.map_or_else(|| ("accuracy", "–".to_owned()), |t| judged(t.accuracy, t.loss));
     format!(
-        "<div class=\"hero\">\n<dl class=\"first\"><dt>Test accuracy</dt><dd>{test}<small>%\
-         </small></dd></dl>\n<dl class=\"numbers\">\n{tiles}</dl>\n</div>\n"
+        "<div class=\"hero\">\n<dl class=\"first\"><dt>Test {what}</dt><dd>{test}</dd></dl>\n<dl \
+         class=\"numbers\">\n{tiles}</dl>\n</div>\n"
     )
 }
 

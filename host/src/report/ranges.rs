@@ -28,9 +28,9 @@ pub(crate) fn section(view: &View<'_>) -> Option<Section> {
     found.then_some(Section {
         id: "ranges",
         title: "Ranges",
-        lead: "Bars count the values of |x| by power of two, before quantisation, in the last \
-               epoch (height is the square root of the share, so that rare values show): the \
-               grey band must cover the right edge of the bars, for what lies right of it \
+        lead: "Bars count the values of |x| by power of two, before quantisation, in one step \
+               after the last epoch (height is the square root of the share, so that rare values \
+               show): the grey band must cover the right edge of the bars, for what lies right of it \
                saturates.",
         body,
     })

@@ -52,10 +52,13 @@ impl Footprint {
     }
 }
 
-/// A trainer holds as many states and plans as its graph has room for layers.
+/// A trainer holds as many states and plans as its graph has room for layers, here as many as
+/// there are.
 const fn trainer_bytes(layers: usize) -> usize {
-    let (one, two) = (size_of::<AnyTrainer<1>>(), size_of::<AnyTrainer<2>>());
-    one + (two - one) * layers.saturating_sub(1)
+    let (half, full) =
+        (size_of::<AnyTrainer<{ MAX_LAYERS / 2 }>>(), size_of::<AnyTrainer<MAX_LAYERS>>());
+    let one = (full - half) / (MAX_LAYERS / 2);
+    full - one * (MAX_LAYERS - layers)
 }
 
 /// One name for every moment of a step, as regions count them.
@@ -146,4 +149,66 @@ fn flash(compiled: &Compiled) -> Result<Vec<FlashItem>> {
     ];
     let item = |(name, bytes): (&str, usize)| FlashItem { name: name.to_owned(), bytes };
     Ok(items.map(item).into_iter().filter(|item| item.bytes > 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Experiment,
+        data::SearchPath,
+        run::{Job, Overrides},
+    };
+
+    fn footprint(train: &str) -> Footprint {
+        let yaml = format!(
+            "model: {{ layers: [flatten, dense: {{ name: fc1, units: 32 }}, relu, dense: {{ name: \
+             fc2, units: 10 }}] }}\ndata: digits\ntrain: {{ epochs: 1, batch: 32, lr: 0.5, {train} \
+             }}\nfixed: {{ by_name: {{ fc2: {{ weight: {{ bits: 12 }} }} }} }}\n"
+        );
+        let experiment = Experiment::parse("tiny.yaml", &yaml).unwrap();
+        let places = SearchPath::new(None, None, None);
+        let job = Job::new(experiment, &places, Overrides::default()).unwrap();
+        Footprint::of(&job.compiled).unwrap()
+    }
+
+    #[test]
+    fn the_map_is_as_high_as_the_ram() {
+        for train in ["", "momentum: 0.5", "micro_batch: 4"] {
+            let footprint = footprint(train);
+            let end = |region: &MemoryRegion| region.offset + region.bytes;
+            assert_eq!(footprint.memory.iter().map(end).max(), Some(footprint.ram_bytes));
+            for region in &footprint.memory {
+                let place = |phase| footprint.phases.iter().position(|known| known == phase);
+                assert!(place(&region.from).unwrap() <= place(&region.to).unwrap(), "{region:?}");
+            }
+            let updates = footprint.phases.iter().any(|phase| phase == "update");
+            assert_eq!(updates, train.contains("micro"));
+        }
+    }
+
+    #[test]
+    fn flash_counts_codes_in_whole_bytes_and_the_tables_in_use() {
+        let footprint = footprint("schedule: cosine");
+        let bytes = |name: &str| {
+            footprint.flash.iter().find(|item| item.name == name).map(|item| item.bytes)
+        };
+        assert_eq!(bytes("weights"), Some(64 * 32 + 2 * 320));
+        assert_eq!(bytes("biases"), Some(32 + 2 * 10));
+        assert_eq!((bytes("loss table"), bytes("schedule table")), (Some(520), Some(130)));
+        let sum: usize = footprint.flash.iter().map(|item| item.bytes).sum();
+        assert_eq!(sum, footprint.flash_bytes);
+    }
+
+    #[test]
+    fn a_trainer_grows_evenly_with_its_layers() {
+        for (layers, bytes) in [
+            (2, size_of::<AnyTrainer<2>>()),
+            (5, size_of::<AnyTrainer<5>>()),
+            (MAX_LAYERS, size_of::<AnyTrainer<MAX_LAYERS>>()),
+        ] {
+            // Up to padding.
+            assert!(trainer_bytes(layers).abs_diff(bytes) <= 8, "{layers}: {bytes}");
+        }
+    }
 }

@@ -147,3 +147,112 @@ impl Model {
         digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fixgrad::{config::CRC32, kernel::Scalar};
+
+    use super::*;
+    use crate::{
+        config::Experiment,
+        data::SearchPath,
+        run::{Job, Overrides, Session, Workspace},
+    };
+
+    const YAML: &str = "\
+model:
+  layers:
+    - dense: { name: fc1, units: 6 }
+    - relu
+    - dense: { name: fc2, units: 10 }
+data: digits
+train: { epochs: 1, batch: 64, lr: 0.5, momentum: 0.5 }
+fixed:
+  default:
+    weight: { per_channel: true }
+    activation_grad: { range: { moving: { window: 4 } } }
+";
+
+    fn job() -> Job {
+        let experiment = Experiment::parse("tiny.yaml", YAML).unwrap();
+        Job::new(experiment, &SearchPath::new(None, None, None), Overrides::default()).unwrap()
+    }
+
+    fn trained(job: &Job) -> Model {
+        let mut workspace = Workspace::new(&job.compiled).unwrap();
+        let mut session = Session::new(&job.compiled, &job.data, Scalar, &mut workspace).unwrap();
+        session.epoch(|_| ()).unwrap();
+        session.model()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_every_damage_is_noticed() {
+        let model = trained(&job());
+        let bytes = model.encode().unwrap();
+        assert_eq!(Model::decode(&bytes).unwrap(), model);
+        for at in (0..bytes.len()).step_by(7) {
+            assert!(Model::decode(&bytes[..at]).is_err(), "cut at {at}");
+            for bit in [0, 3, 7] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(Model::decode(&damaged).is_err(), "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    /// A forger can give damage a right checksum. That must not lead to a panic.
+    #[test]
+    fn forged_states_are_refused_or_harmless() {
+        let job = job();
+        let model = trained(&job);
+        let bytes = model.encode().unwrap();
+        let state = job.compiled.encode().unwrap().len() + 16;
+        let (mut refused, mut harmless) = (0, 0);
+        for at in (state..bytes.len() - 4).step_by(3) {
+            let mut forged = bytes.clone();
+            forged[at] ^= 0x55;
+            let end = forged.len() - 4;
+            let crc = CRC32.checksum(&forged[..end]);
+            forged[end..].copy_from_slice(&crc.to_le_bytes());
+            let Ok(forged) = Model::decode(&forged) else {
+                refused += 1;
+                continue;
+            };
+            let mut workspace = Workspace::new(&job.compiled).unwrap();
+            let mut session =
+                Session::new(&job.compiled, &job.data, Scalar, &mut workspace).unwrap();
+            if session.restore(&forged).is_ok() {
+                session.observe().unwrap();
+                session.validate().unwrap();
+                harmless += 1;
+            }
+        }
+        assert!(refused > 10 && harmless > 10, "{refused} {harmless}");
+    }
+
+    #[test]
+    fn the_hash_sees_weights_and_bounds() {
+        let model = trained(&job());
+        let mut weights = model.clone();
+        weights.parameters[0] ^= 1;
+        let mut bounds = model.clone();
+        bounds.layers.swap(1, 3);
+        assert_ne!(model.sha256(), weights.sha256());
+        assert_ne!(model.sha256(), bounds.sha256());
+        assert_eq!(model.sha256(), trained(&job()).sha256());
+    }
+
+    #[test]
+    fn a_look_leaves_no_trace() {
+        let job = job();
+        let mut workspace = Workspace::new(&job.compiled).unwrap();
+        let mut session = Session::new(&job.compiled, &job.data, Scalar, &mut workspace).unwrap();
+        session.observe().unwrap();
+        session.epoch(|_| ()).unwrap();
+        let before = session.model();
+        session.observe().unwrap();
+        session.validate().unwrap();
+        assert_eq!(session.model(), before);
+        assert_eq!(before, trained(&job));
+    }
+}

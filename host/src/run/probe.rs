@@ -10,6 +10,7 @@ use fixgrad::{
     kernel::Kernel,
     quant::ceil_log2,
     strategy::{Context, Place, Strategy, Tile},
+    trainer::Tensor,
 };
 
 use super::{batch::Batch, model::Model, record::Point, session::Workspace};
@@ -19,6 +20,8 @@ use super::{batch::Batch, model::Model, record::Point, session::Workspace};
 pub(crate) struct Sighting {
     /// Exponent of the unit of the sums.
     pub(crate) exponent: i16,
+    /// Exponent of the bound in that step.
+    pub(crate) bound: Option<i16>,
     /// Bin N counts `2^(N-1) < |x| <= 2^N`. Zeros are left out.
     pub(crate) bins: BTreeMap<i16, u64>,
 }
@@ -34,6 +37,18 @@ impl Sighting {
 
 /// What was seen, by layer and point.
 pub(crate) type Sightings = BTreeMap<(u8, Point), Sighting>;
+
+/// The trainer's name for a point of the log.
+pub(crate) const fn tensor(point: Point) -> Tensor {
+    match point {
+        Point::Weight => Tensor::Weight,
+        Point::Bias => Tensor::Bias,
+        Point::WeightGrad => Tensor::WeightGrad,
+        Point::BiasGrad => Tensor::BiasGrad,
+        Point::Activation => Tensor::Activation,
+        Point::ActivationGrad => Tensor::ActivationGrad,
+    }
+}
 
 /// Counts and changes nothing.
 struct Probe<'p>(&'p RefCell<Sightings>);
@@ -83,6 +98,10 @@ pub(crate) fn observe<K: Kernel>(model: &Model, kernel: K, batch: &Batch<'_>) ->
     let mut trainer = workspace.trainer(compiled, kernel, Probe(&seen))?;
     model.restore(&mut trainer)?;
     trainer.step(batch.samples(), batch.targets())?;
+    for (&(layer, point), sighting) in seen.borrow_mut().iter_mut() {
+        let state = trainer.states().get(usize::from(layer));
+        sighting.bound = state.and_then(|state| state.range(tensor(point)).bound());
+    }
     drop(trainer);
     Ok(seen.into_inner())
 }

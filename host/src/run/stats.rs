@@ -4,22 +4,23 @@ use fixgrad::{
     config::{Config, LayerConfig},
     graph::{GraphView, Kind, LayerPlan},
     quant::{Quant, exponent_of},
-    trainer::{LayerState, Tensor},
+    trainer::LayerState,
 };
 
 use super::{
-    probe::Sightings,
+    probe::{Sightings, tensor},
     record::{Point, TensorStats},
 };
 use crate::config::MAX_LAYERS;
 
-const POINTS: [(Point, Tensor); 6] = [
-    (Point::Weight, Tensor::Weight),
-    (Point::Bias, Tensor::Bias),
-    (Point::Activation, Tensor::Activation),
-    (Point::ActivationGrad, Tensor::ActivationGrad),
-    (Point::WeightGrad, Tensor::WeightGrad),
-    (Point::BiasGrad, Tensor::BiasGrad),
+/// In the order of a step.
+const POINTS: [Point; 6] = [
+    Point::Weight,
+    Point::Bias,
+    Point::Activation,
+    Point::ActivationGrad,
+    Point::WeightGrad,
+    Point::BiasGrad,
 ];
 
 /// One entry for every tensor that was quantised since the counters were reset.
@@ -33,15 +34,17 @@ pub(crate) fn tensors(
     let mut out = Vec::new();
     let layers = graph.layers().iter().zip(&config.layers).zip(states);
     for (i, ((layer, settings), state)) in layers.enumerate() {
-        for (point, tensor) in POINTS {
-            let (Some(quant), range) = (quant(settings, point), state.range(tensor)) else {
+        for point in POINTS {
+            let (Some(quant), range) = (quant(settings, point), state.range(tensor(point))) else {
                 continue;
             };
-            let Some(bound) = range.bound() else { continue };
+            let seen = seen.get(&(i as u8, point));
+            // Histogram and band are of the same step.
+            let bound = seen.and_then(|seen| seen.bound).or(range.bound());
+            let Some(bound) = bound else { continue };
             if range.lowest > range.highest {
                 continue;
             }
-            let seen = seen.get(&(i as u8, point));
             out.push(TensorStats {
                 layer: layer.name.as_str().to_owned(),
                 point,
@@ -87,5 +90,72 @@ fn accumulator_bits(graph: GraphView<'_>, plans: &[LayerPlan], i: usize, point: 
             above.filter(|&above| dense(above)).map_or(0, |above| plans[above].input_grad.kept())
         }
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixgrad::kernel::Scalar;
+
+    use super::*;
+    use crate::{
+        config::Experiment,
+        data::SearchPath,
+        run::{Job, Overrides, Session, Workspace},
+    };
+
+    const YAML: &str = "\
+model:
+  layers:
+    - flatten
+    - dense: { name: fc1, units: 12 }
+    - relu
+    - dense: { name: fc2, units: 10 }
+data: digits
+train: { epochs: 1, batch: 32, lr: 0.5 }
+fixed: { by_name: { fc2: { weight_grad: { bits: 4 } } } }
+";
+
+    #[test]
+    fn every_quantised_tensor_has_a_row_and_its_sums_keep_their_proof() {
+        let experiment = Experiment::parse("tiny.yaml", YAML).unwrap();
+        let places = SearchPath::new(None, None, None);
+        let job = Job::new(experiment, &places, Overrides::default()).unwrap();
+        let mut workspace = Workspace::new(&job.compiled).unwrap();
+        let mut session = Session::new(&job.compiled, &job.data, Scalar, &mut workspace).unwrap();
+        session.epoch(|_| ()).unwrap();
+        let seen = session.observe().unwrap();
+        let trainer = &session.trainer;
+        let (graph, plans) = (job.compiled.graph.view(), trainer.plan().layers());
+        let rows = tensors(graph, &job.compiled.config, plans, trainer.states(), &seen);
+
+        let names: Vec<(&str, Point)> =
+            rows.iter().map(|row| (row.layer.as_str(), row.point)).collect();
+        let all = |layer| POINTS.map(|point| (layer, point));
+        let expected = [("data", Point::Activation)].into_iter().chain(all("fc1"));
+        assert_eq!(names, expected.chain(all("fc2")).collect::<Vec<_>>());
+        for row in &rows {
+            let samples = 40 * 32;
+            let elements = match (row.layer.as_str(), row.point) {
+                ("data", _) => samples * 64,
+                ("fc1", Point::Activation | Point::ActivationGrad) => samples * 12,
+                ("fc2", Point::Activation | Point::ActivationGrad) => samples * 10,
+                ("fc1", Point::Weight | Point::WeightGrad) => 40 * 64 * 12,
+                ("fc2", Point::Weight | Point::WeightGrad) => 40 * 12 * 10,
+                ("fc1", _) => 40 * 12,
+                _ => 40 * 10,
+            };
+            assert_eq!(row.elements, elements, "{row:?}");
+            assert!(row.exponent_min <= row.exponent_max, "{row:?}");
+            let narrow = matches!(row.point, Point::WeightGrad | Point::BiasGrad);
+            assert_eq!(row.bits, if row.layer == "fc2" && narrow { 4 } else { 8 }, "{row:?}");
+            let bound = i64::from(row.accumulator_exponent) + i64::from(row.accumulator_bits);
+            let highest = row.histogram.iter().map(|bin| bin[0]).max().unwrap();
+            assert!(row.accumulator_bits == 0 || highest <= bound, "{row:?}");
+            // With the rule `max` the bound is that of the largest magnitude.
+            assert_eq!(highest, row.bound_exponent(), "{row:?}");
+        }
+        let sums: Vec<&TensorStats> = rows.iter().filter(|r| r.accumulator_bits > 0).collect();
+        assert_eq!(sums.len(), 5, "two outputs, two weight gradients, one gradient sent down");
     }
 }

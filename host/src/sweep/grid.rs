@@ -5,7 +5,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use crate::config::Experiment;
+use crate::config::{Experiment, yaml};
 
 /// `key=a,b,c`: a key by its path in the file, and the values to try.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl FromStr for Setting {
             return Err(FORM.to_owned());
         }
         // As YAML reads a list, so that values may be numbers, words, lists and mappings.
-        let values: Vec<Value> = serde_saphyr::from_str(&format!("[{values}]"))
+        let values: Vec<Value> = yaml::parse(key, &format!("[{values}]"))
             .map_err(|_| format!("`{values}` is no list of values: {FORM}"))?;
         if values.is_empty() || values.iter().any(Value::is_null) {
             return Err(FORM.to_owned());
@@ -81,8 +81,7 @@ pub(super) fn apply(text: &str, file: &str, settings: &[(String, Value)]) -> Res
     if settings.is_empty() {
         return Ok(Experiment::parse(file, text)?);
     }
-    let mut root: Value =
-        serde_saphyr::from_str(text).with_context(|| format!("{file}: cannot be read"))?;
+    let mut root: Value = yaml::parse(file, text)?;
     for (key, value) in settings {
         set(&mut root, key, value).with_context(|| format!("--set {key}={}", word(value)))?;
     }
