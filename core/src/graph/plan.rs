@@ -381,7 +381,8 @@ struct Cursor {
 impl Cursor {
     const fn take(&mut self, len: usize, width: Width, life: (u16, u16)) -> Region {
         if len == 0 {
-            return Region::NONE;
+            // Nothing, but of the kind that its users expect.
+            return Region { width, ..Region::NONE };
         }
         let bytes = len as u64 * width.bytes() as u64;
         if self.at as u64 + bytes + 4 > u32::MAX as u64 {
