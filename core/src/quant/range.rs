@@ -75,7 +75,7 @@ pub struct Observer {
     squares: u128,
     /// Right shift applied before the moments, so that their sums fit.
     drop: u32,
-    /// Elements of one sample, for `Moving`.
+    /// Elements of one sample, for `Moving`; `bins` and `count` hold the sample at hand only.
     row: usize,
     /// Largest percentile of a sample so far, for `Moving`.
     highest: Option<i16>,
@@ -125,10 +125,17 @@ impl Observer {
             Range::ThreeSigma => self.note_moments(values),
             _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
             Range::Moving { percentile, .. } => {
-                for row in values.chunks(self.row.max(1)) {
-                    (self.bins, self.count) = ([0; 33], 0);
-                    self.note_bins(row);
-                    self.highest = self.highest.max(self.percentile(percentile));
+                // A sample may come in several pieces, and a piece may hold several samples.
+                let mut rest = values;
+                while !rest.is_empty() {
+                    let missing = self.row.saturating_sub(self.count as usize).max(1);
+                    let (piece, after) = rest.split_at(missing.min(rest.len()));
+                    self.note_bins(piece);
+                    if self.count as usize >= self.row {
+                        self.highest = self.highest.max(self.percentile(percentile));
+                        (self.bins, self.count) = ([0; 33], 0);
+                    }
+                    rest = after;
                 }
             }
             _ => self.note_bins(values),
