@@ -51,7 +51,7 @@ pub struct Tile<'a> {
     /// Mantissas; keep them below 2^30 in magnitude. What lies outside saturates.
     pub values: &'a mut [i32],
     /// Exponent of their unit. A hook may change it together with the values; what follows
-    /// takes both.
+    /// takes both. A pre hook changes it by the same amount in every piece of a tensor.
     pub exponent: i16,
     /// The element of the tensor that `values[0]` is.
     pub first: u32,

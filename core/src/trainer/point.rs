@@ -23,7 +23,8 @@ pub(crate) struct Pass {
     place: Place,
     context: Context,
     key: Key,
-    /// Exponent of the sums.
+    /// Exponent of the sums as they come, and as the pre hooks leave them.
+    source: i16,
     exponent: i16,
     hooks: bool,
     guard: u8,
@@ -72,6 +73,7 @@ impl Pass {
             place,
             context,
             key,
+            source: exponent,
             exponent,
             hooks,
             guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
@@ -97,7 +99,11 @@ impl Pass {
     }
 
     fn unit(&self) -> i16 {
-        let bound = self.bound.or(self.state.bound()).unwrap_or(self.guess);
+        let bound = match self.quant.range {
+            // Also before the first tile, so that every tile's hooks see the same unit.
+            Range::Fixed(bound) => bound,
+            _ => self.bound.or(self.state.bound()).unwrap_or(self.guess),
+        };
         exponent_of(bound, self.quant.bits)
     }
 
@@ -107,7 +113,7 @@ impl Pass {
             return;
         }
         let unit = self.unit();
-        let mut tile = Tile { values: sums, exponent: self.exponent, first, unit };
+        let mut tile = Tile { values: sums, exponent: self.source, first, unit };
         match self.place {
             Place::Weight => strategy.pre_weight(&self.context, &mut tile),
             Place::WeightGrad => strategy.pre_weight_grad(&self.context, &mut tile),
