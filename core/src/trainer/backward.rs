@@ -207,7 +207,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     let codes = own.as_ref().part((at + r) * units, units);
                     let target = targets.at(at + r, units);
                     let outputs = Outputs { codes, exponent };
-                    self.tally.loss += self.train.loss.row(outputs, &target, row);
+                    let loss = self.train.loss.row(outputs, &target, row);
+                    self.tally.loss = self.tally.loss.saturating_add(loss);
                     self.tally.note(&outputs, &target);
                 }
             }
