@@ -226,6 +226,7 @@ impl<const N: usize> Plan<N> {
             layer.bias.codes = cursor.forever(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip);
         }
+        layer.channels_now = cursor.forever(layer.channels.len as usize, Width::I8);
         if accumulate {
             layer.weight.sum = cursor.forever(weights, Width::I32);
             layer.bias.sum = cursor.forever(biases, Width::I32);
@@ -429,8 +430,9 @@ mod tests {
         plan.layers()
             .iter()
             .flat_map(|l| {
-                let shared = [l.channels, l.activation, l.pass, l.grad, l.aligned_grad];
-                params(&l.weight).into_iter().chain(params(&l.bias)).chain(shared)
+                let channels = [l.channels, l.channels_now];
+                let params = params(&l.weight).into_iter().chain(params(&l.bias));
+                params.chain(channels).chain(l.transients())
             })
             .chain([plan.scratch, plan.row])
             .filter(|region| region.len > 0)

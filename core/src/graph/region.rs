@@ -91,7 +91,10 @@ pub struct LayerPlan {
     /// Biases.
     pub bias: ParamPlan,
     /// How far each output channel's bound lies below the tensor's.
+    /// As training found it; a checkpoint holds it, because inference may keep it.
     pub channels: Region,
+    /// The same in the pass at hand.
+    pub channels_now: Region,
     /// The layer whose activation holds this layer's output: its own index, or a lower one's
     /// when the layer works in place.
     pub output: u8,
@@ -130,6 +133,7 @@ impl LayerPlan {
         weight: ParamPlan::NONE,
         bias: ParamPlan::NONE,
         channels: Region::NONE,
+        channels_now: Region::NONE,
         output: 0,
         output_bits: 0,
         activation: Region::NONE,

@@ -160,7 +160,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if spread == 0 {
             return;
         }
-        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels];
+        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels_now];
         let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
             return;

@@ -138,7 +138,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             self.scratch,
             self.row,
             plan.weight.codes,
-            plan.channels,
+            plan.channels_now,
             plan.activation,
             plan.pass,
             if layer.kind == Kind::Input { Region::NONE } else { input.region },

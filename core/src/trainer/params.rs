@@ -110,17 +110,27 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     fn prepare_channels(&mut self, layer: usize, point: Point, exponent: i16) -> Passed {
         let quant = self.quant_of(point);
         let Some(&plan) = self.plan.get(layer) else { return self.none(exponent) };
-        let regions =
-            [self.scratch, plan.weight.master, plan.weight.codes, plan.weight.pass, plan.channels];
+        let regions = [
+            self.scratch,
+            plan.weight.master,
+            plan.weight.codes,
+            plan.weight.pass,
+            plan.channels,
+            plan.channels_now,
+        ];
         let bits = plan.weight.master.width.bits() - 1;
         let inputs = (plan.weight.master.len / plan.channels.len.max(1)) as usize;
         let of = Of { layer, tensor: Tensor::Weight, quant, exponent, bits, row: inputs };
         let mut tensor = self.pass(of);
         let previous = self.state(layer).and_then(|s| s.range(Tensor::Weight).bound());
-        let keep = !quant.range.observes() && previous.is_some();
-        let [scratch, master, mut codes, mask, channels] = pick(self.memory, regions);
-        let (MantissasMut::I32(scratch), MantissasMut::I8(mask), MantissasMut::I8(channels)) =
-            (scratch, mask, channels)
+        let keep = quant.range == Range::Keep && previous.is_some();
+        let [scratch, master, mut codes, mask, trained, channels] = pick(self.memory, regions);
+        let (
+            MantissasMut::I32(scratch),
+            MantissasMut::I8(mask),
+            MantissasMut::I8(trained),
+            MantissasMut::I8(channels),
+        ) = (scratch, mask, trained, channels)
         else {
             return tensor.finish();
         };
@@ -139,13 +149,19 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 bound
             })
         };
-        if !keep {
+        if keep {
+            channels.iter_mut().zip(trained.iter()).for_each(|(now, &below)| *now = below);
+        } else {
             let top = (0..channels.len()).filter_map(|row| row_bound(sums, row)).max();
             let top = tensor.settle_at(top);
             for (row, below) in channels.iter_mut().enumerate() {
                 let bound = row_bound(sums, row).unwrap_or(top);
                 let distance = top.saturating_sub(bound).clamp(0, plan.spread.into());
                 *below = distance as i8;
+            }
+            // Inference leaves no trace.
+            if self.mode == Mode::Train {
+                trained.iter_mut().zip(channels.iter()).for_each(|(kept, &below)| *kept = below);
             }
         }
         let top = tensor.settle(&[]);

@@ -246,9 +246,10 @@ impl Pass {
 
     /// Ends the pass.
     pub(crate) fn finish(mut self) -> Passed {
-        self.settle(&[]);
+        let bound = self.settle(&[]);
         let exponent = self.stored_exponent();
         let mut state = self.state;
+        state.note_bound(bound);
         state.count(self.counts, self.elements);
         if let Some(seen) = self.observer.bound(self.exponent) {
             state.note_seen(seen);
