@@ -116,7 +116,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         for at in (0..count).step_by(rows) {
             let rows = rows.min(count - at);
             self.produce(source, at, rows, count, numbers);
-            self.through_relus(target, from, source, at, rows, numbers);
+            self.through_layers(target, from, source, at, rows, numbers);
             self.emit_grad(&mut pass, plan, at, rows, numbers, base);
         }
         let passed = pass.finish();
@@ -221,8 +221,9 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    /// Blocks the sums where a ReLU between the source and the target was not positive.
-    fn through_relus(
+    /// Blocks the sums where a layer between the source and the target blocks them: a ReLU where
+    /// it was not positive, an activation point without a gradient point where it clipped.
+    fn through_layers(
         &mut self,
         target: usize,
         from: usize,
@@ -231,19 +232,29 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         rows: usize,
         numbers: usize,
     ) {
-        let layers = self.graph.layers();
-        let is_relu = |&i: &usize| layers.get(i).is_some_and(|layer| layer.kind == Kind::Relu);
         let own = match source {
             Source::Layer(i) => Some(i),
             Source::Loss(_) => None,
         };
-        for i in (target + 1..=from).chain(own).filter(is_relu) {
-            let Some(plan) = self.plan.get(i) else { return };
+        let (first, len) = (at * numbers, rows * numbers);
+        for i in (target + 1..=from).chain(own) {
+            let (Some(&plan), Some(layer), Some(state)) =
+                (self.plan.get(i), self.graph.layers().get(i), self.states.get(i))
+            else {
+                return;
+            };
             let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-            let [scratch, output] = pick(self.memory, [self.scratch, holder.activation]);
-            if let MantissasMut::I32(scratch) = scratch {
-                let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-                relu::backward(sums, output.as_ref().part(at * numbers, rows * numbers));
+            let regions = [self.scratch, holder.activation, plan.pass];
+            let [scratch, output, mask] = pick(self.memory, regions);
+            let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
+                return;
+            };
+            let sums = scratch.get_mut(..len).unwrap_or_default();
+            if layer.kind == Kind::Relu {
+                relu::backward(sums, output.as_ref().part(first, len));
+            }
+            if plan.grad.len == 0 && plan.pass.len > 0 && state.output_clipped {
+                block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
     }
