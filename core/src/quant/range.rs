@@ -235,13 +235,15 @@ pub fn peak(values: &[i32]) -> u32 {
 /// ([`Range::Sweep`]). `exponent` is the unit of the values.
 pub fn sweep(values: &[i32], exponent: i16, bound: i16, format: Format) -> i16 {
     let format = Format { round: format.round.deterministic(), ..format };
+    let shift = |bound: i16| i32::from(exponent_of(bound, format.bits)) - i32::from(exponent);
+    // Errors in units of the source, or of the finest candidate's codes where these are finer.
+    let fine = shift(bound.saturating_sub(2)).saturating_neg().clamp(0, 32);
     let error = |bound: i16| -> u64 {
-        let shift = i32::from(exponent_of(bound, format.bits)) - i32::from(exponent);
+        let shift = shift(bound);
         values.iter().fold(0u64, |sum, &v| {
             let code = i64::from(requantize(i64::from(v), shift, format, 0).value);
-            // The error in units of the source; for codes finer than the source it is zero.
-            let back = if shift >= 0 { code << shift.min(32) } else { i64::from(v) };
-            sum.saturating_add(back.abs_diff(i64::from(v)))
+            let back = code << (shift + fine).clamp(0, 32);
+            sum.saturating_add(back.abs_diff(i64::from(v) << fine))
         })
     };
     let mut best = (error(bound), bound);
@@ -292,6 +294,16 @@ mod tests {
         let format = Format { bits: 4, round: Round::RndConv, overflow: Overflow::Sat };
         assert_eq!(sweep(&values, 0, 7, format), 5);
         assert_eq!(sweep(&[64, -64], 0, 6, format), 6);
+    }
+
+    #[test]
+    fn sweep_counts_what_saturates_where_codes_are_finer_than_the_source() {
+        // Under 2^2 the errors are 1 and 1, under 2^1 they are 0 and 2, under 2^0 0.5 and 2.5.
+        let format = Format { bits: 2, round: Round::RndConv, overflow: Overflow::Sat };
+        assert_eq!(sweep(&[1, 3], 0, 2, format), 2);
+        let binary = Format { bits: 1, ..format };
+        // Plus and minus 1, 0.5 or 0.25: zeros want the smallest.
+        assert_eq!(sweep(&[0, 0, 0, 2], 0, 1, binary), -1);
     }
 
     #[test]
