@@ -10,7 +10,7 @@ use crate::{
     graph::{LayerPlan, ParamPlan, Region, Sum, pick},
     kernel::Kernel,
     layer::dense,
-    optim::{Descend, Descent, Lr, Momentum, PIECE, Update},
+    optim::{Descend, Descent, Lr, Momentum, PIECE, Update, velocity_bits},
     quant::{Format, Overflow, Quant, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
@@ -194,7 +194,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if self.train.momentum == 0 {
             return None;
         }
-        let bits = param.plan.velocity.width.bits();
+        let bits = velocity_bits(param.plan.velocity.width);
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
         let state = self.states.get_mut(param.layer)?;
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
