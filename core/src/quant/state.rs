@@ -55,7 +55,7 @@ impl RangeState {
         self.bound = bound;
     }
 
-    /// The five numbers that decide later steps, for a checkpoint.
+    /// The four numbers that decide later steps, for a checkpoint.
     pub const fn memory(&self) -> [i16; 4] {
         [self.bound, self.recent, self.previous, self.age as i16]
     }
