@@ -29,11 +29,6 @@ impl Region {
     pub(crate) const fn range(self) -> core::ops::Range<usize> {
         self.offset as usize..self.offset as usize + self.bytes()
     }
-
-    pub(super) const fn end(self) -> u32 {
-        // Every region starts at a multiple of four, so that any width is aligned.
-        self.offset + (self.bytes() as u32).next_multiple_of(4)
-    }
 }
 
 /// A sum that cannot overflow: `terms` products of `a` and `b` bits.
@@ -114,6 +109,8 @@ pub struct LayerPlan {
     pub input_grad: Sum,
     /// Sums of the weight gradient.
     pub weight_grad: Sum,
+    /// Sums of the bias gradient.
+    pub bias_grad: Sum,
     /// Largest spread of the channels' bounds.
     pub spread: u8,
 }
@@ -129,7 +126,7 @@ impl ParamPlan {
 }
 
 impl LayerPlan {
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         weight: ParamPlan::NONE,
         bias: ParamPlan::NONE,
         channels: Region::NONE,
@@ -143,6 +140,7 @@ impl LayerPlan {
         forward: Sum::NONE,
         input_grad: Sum::NONE,
         weight_grad: Sum::NONE,
+        bias_grad: Sum::NONE,
         spread: 0,
     };
 
