@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::LayerConfig;
 use crate::{
-    graph::{GraphView, Name},
+    graph::{GraphView, Kind, Name},
     optim::{Lr, Schedule},
     quant::{Quant, Range, Round},
     strategy::StrategyConfig,
@@ -45,7 +45,10 @@ pub struct Train {
     pub momentum: u16,
     /// Storage of the velocity.
     pub velocity: Width,
-    /// L2 penalty, multiplied with the learning rate; zero is none.
+    /// Decoupled weight decay: after the step, weights shrink by this share times the learning
+    /// rate, past momentum and gradient quantisation (Loshchilov and Hutter 2019, algorithm 1).
+    /// With plain SGD that is an L2 penalty, taken at the weights that the step left. Zero is
+    /// none.
     pub weight_decay: Lr,
     /// How updates are rounded to units of the master weights.
     pub round: Round,
@@ -127,8 +130,16 @@ pub enum ConfigError {
         /// Samples in memory at once.
         micro_batch: u16,
     },
-    /// A learning rate whose mantissa has more than 15 bits.
+    /// A learning rate or weight decay whose mantissa has more than 15 bits or whose exponent lies
+    /// outside -64..=64, or a momentum of one and more.
     Rate,
+    /// A schedule of zero steps or with a factor above one.
+    Schedule,
+    /// A bound for every channel under a range rule that has none.
+    ChannelRange {
+        /// The layer.
+        layer: Name,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -156,7 +167,19 @@ impl fmt::Display for ConfigError {
                 "batch {batch} and micro-batch {micro_batch}: both are at least 1, and the batch \
                  is a multiple of the micro-batch"
             ),
-            Self::Rate => f.write_str("a rate has a mantissa below 2^15 and momentum is below 1"),
+            Self::Rate => f.write_str(
+                "learning rate and weight decay have a mantissa below 2^15 and an exponent in \
+                 -64..=64, and momentum is below 1",
+            ),
+            Self::Schedule => f.write_str(
+                "a schedule has at least one step, and a factor or floor of at most 2^15, which \
+                 is one",
+            ),
+            Self::ChannelRange { layer } => write!(
+                f,
+                "layer {layer}: a bound for every channel is found from the weights of the step, \
+                 so `moving` has none; use `max` or `percentile`"
+            ),
         }
     }
 }
@@ -179,12 +202,19 @@ impl<const N: usize> Config<N> {
         if layers != entries {
             return Err(ConfigError::LayerCount { layers, entries });
         }
-        let Train { batch, micro_batch, lr, weight_decay, momentum, .. } = self.train;
+        let Train { batch, micro_batch, lr, schedule, weight_decay, momentum, .. } = self.train;
         if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
             return Err(ConfigError::Batch { batch, micro_batch });
         }
-        if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15 {
+        let near = |rate: Lr| EXPONENTS.contains(&rate.exponent);
+        if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15
+            || !near(lr)
+            || !near(weight_decay)
+        {
             return Err(ConfigError::Rate);
+        }
+        if !schedule.is_valid() {
+            return Err(ConfigError::Schedule);
         }
         for (layer, config) in graph.layers().iter().zip(&self.layers) {
             let name = layer.name;
@@ -198,10 +228,17 @@ impl<const N: usize> Config<N> {
             if let Some(grad) = config.activation_grad {
                 check(name, grad)?;
             }
+            let moving = |quant: Quant| matches!(quant.range, Range::Moving { .. });
+            if config.per_channel
+                && matches!(layer.kind, Kind::Dense { .. })
+                && (moving(config.weight.train) || moving(config.weight.infer))
+            {
+                return Err(ConfigError::ChannelRange { layer: name });
+            }
             for master in [config.master, config.bias_master] {
                 check_exponent(name, master.bound)?;
             }
-            let input = matches!(layer.kind, crate::graph::Kind::Input);
+            let input = matches!(layer.kind, Kind::Input);
             let complete =
                 config.activation.is_some() && (input || config.activation_grad.is_some());
             if layer.kind.accumulates() && !complete {
@@ -211,6 +248,9 @@ impl<const N: usize> Config<N> {
         Ok(())
     }
 }
+
+/// Far from the ends of an `i16`, so that sums of several exponents stay inside.
+const EXPONENTS: core::ops::RangeInclusive<i16> = -64..=64;
 
 fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
     if !(1..=16).contains(&quant.bits) {
@@ -227,8 +267,56 @@ fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
 }
 
 fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
-    if !(-64..=64).contains(&exponent) {
+    if !EXPONENTS.contains(&exponent) {
         return Err(ConfigError::Exponent { layer, exponent });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    const NET: Graph<3> = Graph::input([4, 1, 1]).dense("fc1", 2);
+    const TRAIN: Train = Train::new(4, Lr::ratio(1, 10));
+
+    fn validate(layer: LayerConfig, train: Train) -> Result<(), ConfigError> {
+        Config::<3>::uniform(NET.view(), layer, train).validate(NET.view())
+    }
+
+    #[test]
+    fn rates_and_schedules_that_arithmetic_cannot_take_are_refused() {
+        let check = |train| validate(LayerConfig::new(8), train);
+        assert_eq!(check(TRAIN), Ok(()));
+        for bad in [
+            Lr { mantissa: 1 << 15, exponent: 0 },
+            Lr { mantissa: 1 << 14, exponent: 65 },
+            Lr { mantissa: 1 << 14, exponent: i16::MIN },
+        ] {
+            assert_eq!(check(Train { lr: bad, ..TRAIN }), Err(ConfigError::Rate), "{bad:?}");
+            let train = Train { weight_decay: bad, ..TRAIN };
+            assert_eq!(check(train), Err(ConfigError::Rate), "{bad:?}");
+        }
+        for schedule in [
+            Schedule::Step { every: 0, factor: 1 },
+            Schedule::Step { every: 1, factor: (1 << 15) + 1 },
+            Schedule::Cosine { steps: 0, floor: 0 },
+            Schedule::Cosine { steps: 1, floor: (1 << 15) + 1 },
+        ] {
+            let train = Train { schedule, ..TRAIN };
+            assert_eq!(check(train), Err(ConfigError::Schedule), "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn channels_do_not_move() {
+        let mut layer = LayerConfig { per_channel: true, ..LayerConfig::new(8) };
+        assert_eq!(validate(layer, TRAIN), Ok(()));
+        layer.weight.train.range = Range::Moving { window: 4, percentile: 10_000 };
+        let error = validate(layer, TRAIN).unwrap_err();
+        assert!(std::format!("{error}").starts_with("layer fc1: "), "{error}");
+        layer.per_channel = false;
+        assert_eq!(validate(layer, TRAIN), Ok(()));
+    }
 }

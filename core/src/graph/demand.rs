@@ -13,6 +13,8 @@ pub(super) struct Demand {
     /// Because work goes row by row.
     pub(super) row: usize,
     pub(super) biases: usize,
+    /// Parameters, not sums: what the layer multiplies with.
+    pub(super) weights: usize,
 }
 
 impl Demand {
@@ -57,7 +59,7 @@ impl Demand {
         if weights > 0 && (trains(graph, layer.input as usize) || config.per_channel) {
             row = max(row, inputs);
         }
-        Self { whole, row, biases }
+        Self { whole, row, biases, weights }
     }
 }
 

@@ -115,6 +115,11 @@ pub enum PlanError {
         /// The layer.
         layer: Name,
     },
+    /// Sums or gradients so wide that bounds of channels cannot differ.
+    NoSpread {
+        /// The layer.
+        layer: Name,
+    },
     /// More bytes than 32 bits can count.
     TooLarge {
         /// The layer at which that happens.
@@ -134,6 +139,11 @@ impl PlanError {
                 .text(layer.as_str())
                 .text(": it makes sums, so it needs an activation point and an activation ")
                 .text("gradient point"),
+            Self::NoSpread { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": no bit is left for a bound of every channel; give activation gradients ")
+                .text("at most 15 bits, or inputs and weights fewer, or turn per_channel off"),
             Self::TooLarge { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
             }

@@ -2,6 +2,7 @@
 
 mod arena;
 mod builder;
+mod cursor;
 mod demand;
 mod error;
 mod layer;

@@ -6,6 +6,7 @@
 
 use super::{
     builder::Graph,
+    cursor::{Cursor, TooLarge},
     demand::{Demand, largest_tensor},
     error::PlanError,
     layer::Kind,
@@ -121,13 +122,16 @@ impl<const N: usize> Plan<N> {
             persistent: 0,
             ram: 0,
         };
-        let mut cursor = Cursor { at: 0, overflow: false };
+        let mut cursor = Cursor::new();
         let mut i = 0;
         while i < count {
             plan.place_masters(&mut cursor, graph, i, &settings[i], sizes);
+            if cursor.overflowed() {
+                return Err(PlanError::TooLarge { layer: layers[i].name });
+            }
             i += 1;
         }
-        plan.persistent = cursor.at as usize;
+        plan.persistent = cursor.at() as usize;
         let mut tile = if sizes.tile < MIN_TILE { MIN_TILE } else { sizes.tile };
         let (mut whole, mut row) = (0, 0);
         let mut i = 0;
@@ -144,8 +148,11 @@ impl<const N: usize> Plan<N> {
             whole = max(whole, demand.whole);
             tile = max(tile, demand.row);
             row = max(row, demand.biases);
-            if cursor.overflow {
+            if cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layer.name });
+            }
+            if config.per_channel && demand.weights > 0 && plan.layers[i].spread == 0 {
+                return Err(PlanError::NoSpread { layer: layer.name });
             }
             i += 1;
         }
@@ -155,14 +162,14 @@ impl<const N: usize> Plan<N> {
         let largest = largest_tensor(graph, sizes);
         let tile = if tile > largest { largest } else { tile };
         plan.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32, life);
-        let base = cursor.at;
+        let base = cursor.at();
         let mut i = 0;
         while i < count {
-            plan.place_transients(base, graph, i, &settings[i], hooks);
+            let placed = plan.place_transients(base, graph, i, &settings[i], hooks);
+            if placed.is_err() || cursor.overflowed() {
+                return Err(PlanError::TooLarge { layer: layers[i].name });
+            }
             i += 1;
-        }
-        if cursor.overflow || plan.end(base) < base {
-            return Err(PlanError::TooLarge { layer: layers[count - 1].name });
         }
         plan.ram = plan.end(base) as usize;
         Ok(plan)
@@ -171,6 +178,20 @@ impl<const N: usize> Plan<N> {
     /// Bytes of the arena.
     pub const fn ram(&self) -> usize {
         self.ram
+    }
+
+    /// True when micro-batches leave the bits of whole batches wherever the range rules of
+    /// activations and their gradients do not look at the tensor: no weight gradient drops bits
+    /// before it is added up.
+    pub const fn exact_micro_batches(&self) -> bool {
+        let (layers, mut i) = (self.layers(), 0);
+        while i < layers.len() {
+            if layers[i].weight_grad.drop > 0 {
+                return false;
+            }
+            i += 1;
+        }
+        true
     }
 
     /// One entry a layer.
@@ -226,6 +247,7 @@ impl<const N: usize> Plan<N> {
             layer.bias.codes = cursor.forever(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip);
         }
+        layer.channels_now = cursor.forever(layer.channels.len as usize, Width::I8);
         if accumulate {
             layer.weight.sum = cursor.forever(weights, Width::I32);
             layer.bias.sum = cursor.forever(biases, Width::I32);
@@ -262,6 +284,8 @@ impl<const N: usize> Plan<N> {
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
         plan.forward = Sum::of(input_bits, weight_bits, inputs);
         plan.weight_grad = Sum::of(input_bits, grad.bits, sizes.batch as usize);
+        // As many products with a one, which has no magnitude bits.
+        plan.bias_grad = Sum::of(1, grad.bits, sizes.batch as usize);
         if config.per_channel {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad.bits));
@@ -276,7 +300,7 @@ impl<const N: usize> Plan<N> {
         i: usize,
         config: &LayerConfig,
         hooks: &[HookNeeds],
-    ) {
+    ) -> Result<(), TooLarge> {
         let n = graph.layers().len() as u16;
         let here = i as u16;
         let numbers = self.micro_batch as usize * graph.layers()[i].shape.elements();
@@ -285,10 +309,12 @@ impl<const N: usize> Plan<N> {
             let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
             let width = storage(point.bits(), off);
             let life = (here, max_u16(last_use, n));
-            self.layers[i].activation = self.fit(base, numbers, width, life);
+            self.layers[i].activation =
+                attempt!(self.fit(base, Region::sized(numbers, width, life)));
             if point.clip && trains(graph, i) {
                 let life = (here, 2 * n - here);
-                self.layers[i].pass = self.fit(base, numbers.div_ceil(8), Width::I8, life);
+                let mask = Region::sized(numbers.div_ceil(8), Width::I8, life);
+                self.layers[i].pass = attempt!(self.fit(base, mask));
             }
         }
         if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {
@@ -298,27 +324,30 @@ impl<const N: usize> Plan<N> {
             }
             let life = (2 * n - above as u16, 2 * n - here);
             let width = Width::for_bits(grad.bits);
-            self.layers[i].grad = self.fit(base, numbers, width, life);
+            self.layers[i].grad = attempt!(self.fit(base, Region::sized(numbers, width, life)));
             if self.layers[i].spread > 0 {
                 let life = (2 * n - here, 2 * n - here);
-                self.layers[i].aligned_grad = self.fit(base, numbers, Width::I16, life);
+                let aligned = Region::sized(numbers, Width::I16, life);
+                self.layers[i].aligned_grad = attempt!(self.fit(base, aligned));
             }
         }
+        Ok(())
     }
 
-    /// The lowest place that no living tensor occupies.
-    const fn fit(&self, base: u32, len: usize, width: Width, life: (u16, u16)) -> Region {
-        let mut region = Region { offset: base, len: len as u32, width, life };
+    /// Moves a region to the lowest place that no living tensor occupies.
+    const fn fit(&self, base: u32, shape: Region) -> Result<Region, TooLarge> {
+        let mut offset = base as u64;
         let mut i = 0;
         while i < self.len as usize {
             let others = self.layers[i].transients();
             let mut k = 0;
             while k < others.len() {
                 let other = others[k];
-                let together = other.life.0 <= life.1 && life.0 <= other.life.1;
-                let overlap = other.offset < region.end() && region.offset < other.end();
+                let together = other.life.0 <= shape.life.1 && shape.life.0 <= other.life.1;
+                let overlap =
+                    (other.offset as u64) < offset + shape.footprint() && offset < other.end();
                 if other.len > 0 && together && overlap {
-                    region.offset = other.end();
+                    offset = other.end();
                     // Earlier neighbours may now be in the way: look again from the start.
                     i = 0;
                     k = 0;
@@ -328,11 +357,11 @@ impl<const N: usize> Plan<N> {
             }
             i += 1;
         }
-        region
+        shape.at(offset)
     }
 
-    const fn end(&self, base: u32) -> u32 {
-        let (mut end, mut i) = (base, 0);
+    const fn end(&self, base: u32) -> u64 {
+        let (mut end, mut i) = (base as u64, 0);
         while i < self.len as usize {
             let regions = self.layers[i].transients();
             let mut k = 0;
@@ -347,6 +376,17 @@ impl<const N: usize> Plan<N> {
         end
     }
 }
+
+/// The question mark of a `const fn`.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+use attempt;
 
 /// Smallest number of sums worth a call of a kernel.
 const MIN_TILE: usize = 64;
@@ -371,35 +411,6 @@ pub(crate) const fn trains(graph: GraphView<'_>, i: usize) -> bool {
         k += 1;
     }
     false
-}
-
-struct Cursor {
-    at: u32,
-    overflow: bool,
-}
-
-impl Cursor {
-    const fn take(&mut self, len: usize, width: Width, life: (u16, u16)) -> Region {
-        if len == 0 {
-            return Region::NONE;
-        }
-        let bytes = len as u64 * width.bytes() as u64;
-        if self.at as u64 + bytes + 4 > u32::MAX as u64 {
-            self.overflow = true;
-            return Region::NONE;
-        }
-        let region = Region { offset: self.at, len: len as u32, width, life };
-        self.at = region.end();
-        region
-    }
-
-    const fn forever(&mut self, len: usize, width: Width) -> Region {
-        self.take(len, width, (0, u16::MAX))
-    }
-
-    const fn mask(&mut self, elements: usize, wanted: bool) -> Region {
-        if wanted { self.forever(elements.div_ceil(8), Width::I8) } else { Region::NONE }
-    }
 }
 
 pub(super) const fn max(a: usize, b: usize) -> usize {
@@ -428,8 +439,9 @@ mod tests {
         plan.layers()
             .iter()
             .flat_map(|l| {
-                let shared = [l.channels, l.activation, l.pass, l.grad, l.aligned_grad];
-                params(&l.weight).into_iter().chain(params(&l.bias)).chain(shared)
+                let channels = [l.channels, l.channels_now];
+                let params = params(&l.weight).into_iter().chain(params(&l.bias));
+                params.chain(channels).chain(l.transients())
             })
             .chain([plan.scratch, plan.row])
             .filter(|region| region.len > 0)
@@ -442,7 +454,7 @@ mod tests {
             assert!(a.range().end <= plan.ram() && a.offset % 4 == 0, "{a:?}");
             for b in &all[i + 1..] {
                 let together = a.life.0 <= b.life.1 && b.life.0 <= a.life.1;
-                let overlap = a.offset < b.end() && b.offset < a.end();
+                let overlap = u64::from(a.offset) < b.end() && u64::from(b.offset) < a.end();
                 // Codes that are the master itself are the one case of shared memory.
                 assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
             }
@@ -478,6 +490,49 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_32_bits_cannot_count_is_refused() {
+        const WIDE: Graph<3> = Graph::input([65_535, 1, 1]).dense("fc", 65_535);
+        const LONG: Graph<4> = Graph::input([65_535, 1, 1]).relu().dense("fc", 1);
+        let layer = LayerConfig::new(8);
+        let train = Train::new(1, Lr::ZERO);
+        let plan = Plan::<3>::new(WIDE.view(), &[layer; 2], Sizes::of(&train), &[]);
+        assert!(matches!(plan, Err(PlanError::TooLarge { layer }) if layer.as_str() == "fc"));
+        // Each tensor fits, two that live together do not.
+        let train = Train { micro_batch: 65_535, ..Train::new(65_535, Lr::ZERO) };
+        for moving in [false, true] {
+            let mut layer = LayerConfig::new(8);
+            if moving {
+                layer = LayerConfig::tiny();
+            }
+            let settings = [layer, layer, layer];
+            let plan = Plan::<4>::new(LONG.view(), &settings, Sizes::of(&train), &[]);
+            assert!(matches!(plan, Err(PlanError::TooLarge { .. })), "{moving}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_channels_need_a_bit_to_spare() {
+        let mut layer = LayerConfig { per_channel: true, ..LayerConfig::new(8) };
+        let settings = |layer: LayerConfig| [layer, layer, layer.passing(), layer];
+        let sizes = Sizes::of(&Train::new(4, Lr::ZERO));
+        let plan = |layer| Plan::<5>::new(NET.view(), &settings(layer), sizes, &[]);
+        assert!(plan(layer).is_ok());
+        if let Some(grad) = &mut layer.activation_grad {
+            grad.bits = 16;
+        }
+        let error = plan(layer).unwrap_err();
+        assert!(std::format!("{error}").starts_with("layer fc1: "), "{error}");
+    }
+
+    #[test]
+    fn micro_batches_are_exact_while_no_weight_gradient_drops_bits() {
+        let plan = |batch, bits| NET.plan(&Train::new(batch, Lr::ZERO), &LayerConfig::new(bits));
+        assert!(plan(1000, 8).exact_micro_batches());
+        assert!(plan(1, 16).exact_micro_batches());
+        assert!(!plan(2, 16).exact_micro_batches());
+    }
+
     proptest! {
         #[test]
         fn nothing_alive_at_the_same_time_shares_memory(
@@ -498,8 +553,12 @@ mod tests {
                 weight_off_grid: hooks[1],
                 activation_off_grid: hooks[2],
             };
-            let plan = Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]).unwrap();
-            check(&plan);
+            match Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]) {
+                Ok(plan) => check(&plan),
+                Err(error) => prop_assert!(
+                    channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
+                ),
+            }
         }
     }
 }

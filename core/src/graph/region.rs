@@ -29,11 +29,6 @@ impl Region {
     pub(crate) const fn range(self) -> core::ops::Range<usize> {
         self.offset as usize..self.offset as usize + self.bytes()
     }
-
-    pub(super) const fn end(self) -> u32 {
-        // Every region starts at a multiple of four, so that any width is aligned.
-        self.offset + (self.bytes() as u32).next_multiple_of(4)
-    }
 }
 
 /// A sum that cannot overflow: `terms` products of `a` and `b` bits.
@@ -91,7 +86,10 @@ pub struct LayerPlan {
     /// Biases.
     pub bias: ParamPlan,
     /// How far each output channel's bound lies below the tensor's.
+    /// As training found it; a checkpoint holds it, because inference may keep it.
     pub channels: Region,
+    /// The same in the pass at hand.
+    pub channels_now: Region,
     /// The layer whose activation holds this layer's output: its own index, or a lower one's
     /// when the layer works in place.
     pub output: u8,
@@ -111,6 +109,8 @@ pub struct LayerPlan {
     pub input_grad: Sum,
     /// Sums of the weight gradient.
     pub weight_grad: Sum,
+    /// Sums of the bias gradient.
+    pub bias_grad: Sum,
     /// Largest spread of the channels' bounds.
     pub spread: u8,
 }
@@ -126,10 +126,11 @@ impl ParamPlan {
 }
 
 impl LayerPlan {
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         weight: ParamPlan::NONE,
         bias: ParamPlan::NONE,
         channels: Region::NONE,
+        channels_now: Region::NONE,
         output: 0,
         output_bits: 0,
         activation: Region::NONE,
@@ -139,6 +140,7 @@ impl LayerPlan {
         forward: Sum::NONE,
         input_grad: Sum::NONE,
         weight_grad: Sum::NONE,
+        bias_grad: Sum::NONE,
         spread: 0,
     };
 

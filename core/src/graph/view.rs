@@ -21,15 +21,21 @@ impl<'a> GraphView<'a> {
         self.layers.get(input).map_or(Shape([0; 3]), |layer| layer.shape)
     }
 
-    /// Weights and biases of layer `index`.
+    /// `layers().get(index)`, also in a `const`.
+    #[expect(clippy::indexing_slicing, reason = "the index is compared with the length")]
+    const fn layer(self, index: usize) -> Option<&'a Layer> {
+        if index < self.layers.len() { Some(&self.layers[index]) } else { None }
+    }
+
+    /// Weights and biases of layer `index`; none where there is no such layer.
     pub const fn layer_parameters(self, index: usize) -> (usize, usize) {
-        match self.layers[index].kind {
-            Kind::Dense { units, bias } => {
-                let inputs = self.layers[self.layers[index].input as usize].shape.elements();
-                (inputs * units as usize, if bias { units as usize } else { 0 })
-            }
-            Kind::Input | Kind::Relu | Kind::Flatten => (0, 0),
-        }
+        let Some(&Layer { kind: Kind::Dense { units, bias }, input, .. }) = self.layer(index)
+        else {
+            return (0, 0);
+        };
+        let Some(from) = self.layer(input as usize) else { return (0, 0) };
+        let weights = from.shape.elements().saturating_mul(units as usize);
+        (weights, if bias { units as usize } else { 0 })
     }
 
     /// Weights and biases of the whole network.
@@ -37,7 +43,7 @@ impl<'a> GraphView<'a> {
         let (mut sum, mut i) = (0, 0);
         while i < self.layers.len() {
             let (weights, biases) = self.layer_parameters(i);
-            sum += weights + biases;
+            sum = weights.saturating_add(biases).saturating_add(sum);
             i += 1;
         }
         sum
@@ -49,7 +55,7 @@ impl<'a> GraphView<'a> {
         let (mut sum, mut i, mut first) = (0, 0, true);
         while i < self.layers.len() {
             let (weights, _) = self.layer_parameters(i);
-            sum += weights * if first { 2 } else { 3 };
+            sum = weights.saturating_mul(if first { 2 } else { 3 }).saturating_add(sum);
             first = first && weights == 0;
             i += 1;
         }

@@ -62,6 +62,15 @@ impl LossKind {
         }
     }
 
+    /// Magnitudes of that gradient stay at or below two to this power, where the outputs have
+    /// `bits` bits.
+    pub fn grad_bits(self, outputs: i16, bits: u8, target: &Target<'_>) -> u8 {
+        match self {
+            Self::SoftmaxCrossEntropy => softmax::GRAD_BITS,
+            Self::Mse => mse::grad_bits(outputs, bits, target),
+        }
+    }
+
     /// The loss of one sample in units of 2^-16, and its gradient into `grad`.
     pub fn row(self, outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {
         match self {

@@ -20,6 +20,18 @@ pub(super) fn grad_exponent(outputs: i16, target: &Target<'_>) -> i16 {
     outputs.min(target).max(outputs.max(target).saturating_sub(SPREAD))
 }
 
+/// The distance is at most twice the larger of output and target.
+pub(super) fn grad_bits(outputs: i16, bits: u8, target: &Target<'_>) -> u8 {
+    let unit = grad_exponent(outputs, target);
+    let up = |exponent: i16| exponent.saturating_sub(unit).clamp(0, SPREAD) as u8;
+    let wanted = match *target {
+        Target::Class(_) => ONE_EXPONENT.unsigned_abs() as u8,
+        Target::Values(..) => 15,
+    };
+    let output = bits.saturating_sub(1).saturating_add(up(outputs));
+    output.max(wanted + up(target_exponent(target))).saturating_add(1)
+}
+
 fn align(value: i32, from: i16, to: i16) -> i32 {
     let left = from.saturating_sub(to);
     if left >= 0 { value << left.min(SPREAD) } else { value >> left.unsigned_abs().min(31) }
@@ -86,6 +98,8 @@ mod tests {
             let mut grad = std::vec![0; codes.len()];
             let row_outputs = Outputs { codes: Mantissas::I16(&codes), exponent: outputs };
             let loss = row(row_outputs, &wanted, &mut grad) as f64 / 65536.0;
+            let limit = 1 << grad_bits(outputs, 8, &wanted);
+            prop_assert!(grad.iter().all(|g| g.abs() <= limit), "{grad:?} {limit}");
             let mut exact = 0.0;
             for ((&c, &v), &g) in codes.iter().zip(&values).zip(&grad) {
                 let distance =

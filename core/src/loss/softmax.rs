@@ -8,6 +8,8 @@ use super::{
 /// Probabilities are in units of 2^-15.
 pub(super) const GRAD_EXPONENT: i16 = -15;
 const ONE: i32 = 1 << 15;
+/// A difference of two probabilities is at most one.
+pub(super) const GRAD_BITS: u8 = 15;
 
 /// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
 const LOG2_E: i64 = 23_637;

@@ -12,26 +12,27 @@ pub struct Lr {
     pub exponent: i16,
 }
 
-const TOP: u64 = 1 << 15;
+/// One, in units of 2^-15.
+const ONE: u16 = 1 << 15;
 
 impl Lr {
     /// Zero.
     pub const ZERO: Self = Self { mantissa: 0, exponent: 0 };
 
-    /// The number nearest to `numerator / denominator` with 15 bits; zero when either is zero.
+    /// The number nearest to `numerator / denominator` with 15 bits, the larger one on a tie; zero when either is zero.
     pub const fn ratio(numerator: u32, denominator: u32) -> Self {
         if numerator == 0 || denominator == 0 {
             return Self::ZERO;
         }
-        // 32 bits more than needed, then rounded once.
-        let quotient = ((numerator as u64) << 32) / denominator as u64;
-        Self::normalise(quotient, -32)
+        // As many bits as 64 hold: at least 31 of the quotient, of which 15 are kept.
+        let up = (numerator as u64).leading_zeros();
+        Self::normalise(((numerator as u64) << up) / denominator as u64, -(up as i16))
     }
 
     /// This times `factor / 2^15`, rounded to nearest.
     #[must_use]
     pub const fn scaled(self, factor: u16) -> Self {
-        Self::normalise(self.mantissa as u64 * factor as u64, self.exponent - 15)
+        Self::normalise(self.mantissa as u64 * factor as u64, self.exponent.saturating_sub(15))
     }
 
     /// The product of two, rounded to nearest.
@@ -41,25 +42,57 @@ impl Lr {
         Self::normalise(product, self.exponent.saturating_add(other.exponent))
     }
 
-    const fn normalise(mut value: u64, mut exponent: i16) -> Self {
-        if value == 0 {
+    const fn normalise(value: u64, exponent: i16) -> Self {
+        let (mantissa, up) = keep_bits(value, 15);
+        if mantissa == 0 {
             return Self::ZERO;
         }
-        while value < TOP / 2 {
-            value <<= 1;
-            exponent -= 1;
-        }
-        let excess = (64 - value.leading_zeros()).saturating_sub(15);
-        if excess > 0 {
-            value = (value >> excess) + (value >> (excess - 1) & 1);
-            exponent += excess as i16;
-            if value == TOP {
-                value >>= 1;
-                exponent += 1;
-            }
-        }
-        Self { mantissa: value as u16, exponent }
+        Self { mantissa: mantissa as u16, exponent: exponent.saturating_add(up as i16) }
     }
+
+    /// This times `(factor / 2^15)^power`, rounded to 32 bits on the way and to 15 in the end;
+    /// zero below 2^-64.
+    const fn decayed(self, factor: u16, power: u32) -> Self {
+        /// A mantissa and its exponent.
+        const fn times(a: (u64, i32), b: (u64, i32)) -> (u64, i32) {
+            let (mantissa, up) = keep_bits(a.0 * b.0, 32);
+            (mantissa, a.1.saturating_add(b.1).saturating_add(up))
+        }
+        let mut square = (factor as u64, -15);
+        let mut product = (self.mantissa as u64, self.exponent as i32);
+        let mut left = power;
+        while left > 0 {
+            if left & 1 == 1 {
+                product = times(product, square);
+            }
+            square = times(square, square);
+            left >>= 1;
+        }
+        let (mantissa, up) = keep_bits(product.0, 15);
+        let exponent = product.1.saturating_add(up);
+        if mantissa == 0 || exponent < -64 {
+            return Self::ZERO;
+        }
+        // Only a rate that came in so large is cut here.
+        let exponent = if exponent > i16::MAX as i32 { i16::MAX } else { exponent as i16 };
+        Self { mantissa: mantissa as u16, exponent }
+    }
+}
+
+/// `value` with its highest `bits` bits, rounded to nearest, ties up; the exponent rises by the
+/// second number. Fewer bits are filled up with zeros.
+const fn keep_bits(value: u64, bits: u32) -> (u64, i32) {
+    if value == 0 {
+        return (0, 0);
+    }
+    let found = 64 - value.leading_zeros();
+    if found <= bits {
+        return (value << (bits - found), found as i32 - bits as i32);
+    }
+    let drop = found - bits;
+    let rounded = (value >> drop) + (value >> (drop - 1) & 1);
+    // All ones may have become one bit more.
+    if rounded >> bits == 0 { (rounded, drop as i32) } else { (rounded >> 1, drop as i32 + 1) }
 }
 
 /// How the learning rate changes with the step.
@@ -98,32 +131,36 @@ impl Schedule {
         match self {
             Self::Constant => base,
             Self::Step { every, factor } => {
-                let mut lr = base;
                 let every = if every == 0 { 1 } else { every };
-                let mut left = step / every;
-                while left > 0 && lr.mantissa != 0 {
-                    lr = lr.scaled(factor);
-                    left -= 1;
-                    if lr.exponent < -64 {
-                        return Lr::ZERO;
-                    }
-                }
-                lr
+                base.decayed(if factor > ONE { ONE } else { factor }, step / every)
             }
             Self::Cosine { steps, floor } => {
-                let steps = if steps == 0 { 1 } else { steps };
-                let step = if step > steps { steps } else { step };
-                // Position in the table with 16 fraction bits.
-                let position = ((step as u64 * 64) << 16) / steps as u64;
-                let (index, fraction) = ((position >> 16) as usize, (position & 0xffff) as i64);
-                let here = HALF_COSINE[index] as i64;
-                let next = HALF_COSINE[if index < 64 { index + 1 } else { 64 }] as i64;
-                let wave = here + (((next - here) * fraction) >> 16);
-                let floor = if floor > 1 << 15 { 1 << 15 } else { floor as i64 };
-                base.scaled((floor + ((wave * ((1 << 15) - floor)) >> 15)) as u16)
+                let floor = if floor > ONE { ONE } else { floor };
+                let wave = if step < steps { half_cosine(step, steps) } else { 0 };
+                let above = (wave as u32 * (ONE - floor) as u32) >> 15;
+                base.scaled(floor + above as u16)
             }
         }
     }
+
+    /// True when every step has a rate by the words of the rule.
+    pub(crate) const fn is_valid(self) -> bool {
+        match self {
+            Self::Constant => true,
+            Self::Step { every, factor } => every > 0 && factor <= ONE,
+            Self::Cosine { steps, floor } => steps > 0 && floor <= ONE,
+        }
+    }
+}
+
+/// The wave at `step < steps`, in units of 2^-15.
+#[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
+const fn half_cosine(step: u32, steps: u32) -> u16 {
+    // Position in the table with 16 fraction bits.
+    let position = ((step as u64 * 64) << 16) / steps as u64;
+    let (index, fraction) = ((position >> 16 & 63) as usize, position as i64 & 0xffff);
+    let (here, next) = (HALF_COSINE[index] as i64, HALF_COSINE[index + 1] as i64);
+    (here + (((next - here) * fraction) >> 16)) as u16
 }
 
 /// `(1 + cos(pi * i / 64)) / 2` in units of 2^-15, rounded to nearest.
@@ -145,11 +182,24 @@ mod tests {
 
     #[test]
     fn ratios_are_the_nearest_15_bit_numbers() {
-        for (n, d) in [(1, 2), (5, 1000), (1, 3), (7, 9), (1, 100_000), (500, 1), (u32::MAX, 1)] {
+        for (n, d) in [
+            (1, 2),
+            (5, 1000),
+            (1, 3),
+            (7, 9),
+            (1, 100_000),
+            (500, 1),
+            (u32::MAX, 1),
+            (3, u32::MAX),
+            (1, u32::MAX),
+            (7, 4_000_000_001),
+            (10, 3_000_017),
+        ] {
             let lr = Lr::ratio(n, d);
             let exact = f64::from(n) / f64::from(d);
             assert!((1 << 14..1 << 15).contains(&lr.mantissa), "{lr:?}");
-            assert!((value(lr) / exact - 1.0).abs() <= 1.0 / 32768.0, "{n}/{d}: {lr:?}");
+            let unit = f64::from(lr.exponent).exp2();
+            assert!((value(lr) - exact).abs() <= 0.5 * unit * (1.0 + 1e-9), "{n}/{d}: {lr:?}");
         }
         assert_eq!(Lr::ratio(1, 2), Lr { mantissa: 1 << 14, exponent: -15 });
         assert_eq!(Lr::ratio(0, 5), Lr::ZERO);
@@ -176,6 +226,36 @@ mod tests {
         let halving = Schedule::Step { every: 10, factor: 1 << 14 };
         assert_eq!(value(halving.at(base, 35)), 0.0625);
         assert_eq!(halving.at(base, u32::MAX), Lr::ZERO);
+    }
+
+    #[test]
+    fn rates_by_steps_follow_the_power_for_any_number_of_them() {
+        let base = Lr::ratio(1, 3);
+        for (factor, steps) in [(32_767, 5000), (31_130, 300), (20_000, 7), (1 << 15, u32::MAX)] {
+            let rate = value(Schedule::Step { every: 1, factor }.at(base, steps));
+            let exact = value(base) * (f64::from(factor) / 32768.0).powf(f64::from(steps));
+            assert!((rate / exact - 1.0).abs() <= 0.6 / 16384.0, "{factor} {steps}: {rate}");
+        }
+        let never = Schedule::Step { every: 1, factor: 32_767 };
+        assert_eq!(never.at(base, u32::MAX), Lr::ZERO);
+        assert_eq!(Schedule::Step { every: 1, factor: 0 }.at(base, 1), Lr::ZERO);
+    }
+
+    #[test]
+    fn no_number_at_all_overflows() {
+        let rates = [0, 1, 1 << 14, u16::MAX].into_iter().flat_map(|mantissa| {
+            [i16::MIN, -64, 0, i16::MAX].map(|exponent| Lr { mantissa, exponent })
+        });
+        for base in rates {
+            for number in [0, 1, 3, 1 << 15, u32::MAX] {
+                let (every, factor) = (number, number as u16);
+                for step in [0, 1, 99, u32::MAX] {
+                    let _ = Schedule::Step { every, factor }.at(base, step);
+                    let _ = Schedule::Cosine { steps: every, floor: factor }.at(base, step);
+                }
+            }
+            let _ = (base.times(base), base.scaled(u16::MAX));
+        }
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub(crate) use descend::block;
 pub use descend::{Descend, Descent};
 pub use lr::{Lr, Schedule};
 pub use momentum::Momentum;
+pub(crate) use momentum::velocity_bits;
 pub use sgd::Update;

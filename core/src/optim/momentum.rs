@@ -3,7 +3,7 @@
 use crate::{
     quant::{Overflow, Quantizer, Round, round::Carry},
     rng::Key,
-    tensor::Mantissa,
+    tensor::{Mantissa, Width},
 };
 
 /// One step of `v = momentum * v + g`, PyTorch's form (no dampening).
@@ -25,6 +25,14 @@ pub struct Momentum {
 
 /// Fraction bits that the sum keeps below the new velocity's unit.
 const GUARD: u32 = 15;
+
+/// Bits of a stored velocity. Sums end at 2^30, so 32-bit storage holds 31.
+pub(crate) const fn velocity_bits(storage: Width) -> u8 {
+    match storage {
+        Width::I32 => 31,
+        narrow => narrow.bits(),
+    }
+}
 
 impl Momentum {
     /// Updates `velocity` and leaves its mantissas in `grad` too. Returns the largest magnitude
@@ -58,7 +66,7 @@ impl Momentum {
         velocity: &mut [T],
         random: &[u16],
     ) -> u64 {
-        let limit = i64::from(Overflow::SatSym.limits(T::WIDTH.bits().min(31)).1);
+        let limit = i64::from(Overflow::SatSym.limits(velocity_bits(T::WIDTH)).1);
         let unit = i32::from(self.new_exponent) - GUARD as i32;
         let old_unit = Shift::new(i32::from(self.old_exponent) - 15 - unit);
         let grad_unit = Shift::new(i32::from(self.grad_exponent) - unit);
@@ -109,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::quant::{Format, requantize};
+    use crate::quant::{Format, exponent_of, requantize};
 
     #[test]
     fn velocity_follows_the_formula_across_exponents() {
@@ -151,6 +159,26 @@ mod tests {
         let far = Momentum { grad_exponent: 400, ..step };
         assert_eq!(far.run(&mut [1, 0], 0, &mut velocity), u32::MAX);
         assert_eq!(velocity, [127, 0]);
+    }
+
+    #[test]
+    fn a_velocity_fills_its_bound_in_every_storage() {
+        fn largest<T: Mantissa>(velocity: T) -> f64 {
+            let step = Momentum {
+                factor: 0,
+                old_exponent: 0,
+                grad_exponent: 0,
+                new_exponent: exponent_of(5, velocity_bits(T::WIDTH)),
+                round: Round::Rnd,
+                key: Key::new(0),
+            };
+            let mut velocity = [velocity];
+            step.run(&mut [1000], 0, &mut velocity);
+            f64::from(velocity[0].widen()) * f64::from(step.new_exponent).exp2()
+        }
+        for top in [largest(0i8), largest(0i16), largest(0i32)] {
+            assert!((31.5..32.0).contains(&top), "{top}");
+        }
     }
 
     /// `value * 2^left`, saturating at 2^61.

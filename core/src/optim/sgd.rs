@@ -1,7 +1,7 @@
 //! Stochastic gradient descent on integer master weights.
 
 use crate::{
-    quant::{Format, Overflow, Quantizer, Round, jam, peak},
+    quant::{Format, Overflow, Quantizer, Round, jam, peak, requantize},
     rng::Key,
     tensor::{Mantissa, Width},
 };
@@ -55,33 +55,27 @@ impl Update {
                 self.decay * w.widen()
             }
         };
-        let mut products = [0i32; Quantizer::CHUNK];
         let mut at = first;
         for (weights, grads) in
             master.chunks_mut(Quantizer::CHUNK).zip(grad.chunks(Quantizer::CHUNK))
         {
-            let (lr, grads) = if peak(grads) < NARROW {
-                (self.lr, grads)
+            if peak(grads) < NARROW {
+                let items = weights.iter_mut().zip(grads);
+                step.chunk(items, at, |item| self.lr * *item.1, |(w, _), d| *w = moved(*w, d));
             } else {
-                products.iter_mut().zip(grads).for_each(|(p, &g)| *p = wide_product(self.lr, g));
-                (1, products.as_slice())
-            };
-            let items = weights.iter_mut().zip(grads);
-            step.chunk(items, at, |item| lr * *item.1, |(w, _), d| *w = moved(*w, d));
+                // A rare width: the definition itself.
+                for ((w, &g), element) in weights.iter_mut().zip(grads).zip(0u32..) {
+                    let product = i64::from(self.lr) * i64::from(g);
+                    let random = self.key.half(at.wrapping_add(element));
+                    *w = moved(*w, requantize(product, self.shift, format, random).value);
+                }
+            }
             if self.decay != 0 {
                 let items = weights.iter_mut();
                 decay.chunk(items, at, |w| decayed(**w), |w, d| *w = moved(*w, d));
             }
             at = at.wrapping_add(Quantizer::CHUNK as u32);
         }
-    }
-}
-
-fn wide_product(lr: i32, g: i32) -> i32 {
-    if g.unsigned_abs() < NARROW {
-        lr * g
-    } else {
-        (i64::from(lr) * i64::from(g)).clamp(-(1 << 30), 1 << 30) as i32
     }
 }
 
@@ -107,6 +101,23 @@ mod tests {
         update(10, Round::Stochastic).run(&[50; 8192], 0, &mut master);
         let mean = master.iter().map(|&w| f64::from(w)).sum::<f64>() / 8192.0;
         assert!((mean + 150.0 / 1024.0).abs() < 0.02, "{mean}");
+    }
+
+    #[test]
+    fn gradients_of_any_width_move_weights_by_their_exact_product() {
+        let lr = (1 << 15) - 1;
+        let wide = [1 << 16, 1 << 20, 0x00ab_cdef, i32::MAX, i32::MIN, 77, -(1 << 16) - 1];
+        for (shift, round) in [(40, Round::RndConv), (20, Round::Rnd), (3, Round::Stochastic)] {
+            let update = Update { lr, ..update(shift, round) };
+            let format = Format { bits: 31, round, overflow: Overflow::Sat };
+            let mut master = [0i32; 7];
+            update.run(&wide, 5, &mut master);
+            for ((&g, &w), i) in wide.iter().zip(&master).zip(5u32..) {
+                let product = i64::from(lr) * i64::from(g);
+                let code = requantize(product, shift, format, update.key.half(i)).value;
+                assert_eq!(w, -code, "{g} >> {shift}");
+            }
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum Range {
     /// Of the largest magnitude's bound and the two below it, the one with the least sum of
     /// absolute errors; the larger bound on a tie.
     Sweep,
-    /// The largest bound of the last `window` to `2 * window` steps, each step's bound being the
+    /// The largest bound of the last `window + 1` to `2 * window` steps, each step's bound being the
     /// largest `Percentile` bound of a sample. Needs no second look at the tensor, hence no 32-bit
     /// copy of it, and does not change when a batch is split.
     Moving {
@@ -69,26 +69,26 @@ pub struct Observer {
     range: Range,
     peak: u32,
     count: u32,
-    /// Values with `ceil_log2(|x|)` equal to the index; 32 holds `i32::MIN` only with 31.
+    /// Values with `ceil_log2(|x|)` equal to the index; zeros are in none.
     bins: [u32; 33],
     sum: i64,
     squares: u128,
     /// Right shift applied before the moments, so that their sums fit.
     drop: u32,
-    /// Elements of one sample, for `Moving`.
+    /// Elements of one sample, for `Moving`; `bins` and `count` hold the sample at hand only.
     row: usize,
     /// Largest percentile of a sample so far, for `Moving`.
     highest: Option<i16>,
 }
 
-/// Moments are taken of values below 2^26, over at most 2^24 elements.
+/// Moments are taken of values up to 2^26.
 const MOMENT_BITS: u32 = 26;
 
 impl Observer {
     /// An observer for one tensor whose magnitudes stay at or below `2^bits`; `row` is the number
     /// of elements of one sample.
     pub const fn new(range: Range, bits: u32, row: usize) -> Self {
-        let drop = if bits > MOMENT_BITS { bits - MOMENT_BITS } else { 0 };
+        let drop = bits.saturating_sub(MOMENT_BITS);
         Self {
             range,
             peak: 0,
@@ -125,10 +125,17 @@ impl Observer {
             Range::ThreeSigma => self.note_moments(values),
             _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
             Range::Moving { percentile, .. } => {
-                for row in values.chunks(self.row.max(1)) {
-                    (self.bins, self.count) = ([0; 33], 0);
-                    self.note_bins(row);
-                    self.highest = self.highest.max(self.percentile(percentile));
+                // A sample may come in several pieces, and a piece may hold several samples.
+                let mut rest = values;
+                while !rest.is_empty() {
+                    let missing = self.row.saturating_sub(self.count as usize).max(1);
+                    let (piece, after) = rest.split_at(missing.min(rest.len()));
+                    self.note_bins(piece);
+                    if self.count as usize >= self.row {
+                        self.highest = self.highest.max(self.percentile(percentile));
+                        (self.bins, self.count) = ([0; 33], 0);
+                    }
+                    rest = after;
                 }
             }
             _ => self.note_bins(values),
@@ -148,11 +155,13 @@ impl Observer {
 
     fn note_moments(&mut self, values: &[i32]) {
         self.count = self.count.saturating_add(values.len() as u32);
-        // 2^12 squares of 26-bit values fit 64 bits.
-        for chunk in values.chunks(1 << 12) {
+        // What a hook made larger than planned counts as the largest that was planned.
+        let most = 1 << MOMENT_BITS;
+        // 2^11 squares of 2^26 fit 64 bits.
+        for chunk in values.chunks(1 << 11) {
             let (mut sum, mut squares) = (0i64, 0u64);
             for &v in chunk {
-                let v = i64::from(v >> self.drop);
+                let v = i64::from((v >> self.drop).clamp(-most, most));
                 sum += v;
                 squares = squares.wrapping_add((v * v) as u64);
             }
@@ -193,24 +202,28 @@ impl Observer {
     /// The smallest `t` with `2^t >= 3 * std + |mean|`, `std` with n - 1 in the denominator.
     ///
     /// Squared and multiplied out, so that only integers appear:
-    /// `(n 2^t - |S1|)^2 (n - 1) >= 9 n (n S2 - S1^2)` and `n 2^t >= |S1|`.
+    /// `(n 2^t - |S1|)^2 >= 9 (n S2 - S1^2) n / (n - 1)` and `n 2^t >= |S1|`. With fewer than 2^32
+    /// values of at most 2^26, both sides stay below 2^122.
     fn three_sigma(&self) -> Option<i16> {
         if self.squares == 0 {
             return None;
         }
         let n = u128::from(self.count);
         let mean = u128::from(self.sum.unsigned_abs());
-        let spread = (n * self.squares).saturating_sub(mean * mean) * n * 9;
+        let nine = (n * self.squares).saturating_sub(mean * mean) * 9;
         let holds = |t: i16| {
             // Below zero both sides are multiplied by 2^-t; the values are small there.
-            let (n_scaled, down) =
-                if t >= 0 { (n << t, 0) } else { (n, u32::from(t.unsigned_abs())) };
-            let (mean, spread) = (mean << down, spread.saturating_mul(1 << (2 * down)));
-            n_scaled.checked_sub(mean).is_some_and(|rest| {
-                rest.saturating_mul(rest).saturating_mul(n.saturating_sub(1)) >= spread
-            })
+            let (up, down) = if t >= 0 { (t, 0) } else { (0, t.unsigned_abs()) };
+            let spread = nine.checked_mul(1 << (2 * down));
+            let (Some(rest), Some(spread)) = ((n << up).checked_sub(mean << down), spread) else {
+                return false;
+            };
+            // n / (n - 1) of it, rounded up, as the other side is an integer.
+            let more = spread.div_ceil(n.saturating_sub(1).max(1));
+            rest * rest >= spread.saturating_add(more)
         };
-        let mut t = MOMENT_BITS as i16 + 2;
+        // Two opposite values spread most: 3 sqrt(2) times their magnitude.
+        let mut t = MOMENT_BITS as i16 + 3;
         while t > -20 && holds(t - 1) {
             t -= 1;
         }
@@ -228,13 +241,15 @@ pub fn peak(values: &[i32]) -> u32 {
 /// ([`Range::Sweep`]). `exponent` is the unit of the values.
 pub fn sweep(values: &[i32], exponent: i16, bound: i16, format: Format) -> i16 {
     let format = Format { round: format.round.deterministic(), ..format };
+    let shift = |bound: i16| i32::from(exponent_of(bound, format.bits)) - i32::from(exponent);
+    // Errors in units of the source, or of the finest candidate's codes where these are finer.
+    let fine = shift(bound.saturating_sub(2)).saturating_neg().clamp(0, 32);
     let error = |bound: i16| -> u64 {
-        let shift = i32::from(exponent_of(bound, format.bits)) - i32::from(exponent);
+        let shift = shift(bound);
         values.iter().fold(0u64, |sum, &v| {
             let code = i64::from(requantize(i64::from(v), shift, format, 0).value);
-            // The error in units of the source; for codes finer than the source it is zero.
-            let back = if shift >= 0 { code << shift.min(32) } else { i64::from(v) };
-            sum.saturating_add(back.abs_diff(i64::from(v)))
+            let back = code << (shift + fine).clamp(0, 32);
+            sum.saturating_add(back.abs_diff(i64::from(v) << fine))
         })
     };
     let mut best = (error(bound), bound);
@@ -285,6 +300,36 @@ mod tests {
         let format = Format { bits: 4, round: Round::RndConv, overflow: Overflow::Sat };
         assert_eq!(sweep(&values, 0, 7, format), 5);
         assert_eq!(sweep(&[64, -64], 0, 6, format), 6);
+    }
+
+    #[test]
+    fn sweep_counts_what_saturates_where_codes_are_finer_than_the_source() {
+        // Under 2^2 the errors are 1 and 1, under 2^1 they are 0 and 2, under 2^0 0.5 and 2.5.
+        let format = Format { bits: 2, round: Round::RndConv, overflow: Overflow::Sat };
+        assert_eq!(sweep(&[1, 3], 0, 2, format), 2);
+        let binary = Format { bits: 1, ..format };
+        // Plus and minus 1, 0.5 or 0.25: zeros want the smallest.
+        assert_eq!(sweep(&[0, 0, 0, 2], 0, 1, binary), -1);
+    }
+
+    #[test]
+    fn three_sigma_holds_at_its_extremes() {
+        let most = 1 << 26;
+        let narrow = |values: &[i32]| {
+            let mut observer = Observer::new(Range::ThreeSigma, 26, 1);
+            observer.note(values);
+            observer.bound(0)
+        };
+        assert_eq!(narrow(&[most, -most]), Some(29), "3 sqrt(2) 2^26");
+        assert_eq!(narrow(&[5]), Some(3), "one value alone has no deviation");
+        // What is larger than planned counts as the largest.
+        assert_eq!(narrow(&[i32::MIN, i32::MAX]), Some(29));
+        let many = Observer {
+            count: u32::MAX,
+            squares: u128::from(u32::MAX) << 52,
+            ..Observer::new(Range::ThreeSigma, 26, 1)
+        };
+        assert_eq!(many.bound(0), Some(28), "3 * 2^26");
     }
 
     #[test]

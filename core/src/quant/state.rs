@@ -55,7 +55,7 @@ impl RangeState {
         self.bound = bound;
     }
 
-    /// The five numbers that decide later steps, for a checkpoint.
+    /// The four numbers that decide later steps, for a checkpoint.
     pub const fn memory(&self) -> [i16; 4] {
         [self.bound, self.recent, self.previous, self.age as i16]
     }
@@ -76,9 +76,14 @@ impl RangeState {
             _ => seen.or(self.bound()).unwrap_or(guess),
         };
         self.bound = bound;
+        self.note_bound(bound);
+        bound
+    }
+
+    /// Keeps the smallest and the largest bound.
+    pub(crate) fn note_bound(&mut self, bound: i16) {
         self.lowest = self.lowest.min(bound);
         self.highest = self.highest.max(bound);
-        bound
     }
 
     /// What a part of the step's tensor showed.

@@ -1,7 +1,8 @@
 //! Strategies: eight hooks around the four points, nested like an onion.
 //!
 //! A hook sees wide integers. Before a point they are the accumulators that are about to be
-//! quantised; after it they are the codes. The first strategy's `pre_*` runs first and its
+//! quantised; after it they are the codes, in units 128 times finer than the point's step, so that
+//! a hook can leave values between them. The first strategy's `pre_*` runs first and its
 //! `post_*` last. Tuples nest: `(a, b)` is `a` around `b`.
 
 mod buffer;
@@ -51,7 +52,7 @@ pub struct Tile<'a> {
     /// Mantissas; keep them below 2^30 in magnitude. What lies outside saturates.
     pub values: &'a mut [i32],
     /// Exponent of their unit. A hook may change it together with the values; what follows
-    /// takes both.
+    /// takes both. A pre hook changes it by the same amount in every piece of a tensor.
     pub exponent: i16,
     /// The element of the tensor that `values[0]` is.
     pub first: u32,
@@ -65,12 +66,14 @@ pub struct Tile<'a> {
 /// ```
 /// use fixgrad::strategy::{Context, Strategy, Tile};
 ///
-/// /// Keeps the largest weight gradients of a tensor and drops the rest.
+/// /// Keeps weight gradients of at least so many steps of their point and drops the rest.
 /// struct KeepAbove(i32);
 ///
 /// impl Strategy for KeepAbove {
 ///     fn post_weight_grad(&mut self, _: &Context, tile: &mut Tile<'_>) {
-///         for v in tile.values.iter_mut().filter(|v| v.abs() < self.0) {
+///         // Values come in finer units than the step.
+///         let least = self.0 << (tile.unit - tile.exponent);
+///         for v in tile.values.iter_mut().filter(|v| v.abs() < least) {
 ///             *v = 0;
 ///         }
 ///     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Tile};
+use crate::quant::{Format, Overflow, Round, requantize};
 
 /// How much noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,17 +55,14 @@ impl Amount {
             }
         };
         let width = i64::from(high) - i64::from(low);
-        // 16 random bits below the ends' unit.
-        let left = i32::from(exponent) - 16 - i32::from(tile.exponent);
-        for (i, v) in tile.values.iter_mut().enumerate() {
-            let draw = i64::from(context.key.half(tile.first.wrapping_add(i as u32)));
-            let noise = (i64::from(low) << 16) + width * draw;
-            let noise = if left >= 0 {
-                noise.saturating_mul(1 << left.min(31))
-            } else {
-                noise >> left.unsigned_abs().min(63)
-            };
-            *v = i64::from(*v).saturating_add(noise).clamp(-(1 << 30), 1 << 30) as i32;
+        // 16 random bits below the ends' unit, and one more to stand in the middle of their cell:
+        // the mean is that of the ends, and rounding to even keeps it.
+        let shift = i32::from(tile.exponent) - (i32::from(exponent) - 17);
+        let format = Format { bits: 31, round: Round::RndConv, overflow: Overflow::Sat };
+        for (v, i) in tile.values.iter_mut().zip(0u32..) {
+            let draw = 2 * i64::from(context.key.half(tile.first.wrapping_add(i))) + 1;
+            let noise = requantize((i64::from(low) << 17) + width * draw, shift, format, 0).value;
+            *v = v.saturating_add(noise).clamp(-(1 << 30), 1 << 30);
         }
     }
 }
@@ -86,9 +84,19 @@ mod tests {
         // -0.5..1.5 in units of one; the tensor's unit is 2^-10.
         let noisy = apply(Amount::Uniform { low: -1, high: 3, exponent: -1 }, -10, 0);
         let (least, most) = (noisy.iter().min().unwrap(), noisy.iter().max().unwrap());
-        assert!((488..492).contains(least) && (2533..2536).contains(most), "{least} {most}");
+        assert!((488..492).contains(least) && (2533..=2536).contains(most), "{least} {most}");
         let mean = noisy.iter().map(|&v| f64::from(v)).sum::<f64>() / 20_000.0;
-        assert!((mean - 1511.5).abs() < 15.0, "{mean}");
+        assert!((mean - 1512.0).abs() < 15.0, "{mean}");
+    }
+
+    #[test]
+    fn noise_finer_than_the_unit_has_no_bias() {
+        // Plus and minus 0.75 of a unit.
+        let noisy = apply(Amount::Uniform { low: -3, high: 3, exponent: -2 }, 0, 0);
+        let mean = noisy.iter().map(|&v| f64::from(v)).sum::<f64>() / 20_000.0;
+        // The standard deviation of the mean is 0.58 / sqrt(20,000) = 0.004.
+        assert!((mean - 1000.0).abs() < 0.02, "{mean}");
+        assert!((999..=1001).all(|v| noisy.contains(&v)));
     }
 
     #[test]
@@ -96,7 +104,7 @@ mod tests {
         // Half a step to each side; the step is 2^6 units of the tensor.
         let noisy = apply(Amount::UniformSteps { low: -128, high: 128 }, -10, -4);
         let (least, most) = (noisy.iter().min().unwrap(), noisy.iter().max().unwrap());
-        assert_eq!((*least, *most), (968, 1031));
+        assert_eq!((*least, *most), (968, 1032));
         assert_eq!(apply(Amount::None, 0, 0), std::vec![1000; 20_000]);
     }
 }

@@ -17,7 +17,8 @@ impl Shape {
 
     /// Numbers in one sample.
     pub const fn elements(self) -> usize {
-        self.0[0] as usize * self.0[1] as usize * self.0[2] as usize
+        let [channels, height, width] = self.0;
+        (channels as usize).saturating_mul(height as usize).saturating_mul(width as usize)
     }
 }
 

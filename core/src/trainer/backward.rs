@@ -2,8 +2,8 @@
 
 use super::{
     engine::{Engine, Of},
-    forward::tile_rows,
-    point::{Pass, widen},
+    forward::{pieces, tile_rows},
+    point::{Mask, Pass, Sums, widen},
     state::Tensor,
 };
 use crate::{
@@ -102,21 +102,19 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         };
         let Some(quant) = config.activation_grad else { return };
         let numbers = layer.shape.elements();
-        let (exponent, bits) = self.sums_of(source);
+        let sums = self.sums_of(source);
         self.align_channels(source, count);
         let mut pass = self.pass(Of {
             layer: target,
             tensor: Tensor::ActivationGrad,
             quant,
-            exponent,
-            bits,
+            sums,
             row: numbers,
         });
         let rows = tile_rows(self.scratch.len as usize, numbers, count);
-        for at in (0..count).step_by(rows) {
-            let rows = rows.min(count - at);
+        for (at, rows) in pieces(count, rows) {
             self.produce(source, at, rows, count, numbers);
-            self.through_relus(target, from, source, at, rows, numbers);
+            self.through_layers(target, from, source, at, rows, numbers);
             self.emit_grad(&mut pass, plan, at, rows, numbers, base);
         }
         let passed = pass.finish();
@@ -126,26 +124,35 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    /// Exponent and bits of the sums of a source.
-    fn sums_of(&self, source: Source<'_>) -> (i16, u8) {
-        let top = self.graph.layers().len().saturating_sub(1);
-        match source {
-            Source::Loss(targets) => {
-                let outputs = self.state(top).map_or(0, |s| s.output_exponent);
-                (self.train.loss.grad_exponent(outputs, &targets.at(0, 0)), 30)
+    /// What is known of the sums of a source.
+    fn sums_of(&self, source: Source<'_>) -> Sums {
+        let i = match source {
+            Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
+            Source::Layer(i) => i,
+        };
+        let (Some(state), Some(plan), Some(layer), Some(config)) =
+            (self.state(i), self.plan.get(i), self.graph.layers().get(i), self.layers.get(i))
+        else {
+            return Sums { exponent: 0, bits: 30, slack: 0 };
+        };
+        match (source, layer.kind) {
+            (Source::Loss(targets), _) => {
+                let target = targets.at(0, 0);
+                let (loss, outputs) = (self.train.loss, state.output_exponent);
+                let exponent = loss.grad_exponent(outputs, &target);
+                let bits = loss.grad_bits(outputs, plan.output_bits, &target);
+                Sums { exponent, bits, slack: 0 }
             }
-            Source::Layer(i) => {
-                let (Some(state), Some(plan), Some(layer)) =
-                    (self.state(i), self.plan.get(i), self.graph.layers().get(i))
-                else {
-                    return (0, 30);
-                };
-                if !matches!(layer.kind, Kind::Dense { .. }) {
-                    return (state.grad_exponent, 15);
-                }
+            (_, Kind::Dense { .. }) => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = state.grad_exponent.saturating_add(state.weight_exponent);
-                (exponent.saturating_add(up), plan.input_grad.kept())
+                let slack = Sums::slack_of(layer.shape.elements());
+                let bits = plan.input_grad.kept();
+                Sums { exponent: exponent.saturating_add(up), bits, slack }
+            }
+            _ => {
+                let bits = config.activation_grad.map_or(16, |quant| quant.bits);
+                Sums { exponent: state.grad_exponent, bits: bits.saturating_sub(1), slack: 0 }
             }
         }
     }
@@ -160,7 +167,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if spread == 0 {
             return;
         }
-        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels];
+        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels_now];
         let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
             return;
@@ -207,7 +214,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     let codes = own.as_ref().part((at + r) * units, units);
                     let target = targets.at(at + r, units);
                     let outputs = Outputs { codes, exponent };
-                    self.tally.loss += self.train.loss.row(outputs, &target, row);
+                    let loss = self.train.loss.row(outputs, &target, row);
+                    self.tally.loss = self.tally.loss.saturating_add(loss);
                     self.tally.note(&outputs, &target);
                 }
             }
@@ -220,8 +228,9 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    /// Blocks the sums where a ReLU between the source and the target was not positive.
-    fn through_relus(
+    /// Blocks the sums where a layer between the source and the target blocks them: a ReLU where
+    /// it was not positive, an activation point without a gradient point where it clipped.
+    fn through_layers(
         &mut self,
         target: usize,
         from: usize,
@@ -230,19 +239,29 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         rows: usize,
         numbers: usize,
     ) {
-        let layers = self.graph.layers();
-        let is_relu = |&i: &usize| layers.get(i).is_some_and(|layer| layer.kind == Kind::Relu);
         let own = match source {
             Source::Layer(i) => Some(i),
             Source::Loss(_) => None,
         };
-        for i in (target + 1..=from).chain(own).filter(is_relu) {
-            let Some(plan) = self.plan.get(i) else { return };
+        let (first, len) = (at * numbers, rows * numbers);
+        for i in (target + 1..=from).chain(own) {
+            let (Some(&plan), Some(layer), Some(state)) =
+                (self.plan.get(i), self.graph.layers().get(i), self.states.get(i))
+            else {
+                return;
+            };
             let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-            let [scratch, output] = pick(self.memory, [self.scratch, holder.activation]);
-            if let MantissasMut::I32(scratch) = scratch {
-                let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-                relu::backward(sums, output.as_ref().part(at * numbers, rows * numbers));
+            let regions = [self.scratch, holder.activation, plan.pass];
+            let [scratch, output, mask] = pick(self.memory, regions);
+            let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
+                return;
+            };
+            let sums = scratch.get_mut(..len).unwrap_or_default();
+            if layer.kind == Kind::Relu {
+                relu::backward(sums, output.as_ref().part(first, len));
+            }
+            if plan.grad.len == 0 && plan.pass.len > 0 && state.output_clipped {
+                block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
     }
@@ -265,7 +284,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         pass.look(self.kernel, sums);
         pass.settle(sums);
         let codes = codes.part(at, sums.len());
-        pass.emit(self.kernel, self.strategy, sums, first, codes, &mut [], 0);
+        let mask = Mask { bits: &mut [], first: 0 };
+        pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
     }
 
     /// The straight-through gradient is zero where the output was clipped.
@@ -285,5 +305,51 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 *g = Mantissa::from_code(wide[0]);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{prelude::*, trainer::Tensor};
+
+    const NET: Graph<8> = Graph::input([24, 1, 1])
+        .dense("fc1", 32)
+        .relu()
+        .dense("fc2", 32)
+        .relu()
+        .dense("fc3", 32)
+        .relu()
+        .dense("fc4", 5);
+
+    #[test]
+    fn under_moving_ranges_the_first_steps_already_have_gradients() {
+        let moving = Range::Moving { window: 8, percentile: 10_000 };
+        let mut layer = LayerConfig::new(8);
+        for quant in [&mut layer.weight_grad, &mut layer.bias_grad] {
+            quant.range = moving;
+        }
+        layer.activation_grad.as_mut().unwrap().range = moving;
+        layer.activation.as_mut().unwrap().train.range = moving;
+        for loss in [LossKind::SoftmaxCrossEntropy, LossKind::Mse] {
+            let train = Train { loss, ..Train::new(16, Lr::ratio(1, 10)) };
+            let config = Config::uniform(NET.view(), layer, train);
+            let mut arena = Arena::<100_000>::new();
+            let mut trainer =
+                Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+            let data: std::vec::Vec<u8> = (0..16 * 24).map(|i| (i * i % 251) as u8).collect();
+            let samples = Samples { data: SampleData::U8(&data), exponent: -8 };
+            let classes: std::vec::Vec<u16> = (0..16).map(|i| i % 5).collect();
+            for step in 1..=3 {
+                trainer.step(samples, Targets::Classes(&classes)).unwrap();
+                for (i, state) in trainer.states().iter().enumerate().skip(1).step_by(2) {
+                    for tensor in [Tensor::ActivationGrad, Tensor::WeightGrad, Tensor::BiasGrad] {
+                        let seen = state.range(tensor);
+                        let lost = f64::from(seen.underflowed) / f64::from(seen.elements);
+                        assert!(lost < 0.75, "{loss:?} step {step} layer {i} {tensor:?}: {lost}");
+                    }
+                }
+                trainer.reset_counters();
+            }
+        }
     }
 }

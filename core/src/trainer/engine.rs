@@ -2,7 +2,7 @@
 
 use super::{
     Tally,
-    point::{Pass, Setup},
+    point::{Pass, Setup, Sums},
     state::{LayerState, Tensor},
 };
 use crate::{
@@ -54,8 +54,7 @@ pub(crate) struct Of {
     pub(crate) layer: usize,
     pub(crate) tensor: Tensor,
     pub(crate) quant: Quant,
-    pub(crate) exponent: i16,
-    pub(crate) bits: u8,
+    pub(crate) sums: Sums,
     pub(crate) row: usize,
 }
 
@@ -68,7 +67,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     }
 
     pub(crate) fn pass(&self, of: Of) -> Pass {
-        let Of { layer, tensor, quant, exponent, bits, row } = of;
+        let Of { layer, tensor, quant, sums, row } = of;
         let place = match tensor {
             Tensor::Weight | Tensor::Bias => Place::Weight,
             Tensor::WeightGrad | Tensor::BiasGrad => Place::WeightGrad,
@@ -90,8 +89,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 key: self.key(layer, tensor, HOOK_STREAM),
             },
             key: self.key(layer, tensor, 0),
-            exponent,
-            bits,
+            sums,
             row,
             hooks,
             off_grid,

@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Engine, Mode, Of},
-    point::widen,
+    point::{Mask, Sums, widen},
     state::Tensor,
 };
 use crate::{
@@ -119,26 +119,27 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         };
         let numbers = layer.shape.elements();
         let Some(input) = self.input_of(i) else { return };
-        let (exponent, bits) = match layer.kind {
-            Kind::Input => (samples.exponent, samples.bits()),
-            Kind::Dense { .. } => self.dense_sums(i, plan, input.exponent),
-            Kind::Relu | Kind::Flatten => (input.exponent, input.bits),
+        let known = match layer.kind {
+            Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
+            Kind::Dense { .. } => self.dense_sums(i, plan, &input),
+            Kind::Relu | Kind::Flatten => {
+                Sums { exponent: input.exponent, bits: input.bits, slack: 0 }
+            }
         };
         let quant = if self.mode == Mode::Train { point.train } else { point.infer };
         let mut pass = self.pass(Of {
             layer: i,
             tensor: Tensor::Activation,
             quant,
-            exponent,
-            bits,
+            sums: known,
             row: numbers,
         });
-        self.align_bias(i, plan, exponent);
+        self.align_bias(i, plan, known.exponent);
         let regions = [
             self.scratch,
             self.row,
             plan.weight.codes,
-            plan.channels,
+            plan.channels_now,
             plan.activation,
             plan.pass,
             if layer.kind == Kind::Input { Region::NONE } else { input.region },
@@ -161,8 +162,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             _ => None,
         };
         let rows = tile_rows(scratch.len(), numbers, count);
-        for from in (0..count).step_by(rows) {
-            let rows = rows.min(count - from);
+        for (from, rows) in pieces(count, rows) {
             let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
             match layer.kind {
                 Kind::Input => samples.widen(from * numbers, sums),
@@ -183,7 +183,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             pass.look(self.kernel, sums);
             pass.settle(sums);
             let codes = codes.part(at, sums.len());
-            pass.emit(self.kernel, self.strategy, sums, first, codes, mask, at as u32);
+            let mask = Mask { bits: &mut *mask, first: at as u32 };
+            pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
         }
         let passed = pass.finish();
         self.keep(i, Tensor::Activation, passed.state);
@@ -193,15 +194,22 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    /// Exponent and bits of the output sums of a dense layer.
-    fn dense_sums(&self, i: usize, plan: LayerPlan, input_exponent: i16) -> (i16, u8) {
-        let weight = self.state(i).map_or(0, |s| s.weight_exponent);
+    /// The output sums of a dense layer: products first, then the bias.
+    fn dense_sums(&self, i: usize, plan: LayerPlan, input: &Input) -> Sums {
+        let (weight, bias) = self.state(i).map_or((0, 0), |s| (s.weight_exponent, s.bias_limit));
         let spread = if plan.channels.len > 0 { plan.spread } else { 0 };
         let up = i16::from(plan.forward.drop) - i16::from(spread);
-        (
-            input_exponent.saturating_add(weight).saturating_add(up),
-            plan.forward.kept().saturating_add(spread).saturating_add(1),
-        )
+        let exponent = input.exponent.saturating_add(weight).saturating_add(up);
+        let products = plan.forward.kept().saturating_add(spread);
+        let bits = if plan.bias.master.len > 0 {
+            // A bias saturates at 2^30 on the grid of the sums.
+            let bias = bias.saturating_sub(exponent).clamp(0, 30) as u8;
+            products.max(bias).saturating_add(1)
+        } else {
+            products
+        };
+        let likely = products.saturating_sub(Sums::slack_of(input.numbers));
+        Sums { exponent, bits, slack: bits.saturating_sub(likely) }
     }
 
     fn align_bias(&mut self, i: usize, plan: LayerPlan, exponent: i16) {
@@ -240,7 +248,19 @@ pub(crate) struct Input {
     pub(crate) bits: u8,
 }
 
+/// `count` things in pieces of `size`: the first of each piece, and how many it has.
+pub(crate) fn pieces(count: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
+    let size = size.max(1);
+    let mut next = 0;
+    core::iter::from_fn(move || {
+        let (from, left) = (next, count.saturating_sub(next));
+        let len = size.min(left);
+        next = from.saturating_add(len);
+        (len > 0).then_some((from, len))
+    })
+}
+
 /// How many rows of `numbers` sums fit into the scratch region.
 pub(crate) fn tile_rows(scratch: usize, numbers: usize, count: usize) -> usize {
-    (scratch / numbers.max(1)).clamp(1, count.max(1))
+    (scratch / numbers.max(1)).min(count).max(1)
 }

@@ -41,11 +41,14 @@ fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
         Init::XavierUniform => (6, fan_in.saturating_add(fan_out)),
         Init::LecunUniform => (1, fan_in),
     };
-    // sqrt(n / d) * 2^up = sqrt((n << 2 up) / d), with the square root of an integer.
-    let up = (-i32::from(master.exponent())).clamp(0, 30) as u32;
-    let square = (u64::from(numerator as u32) << (2 * up).min(60)) / u64::from(denominator.max(1));
-    let most = ((1u64 << (master.width.bits() - 1)) - 1) as u32;
-    (square.isqrt() as u32).min(most)
+    // sqrt(n / d) * 2^up = sqrt((n << 2 up) / d), with the square root of an integer. What the two
+    // caps cut off exceeds every storage, or is less than one unit.
+    let up = -i32::from(master.exponent());
+    let (left, right) = (up.clamp(0, 62) as u32, (-up).clamp(0, 50) as u32);
+    let denominator = u128::from(denominator.max(1)) << (2 * right);
+    let square = (u128::from(numerator as u32) << (2 * left)) / denominator;
+    let most = (1u64 << (master.width.bits() - 1)) - 1;
+    square.isqrt().min(most.into()) as u32
 }
 
 fn uniform<T: Mantissa>(values: &mut [T], limit: u32, key: Key) {
@@ -74,6 +77,23 @@ mod tests {
         ] {
             let limit = f64::from(limit(master(init), 784, 100));
             assert!((limit - exact * unit).abs() <= 1.0, "{init:?}: {limit}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_for_every_storage_and_bound() {
+        for width in [Width::I8, Width::I16, Width::I32] {
+            for bound in -64..=64 {
+                for (fan_in, fan_out) in [(1, 1), (784, 100), (65_535, 65_535)] {
+                    let master = Master { width, bound, init: Init::HeUniform };
+                    let most = (f64::from(width.bits() - 1)).exp2() - 1.0;
+                    let unit = f64::from(master.exponent()).exp2();
+                    let exact = ((6.0 / f64::from(fan_in)).sqrt() / unit).min(most);
+                    let limit = f64::from(limit(master, fan_in, fan_out));
+                    assert!(limit <= exact * (1.0 + 1e-9), "{master:?} {limit} {exact}");
+                    assert!(limit > exact - 1.0 - exact * 1e-9, "{master:?} {limit} {exact}");
+                }
+            }
         }
     }
 

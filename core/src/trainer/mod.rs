@@ -26,6 +26,7 @@ pub use backward::Targets;
 use check::Rows;
 use engine::{Engine, Mode};
 pub use error::{SetupError, StepError};
+use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
 pub use state::{LayerMemory, LayerState, Tensor};
@@ -159,8 +160,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             return Err(StepError::TooMany { samples: count, room: 0 });
         }
         let part = usize::from(self.config.train.micro_batch);
-        for from in (0..count).step_by(part) {
-            let len = part.min(count - from);
+        for (from, len) in pieces(count, part) {
             let samples = samples.part(from * sample, len * sample);
             self.accumulate_checked(samples, targets.part(from, len, outputs), len);
         }
@@ -212,8 +212,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         let count = rows.pairs(samples, targets, usize::MAX)?;
         let part = usize::from(self.plan.micro_batch);
         let mut tally = Tally::default();
-        for from in (0..count).step_by(part) {
-            let len = part.min(count - from);
+        for (from, len) in pieces(count, part) {
             self.infer(samples.part(from * sample, len * sample))?;
             tally += self.tally(targets.part(from, len, outputs), len);
         }

@@ -2,13 +2,15 @@
 
 use super::{
     engine::{Engine, Mode, Of},
-    point::{Passed, widen},
+    forward::pieces,
+    point::{Mask, Passed, Sums, widen},
     state::Tensor,
 };
 use crate::{
-    graph::{ParamPlan, pick},
+    config::Master,
+    graph::{LayerPlan, ParamPlan, pick},
     kernel::Kernel,
-    quant::{Observer, Point, Quant, Range, RangeState, sweep},
+    quant::{Observer, Point, Quant, Range, sweep},
     strategy::Strategy,
     tensor::MantissasMut,
 };
@@ -23,26 +25,48 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             if plan.weight.master.len == 0 {
                 continue;
             }
-            let exponent = config.master.exponent();
+            let sums = Self::master_sums(config.master);
             let passed = if plan.channels.len > 0 {
-                self.prepare_channels(i, config.weight, exponent)
+                self.prepare_channels(i, config.weight, sums)
             } else {
-                self.prepare_param(i, Tensor::Weight, plan.weight, config.weight, exponent)
+                self.prepare_param(i, Tensor::Weight, plan.weight, config.weight, sums)
             };
-            let biases = self.prepare_param(
-                i,
-                Tensor::Bias,
-                plan.bias,
-                config.bias,
-                config.bias_master.exponent(),
-            );
-            self.keep(i, Tensor::Weight, passed.state);
-            self.keep(i, Tensor::Bias, biases.state);
+            let sums = Self::master_sums(config.bias_master);
+            let biases = self.prepare_param(i, Tensor::Bias, plan.bias, config.bias, sums);
+            // Inference between two micro-batches of a step has the parameters quantised once more
+            // for the second: the step counts them once.
+            if self.first_part {
+                self.keep(i, Tensor::Weight, passed.state);
+                self.keep(i, Tensor::Bias, biases.state);
+            }
+            let train = self.mode == Mode::Train;
             if let Some(state) = self.states.get_mut(i) {
                 state.weight_exponent = passed.exponent;
                 state.bias_exponent = biases.exponent;
-                state.params_clipped = [passed.clipped, biases.clipped];
+                state.bias_limit = biases.limit;
+                if train {
+                    state.params_clipped = [passed.clipped, biases.clipped];
+                }
             }
+        }
+    }
+
+    /// Says what the master weights can be. Those of the first step fill a part of that only.
+    fn master_sums(master: Master) -> Sums {
+        let bits = master.width.bits() - 1;
+        Sums { exponent: master.exponent(), bits, slack: bits / 4 }
+    }
+
+    /// The mask of a parameter, all ones. The update reads what training left in it, so inference
+    /// has none.
+    fn fresh_mask(mode: Mode, mask: &mut [i8]) -> &mut [u8] {
+        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
+        match mode {
+            Mode::Train => {
+                mask.fill(0xff);
+                mask
+            }
+            Mode::Infer => &mut [],
         }
     }
 
@@ -56,24 +80,22 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         tensor: Tensor,
         plan: ParamPlan,
         point: Point,
-        exponent: i16,
+        sums: Sums,
     ) -> Passed {
-        let quant = self.quant_of(point);
-        let bits = plan.master.width.bits() - 1;
+        let (quant, mode) = (self.quant_of(point), self.mode);
         let row = plan.master.len as usize;
-        let mut pass = self.pass(Of { layer, tensor, quant, exponent, bits, row });
+        let mut pass = self.pass(Of { layer, tensor, quant, sums, row });
         if plan.codes == plan.master {
             // The codes are the master: nothing moves, and the bound is the master's.
             pass.settle(&[]);
-            return Passed { exponent, ..pass.finish() };
+            return Passed { exponent: sums.exponent, ..pass.finish() };
         }
         let regions = [self.scratch, plan.master, plan.codes, plan.pass];
         let [scratch, master, mut codes, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
             return pass.finish();
         };
-        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
-        mask.fill(0xff);
+        let mask = Self::fresh_mask(mode, mask);
         let master = master.as_ref();
         let count = master.len();
         // Where the plan gave the whole tensor room, hooks see it in one piece and before the
@@ -81,16 +103,16 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let piece = scratch.len().max(1);
         let whole = piece >= count;
         if pass.is_whole() && !whole {
-            for from in (0..count).step_by(piece) {
-                let part = master.part(from, piece.min(count - from));
+            for (from, len) in pieces(count, piece) {
+                let part = master.part(from, len);
                 let sums = scratch.get_mut(..part.len()).unwrap_or_default();
                 widen(part, sums);
                 pass.look(self.kernel, sums);
             }
             pass.settle(&[]);
         }
-        for from in (0..count).step_by(piece) {
-            let part = master.part(from, piece.min(count - from));
+        for (from, len) in pieces(count, piece) {
+            let part = master.part(from, len);
             let sums = scratch.get_mut(..part.len()).unwrap_or_default();
             widen(part, sums);
             pass.before(self.strategy, sums, from as u32);
@@ -100,32 +122,42 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             }
             let codes = codes.part(from, sums.len());
             let first = from as u32;
-            pass.emit(self.kernel, self.strategy, sums, first, codes, mask, first);
+            let mask = Mask { bits: &mut *mask, first };
+            pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
         }
         pass.finish()
     }
 
     /// Weights with a bound for every output channel: the tensor's bound is the largest, and
     /// every channel remembers how far below it lies.
-    fn prepare_channels(&mut self, layer: usize, point: Point, exponent: i16) -> Passed {
-        let quant = self.quant_of(point);
-        let Some(&plan) = self.plan.get(layer) else { return self.none(exponent) };
-        let regions =
-            [self.scratch, plan.weight.master, plan.weight.codes, plan.weight.pass, plan.channels];
-        let bits = plan.weight.master.width.bits() - 1;
+    fn prepare_channels(&mut self, layer: usize, point: Point, known: Sums) -> Passed {
+        let (quant, mode) = (self.quant_of(point), self.mode);
+        let Sums { exponent, bits, .. } = known;
+        let plan = self.plan.get(layer).copied().unwrap_or(LayerPlan::NONE);
+        let regions = [
+            self.scratch,
+            plan.weight.master,
+            plan.weight.codes,
+            plan.weight.pass,
+            plan.channels,
+            plan.channels_now,
+        ];
         let inputs = (plan.weight.master.len / plan.channels.len.max(1)) as usize;
-        let of = Of { layer, tensor: Tensor::Weight, quant, exponent, bits, row: inputs };
+        let of = Of { layer, tensor: Tensor::Weight, quant, sums: known, row: inputs };
         let mut tensor = self.pass(of);
         let previous = self.state(layer).and_then(|s| s.range(Tensor::Weight).bound());
-        let keep = !quant.range.observes() && previous.is_some();
-        let [scratch, master, mut codes, mask, channels] = pick(self.memory, regions);
-        let (MantissasMut::I32(scratch), MantissasMut::I8(mask), MantissasMut::I8(channels)) =
-            (scratch, mask, channels)
+        let keep = quant.range == Range::Keep && previous.is_some();
+        let [scratch, master, mut codes, mask, trained, channels] = pick(self.memory, regions);
+        let (
+            MantissasMut::I32(scratch),
+            MantissasMut::I8(mask),
+            MantissasMut::I8(trained),
+            MantissasMut::I8(channels),
+        ) = (scratch, mask, trained, channels)
         else {
             return tensor.finish();
         };
-        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
-        mask.fill(0xff);
+        let mask = Self::fresh_mask(mode, mask);
         let master = master.as_ref();
         let sums = scratch.get_mut(..inputs).unwrap_or_default();
         let row_bound = |sums: &mut [i32], row: usize| {
@@ -139,13 +171,19 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 bound
             })
         };
-        if !keep {
+        if keep {
+            channels.iter_mut().zip(trained.iter()).for_each(|(now, &below)| *now = below);
+        } else {
             let top = (0..channels.len()).filter_map(|row| row_bound(sums, row)).max();
             let top = tensor.settle_at(top);
             for (row, below) in channels.iter_mut().enumerate() {
                 let bound = row_bound(sums, row).unwrap_or(top);
                 let distance = top.saturating_sub(bound).clamp(0, plan.spread.into());
                 *below = distance as i8;
+            }
+            // Inference leaves no trace.
+            if mode == Mode::Train {
+                trained.iter_mut().zip(channels.iter()).for_each(|(kept, &below)| *kept = below);
             }
         }
         let top = tensor.settle(&[]);
@@ -156,13 +194,48 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             tensor.before(self.strategy, sums, first as u32);
             let codes = codes.part(first, inputs);
             let first = first as u32;
-            tensor.emit(self.kernel, self.strategy, sums, first, codes, mask, first);
+            let mask = Mask { bits: &mut *mask, first };
+            tensor.emit(self.kernel, self.strategy, sums, first, codes, mask);
         }
         tensor.settle_at(Some(top));
         tensor.finish()
     }
+}
 
-    fn none(&self, exponent: i16) -> Passed {
-        Passed { state: RangeState::NEW, exponent, clipped: false }
+#[cfg(test)]
+mod tests {
+    use crate::{prelude::*, quant::Point, trainer::Tensor};
+
+    const NET: Graph<4> = Graph::input([6, 1, 1]).dense("fc1", 8).relu().dense("fc2", 3);
+
+    /// Two micro-batches of a step, with or without inference after each.
+    fn step(infer: bool) -> (std::vec::Vec<u8>, std::vec::Vec<crate::quant::RangeState>) {
+        let mut layer = LayerConfig::new(8);
+        // Training clips most weights, inference none.
+        layer.weight.train.range = Range::Fixed(-3);
+        layer.weight.infer.range = Range::Fixed(1);
+        layer.bias = Point::new(Quant::new(8));
+        let train = Train { micro_batch: 2, ..Train::new(4, Lr::ratio(1, 2)) };
+        let config = Config::uniform(NET.view(), layer, train);
+        let mut arena = Arena::<20_000>::new();
+        let mut trainer = Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+        let data: std::vec::Vec<i8> = (0..12).map(|i| (i * 37 % 101 - 50) as i8).collect();
+        let samples = Samples { data: SampleData::I8(&data), exponent: -6 };
+        for _ in 0..3 {
+            for classes in [[0, 1], [2, 1]] {
+                trainer.accumulate(samples, Targets::Classes(&classes)).unwrap();
+                if infer {
+                    trainer.infer(samples).unwrap();
+                }
+            }
+            trainer.update().unwrap();
+        }
+        let ranges = trainer.states().iter().flat_map(|s| Tensor::ALL.map(|t| *s.range(t)));
+        (trainer.persistent().to_vec(), ranges.collect())
+    }
+
+    #[test]
+    fn inference_within_a_step_leaves_no_trace() {
+        assert_eq!(step(true), step(false));
     }
 }

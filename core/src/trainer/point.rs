@@ -3,16 +3,16 @@
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observer, Overflow, Quant, Quantizer, Range, RangeState, Round,
-        exponent_of, sweep,
+        Counts, Format, Observer, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
+        exponent_of, requantize, sweep,
     },
     rng::Key,
     strategy::{Context, Place, Strategy, Tile},
     tensor::{Mantissas, MantissasMut},
 };
 
-/// Fraction bits that codes gain where a strategy leaves values between them, if 16 bits have
-/// room for so many and one more for growth.
+/// Fraction bits of codes in the hands of a post hook. Where it leaves values between the codes,
+/// as many are stored as 16 bits have room for, with one bit more for growth.
 const GUARD: u8 = 7;
 /// Codes in the hands of a post hook at a time.
 const PIECE: usize = 64;
@@ -23,9 +23,11 @@ pub(crate) struct Pass {
     place: Place,
     context: Context,
     key: Key,
-    /// Exponent of the sums.
+    /// Exponent of the sums as they come, and as the pre hooks leave them.
+    source: i16,
     exponent: i16,
     hooks: bool,
+    /// Fraction bits of what is stored.
     guard: u8,
     observer: Observer,
     state: RangeState,
@@ -42,9 +44,7 @@ pub(crate) struct Setup {
     pub(crate) context: Context,
     /// Random numbers of the quantiser.
     pub(crate) key: Key,
-    /// Exponent of the sums, and the bits that they stay below.
-    pub(crate) exponent: i16,
-    pub(crate) bits: u8,
+    pub(crate) sums: Sums,
     /// Elements of one sample.
     pub(crate) row: usize,
     /// True when strategies work on this tensor.
@@ -54,32 +54,64 @@ pub(crate) struct Setup {
     pub(crate) state: RangeState,
 }
 
+/// What is known of the mantissas that come to a point before anything looks at them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    /// Exponent of their unit.
+    pub(crate) exponent: i16,
+    /// Magnitudes stay at or below `2^bits`.
+    pub(crate) bits: u8,
+    /// Octaves by which the largest magnitude is likely to stay below that. In the first step, a
+    /// rule that looks back has nothing better.
+    pub(crate) slack: u8,
+}
+
+impl Sums {
+    /// Octaves that a sum of `terms` products of either sign is likely to stay below its bound:
+    /// it grows with the square root of their number.
+    pub(crate) const fn slack_of(terms: usize) -> u8 {
+        match ceil_log2(terms as u32) {
+            Some(octaves) => octaves / 2,
+            None => 0,
+        }
+    }
+}
+
+/// The part of a clip mask that belongs to a tile.
+pub(crate) struct Mask<'m> {
+    /// The mask of the whole tensor; empty when every gradient passes.
+    pub(crate) bits: &'m mut [u8],
+    /// The bit of the tile's first element.
+    pub(crate) first: u32,
+}
+
 /// What is left when all tiles have passed.
 pub(crate) struct Passed {
     pub(crate) state: RangeState,
     /// Exponent of what was stored.
     pub(crate) exponent: i16,
+    /// Magnitudes stay at or below two to this power.
+    pub(crate) limit: i16,
     pub(crate) clipped: bool,
 }
 
 impl Pass {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { quant, place, context, key, exponent, bits, row, hooks, off_grid, state } =
-            setup;
+        let Setup { quant, place, context, key, sums, row, hooks, off_grid, state } = setup;
+        let Sums { exponent, bits, slack } = sums;
         let room = 15u8.saturating_sub(quant.bits);
         Self {
             quant,
             place,
             context,
             key,
+            source: exponent,
             exponent,
             hooks,
             guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
             observer: Observer::new(quant.range, bits.into(), row),
             state,
-            // A quarter of the octaves that the sums could fill is a fair first guess, and
-            // one step later the rule knows better.
-            guess: exponent.saturating_add(i16::from(bits) - i16::from(bits) / 4),
+            guess: exponent.saturating_add(i16::from(bits.saturating_sub(slack))),
             bound: None,
             counts: Counts::default(),
             elements: 0,
@@ -97,7 +129,11 @@ impl Pass {
     }
 
     fn unit(&self) -> i16 {
-        let bound = self.bound.or(self.state.bound()).unwrap_or(self.guess);
+        let bound = match self.quant.range {
+            // Also before the first tile, so that every tile's hooks see the same unit.
+            Range::Fixed(bound) => bound,
+            _ => self.bound.or(self.state.bound()).unwrap_or(self.guess),
+        };
         exponent_of(bound, self.quant.bits)
     }
 
@@ -107,7 +143,7 @@ impl Pass {
             return;
         }
         let unit = self.unit();
-        let mut tile = Tile { values: sums, exponent: self.exponent, first, unit };
+        let mut tile = Tile { values: sums, exponent: self.source, first, unit };
         match self.place {
             Place::Weight => strategy.pre_weight(&self.context, &mut tile),
             Place::WeightGrad => strategy.pre_weight_grad(&self.context, &mut tile),
@@ -174,8 +210,11 @@ impl Pass {
         self.unit().saturating_sub(self.guard.into())
     }
 
-    /// Codes of a tile into `codes`, which begins where the tile does. `pass`, if not empty, is
-    /// the mask of the whole tensor.
+    fn stored_bits(&self) -> u8 {
+        if self.guard > 0 { 16 } else { self.quant.bits }
+    }
+
+    /// Codes of a tile into `codes`, which begins where the tile does.
     pub(crate) fn emit<K: Kernel, S: Strategy>(
         &mut self,
         kernel: &K,
@@ -183,8 +222,7 @@ impl Pass {
         sums: &[i32],
         first: u32,
         mut codes: MantissasMut<'_>,
-        pass: &mut [u8],
-        pass_first: u32,
+        mask: Mask<'_>,
     ) {
         let quantizer = self.quantizer();
         let counts = if self.hooks {
@@ -201,8 +239,8 @@ impl Pass {
         } else {
             kernel.quantize(&quantizer, sums, first, codes)
         };
-        if counts.saturated > 0 && !pass.is_empty() {
-            quantizer.clear_clipped(sums, first, pass, pass_first);
+        if counts.saturated > 0 && !mask.bits.is_empty() {
+            quantizer.clear_clipped(sums, first, mask.bits, mask.first);
         }
         self.count(counts, sums.len());
     }
@@ -215,8 +253,9 @@ impl Pass {
         first: u32,
     ) -> i16 {
         let unit = self.unit();
-        codes.iter_mut().for_each(|code| *code <<= self.guard);
-        let exponent = unit.saturating_sub(self.guard.into());
+        // Codes have at most 16 bits, so there is room for the guard and for what a hook adds.
+        codes.iter_mut().for_each(|code| *code <<= GUARD);
+        let exponent = unit.saturating_sub(GUARD.into());
         let mut tile = Tile { values: codes, exponent, first, unit };
         match self.place {
             Place::Weight => strategy.post_weight(&self.context, &mut tile),
@@ -229,29 +268,90 @@ impl Pass {
 
     /// Back to the grid, or to the finer one where values may lie between the codes.
     fn store(&self, values: &mut [i32], exponent: i16, mut codes: MantissasMut<'_>) {
-        let bits = if self.guard > 0 { 16 } else { self.quant.bits };
-        let format = Format { bits, round: Round::RndConv, overflow: Overflow::Sat };
+        let format =
+            Format { bits: self.stored_bits(), round: Round::RndConv, overflow: Overflow::Sat };
         let shift = i32::from(self.stored_exponent()) - i32::from(exponent);
         for value in values.iter_mut() {
-            *value = crate::quant::requantize(i64::from(*value), shift, format, 0).value;
+            *value = requantize(i64::from(*value), shift, format, 0).value;
         }
         codes.store(values);
     }
 
     /// Ends the pass.
     pub(crate) fn finish(mut self) -> Passed {
-        self.settle(&[]);
+        let bound = self.settle(&[]);
         let exponent = self.stored_exponent();
+        let limit = exponent.saturating_add(i16::from(self.stored_bits()) - 1);
         let mut state = self.state;
+        state.note_bound(bound);
         state.count(self.counts, self.elements);
         if let Some(seen) = self.observer.bound(self.exponent) {
             state.note_seen(seen);
         }
-        Passed { state, exponent, clipped: self.counts.saturated > 0 }
+        Passed { state, exponent, limit, clipped: self.counts.saturated > 0 }
     }
 }
 
 /// Copies codes, widened, as sums of the same exponent.
 pub(crate) fn widen(codes: Mantissas<'_>, sums: &mut [i32]) {
     codes.widen_into(sums);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kernel::Scalar,
+        optim::Lr,
+        strategy::{Amount, Configured, LayerSet, Noise, StrategyConfig, StrategyKind},
+    };
+
+    fn noise(place: Place, post: Amount) -> StrategyConfig {
+        let noise = Noise { pre: Amount::None, post, requantize: true };
+        StrategyConfig { layers: LayerSet::ALL, kind: StrategyKind::Noise(place, noise) }
+    }
+
+    fn pass(place: Place, off_grid: bool) -> Pass {
+        let key = Key::new(4);
+        Pass::new(Setup {
+            quant: Quant::new(8).range(Range::Fixed(0)),
+            place,
+            context: Context { step: 0, lr: Lr::ZERO, layer: 0, bias: false, key },
+            key,
+            sums: Sums { exponent: -7, bits: 7, slack: 0 },
+            row: 1,
+            hooks: true,
+            off_grid,
+            state: RangeState::NEW,
+        })
+    }
+
+    #[test]
+    fn post_noise_leaves_the_mean_of_codes_alone() {
+        let noise = [noise(Place::Activation, Amount::UniformSteps { low: -300, high: 300 })];
+        let sums = [20i32; 8192];
+        for off_grid in [false, true] {
+            let mut codes = [0i16; 8192];
+            let mut pass = pass(Place::Activation, off_grid);
+            let mask = Mask { bits: &mut [], first: 0 };
+            pass.settle(&[]);
+            let strategy = &mut Configured(&noise);
+            pass.emit(&Scalar, strategy, &sums, 0, MantissasMut::I16(&mut codes), mask);
+            let unit = f64::from(pass.stored_exponent() + 7).exp2();
+            let mean = codes.iter().map(|&code| f64::from(code) * unit).sum::<f64>() / 8192.0;
+            // The noise has a standard deviation of 0.68 steps, its mean one of 0.0075.
+            assert!((mean - 20.0).abs() < 0.04, "{mean}");
+        }
+    }
+
+    #[test]
+    fn a_weight_gradient_keeps_what_a_post_hook_leaves_between_the_codes() {
+        let noise = [noise(Place::WeightGrad, Amount::UniformSteps { low: 0, high: 128 })];
+        let mut codes = [20i32; 4096];
+        let pass = pass(Place::WeightGrad, false);
+        let exponent = pass.after(&mut Configured(&noise), &mut codes, 0);
+        let unit = f64::from(exponent + 7).exp2();
+        let mean = codes.iter().map(|&code| f64::from(code) * unit).sum::<f64>() / 4096.0;
+        assert!((mean - 20.25).abs() < 0.02, "{mean}");
+    }
 }

@@ -75,6 +75,8 @@ pub struct LayerState {
     /// Exponents of what the arena holds now.
     pub(crate) weight_exponent: i16,
     pub(crate) bias_exponent: i16,
+    /// Biases stay at or below two to this power.
+    pub(crate) bias_limit: i16,
     pub(crate) output_exponent: i16,
     pub(crate) grad_exponent: i16,
     /// Of the gradient sums, weights and biases.
@@ -91,6 +93,7 @@ impl LayerState {
         ranges: [RangeState::NEW; 8],
         weight_exponent: 0,
         bias_exponent: 0,
+        bias_limit: 0,
         output_exponent: 0,
         grad_exponent: 0,
         sum_exponents: [0; 2],

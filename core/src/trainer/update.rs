@@ -2,15 +2,16 @@
 
 use super::{
     engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
-    point::Pass,
+    forward::pieces,
+    point::{Pass, Sums},
     state::Tensor,
 };
 use crate::{
     config::Master,
-    graph::{LayerPlan, ParamPlan, Region, Sum, pick},
+    graph::{LayerPlan, ParamPlan, Region, pick},
     kernel::Kernel,
     layer::dense,
-    optim::{Descend, Descent, Lr, Momentum, PIECE, Update},
+    optim::{Descend, Descent, Lr, Momentum, PIECE, Update, velocity_bits},
     quant::{Format, Overflow, Quant, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
@@ -24,22 +25,36 @@ pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile:
 #[derive(Clone, Copy)]
 struct Param {
     layer: usize,
-    /// 0 for weights, 1 for biases.
-    which: usize,
+    which: Which,
     plan: ParamPlan,
     quant: Quant,
     master: Master,
-    exponent: i16,
-    bits: u8,
+    sums: Sums,
+}
+
+/// The two parameters of a layer, in the order of their pairs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Weight,
+    Bias,
+}
+
+impl Which {
+    fn choose<T>(self, [weight, bias]: [T; 2]) -> T {
+        match self {
+            Self::Weight => weight,
+            Self::Bias => bias,
+        }
+    }
 }
 
 impl Param {
     fn tensor(&self) -> Tensor {
-        if self.which == 0 { Tensor::WeightGrad } else { Tensor::BiasGrad }
+        self.which.choose([Tensor::WeightGrad, Tensor::BiasGrad])
     }
 
     fn velocity(&self) -> Tensor {
-        if self.which == 0 { Tensor::Velocity } else { Tensor::BiasVelocity }
+        self.which.choose([Tensor::Velocity, Tensor::BiasVelocity])
     }
 }
 
@@ -56,7 +71,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
             return;
         }
-        if let Some(param) = self.param(i, 1, grad_exponent) {
+        if let Some(param) = self.param(i, Which::Bias, grad_exponent) {
             let bias = Region { len: plan.bias.master.len, ..self.row };
             self.bias_sums(plan.grad, units, count, bias);
             let mut pass = self.grad_pass(&param);
@@ -64,7 +79,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             self.tile(&param, &mut pass, &mut descent, bias, 0);
             self.finish_param(&param, pass, descent);
         }
-        let Some(param) = self.param(i, 0, weight_exponent) else { return };
+        let Some(param) = self.param(i, Which::Weight, weight_exponent) else { return };
         let mut pass = self.grad_pass(&param);
         let mut descent = Descent::default();
         let room = self.scratch.len as usize;
@@ -73,9 +88,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             0 => (1, room),
             rows => (rows.min(units), input.numbers),
         };
-        for unit in (0..units).step_by(rows) {
-            for col in (0..input.numbers).step_by(cols) {
-                let (rows, cols) = (rows.min(units - unit), cols.min(input.numbers - col));
+        for (unit, rows) in pieces(units, rows) {
+            for (col, cols) in pieces(input.numbers, cols) {
                 let tile = Region { len: (rows * cols) as u32, ..self.scratch };
                 let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
                 if let MantissasMut::I32(sums) = sums {
@@ -94,9 +108,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// At the end of a step whose batch came in parts.
     pub(crate) fn apply_sums(&mut self) {
         for i in 0..self.graph.layers().len() {
-            for which in [1, 0] {
-                let exponent =
-                    self.state(i).map_or(0, |s| s.sum_exponents.get(which).copied().unwrap_or(0));
+            for which in [Which::Bias, Which::Weight] {
+                let exponent = self.state(i).map_or(0, |s| which.choose(s.sum_exponents));
                 let Some(param) = self.param(i, which, exponent) else { continue };
                 let mut pass = self.grad_pass(&param);
                 let mut descent = Descent::default();
@@ -117,15 +130,17 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    fn param(&self, layer: usize, which: usize, exponent: i16) -> Option<Param> {
+    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param> {
         let (plan, config) = (self.plan.get(layer)?, self.layers.get(layer)?);
-        let (plan, quant, master, Sum { bits, drop }) = if which == 0 {
-            (plan.weight, config.weight_grad, config.master, plan.weight_grad)
-        } else {
-            (plan.bias, config.bias_grad, config.bias_master, Sum { bits: 30, drop: 0 })
+        let (plan, quant, master, bits) = match which {
+            Which::Weight => {
+                (plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
+            }
+            Which::Bias => (plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
         };
-        let bits = bits - drop;
-        (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, exponent, bits })
+        let slack = Sums::slack_of(self.train.batch.into());
+        let sums = Sums { exponent, bits, slack };
+        (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, sums })
     }
 
     fn grad_pass(&self, param: &Param) -> Pass {
@@ -133,8 +148,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             layer: param.layer,
             tensor: param.tensor(),
             quant: param.quant,
-            exponent: param.exponent,
-            bits: param.bits,
+            sums: param.sums,
             row: param.plan.master.len as usize,
         })
     }
@@ -155,7 +169,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
         let momentum = self.momentum(param, pass.stored_exponent());
         let template = self.update(param);
-        let blocks = self.state(param.layer).is_some_and(|s| s.params_clipped[param.which]);
+        let blocks = self.state(param.layer).is_some_and(|s| param.which.choose(s.params_clipped));
         let regions = [tile, param.plan.master, param.plan.velocity, param.plan.pass];
         let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
@@ -194,14 +208,14 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if self.train.momentum == 0 {
             return None;
         }
-        let bits = param.plan.velocity.width.bits();
+        let bits = velocity_bits(param.plan.velocity.width);
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
         let state = self.states.get_mut(param.layer)?;
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
         let bound = state.range_mut(param.velocity()).resolve(VELOCITY_RANGE, None, guess);
         Some(Momentum {
             factor: self.train.momentum.into(),
-            old_exponent: state.velocity_exponents[param.which],
+            old_exponent: param.which.choose(state.velocity_exponents),
             grad_exponent,
             new_exponent: exponent_of(bound, bits),
             round: self.train.round,
@@ -213,8 +227,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         // Gradients are summed over the batch; the rate is for their mean.
         let lr = self.lr.times(Lr::ratio(1, self.train.batch.into()));
         // As in most recipes, biases do not decay.
-        let decay =
-            if param.which == 0 { self.lr.times(self.train.weight_decay) } else { Lr::ZERO };
+        let decay = param.which.choose([self.lr.times(self.train.weight_decay), Lr::ZERO]);
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
         Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
     }
@@ -226,7 +239,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let (Some(momentum), Some(state)) = (velocity, self.states.get_mut(param.layer)) else {
             return;
         };
-        state.velocity_exponents[param.which] = momentum.new_exponent;
+        *param.which.choose(state.velocity_exponents.each_mut()) = momentum.new_exponent;
         if let Some(log) = ceil_log2(descent.velocity_peak) {
             let seen = momentum.new_exponent.saturating_add(log.into());
             state.range_mut(param.velocity()).note_seen(seen);
@@ -259,9 +272,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             0 => (1, room),
             rows => (rows.min(units), input.numbers),
         };
-        for unit in (0..units).step_by(rows) {
-            for col in (0..input.numbers).step_by(cols) {
-                let (rows, cols) = (rows.min(units - unit), cols.min(input.numbers - col));
+        for (unit, rows) in pieces(units, rows) {
+            for (col, cols) in pieces(input.numbers, cols) {
                 let regions = [self.scratch, plan.weight.sum, plan.grad, input.region];
                 let [scratch, sums, grad, x] = pick(self.memory, regions);
                 let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {

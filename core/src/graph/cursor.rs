@@ -1,0 +1,95 @@
+//! Hands out places in the arena. Sizes are counted in 64 bits, so that what 32 bits cannot count
+//! is noticed on every machine.
+
+use super::region::Region;
+use crate::tensor::Width;
+
+/// The arena would have more bytes than 32 bits can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
+/// Where the next tensor goes that shares its place with no other.
+pub(super) struct Cursor {
+    at: u32,
+    overflowed: bool,
+}
+
+impl Cursor {
+    pub(super) const fn new() -> Self {
+        Self { at: 0, overflowed: false }
+    }
+
+    /// Bytes handed out so far.
+    pub(super) const fn at(&self) -> u32 {
+        self.at
+    }
+
+    /// True once something found no place.
+    pub(super) const fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(super) const fn take(&mut self, len: usize, width: Width, life: (u16, u16)) -> Region {
+        match Region::sized(len, width, life).at(self.at as u64) {
+            // Nothing, but of the kind that its users expect.
+            _ if len == 0 => Region { width, ..Region::NONE },
+            Ok(region) => {
+                self.at = region.end() as u32;
+                region
+            }
+            Err(TooLarge) => {
+                self.overflowed = true;
+                Region::NONE
+            }
+        }
+    }
+
+    pub(super) const fn forever(&mut self, len: usize, width: Width) -> Region {
+        self.take(len, width, (0, u16::MAX))
+    }
+
+    pub(super) const fn mask(&mut self, elements: usize, wanted: bool) -> Region {
+        if wanted { self.forever(elements.div_ceil(8), Width::I8) } else { Region::NONE }
+    }
+}
+
+impl Region {
+    /// A region without a place yet. No tensor has more than 2^32 elements: a layer has at most
+    /// 65,535 outputs, a batch as many samples.
+    pub(super) const fn sized(len: usize, width: Width, life: (u16, u16)) -> Self {
+        Self { offset: 0, len: len as u32, width, life }
+    }
+
+    /// The same at this place.
+    pub(super) const fn at(self, offset: u64) -> Result<Self, TooLarge> {
+        if offset + self.footprint() > u32::MAX as u64 {
+            return Err(TooLarge);
+        }
+        Ok(Self { offset: offset as u32, ..self })
+    }
+
+    /// Bytes with padding: every region starts at a multiple of four, so that any width is
+    /// aligned.
+    pub(super) const fn footprint(self) -> u64 {
+        (self.len as u64 * self.width.bytes() as u64).next_multiple_of(4)
+    }
+
+    pub(super) const fn end(self) -> u64 {
+        self.offset as u64 + self.footprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_aligned_and_end_before_four_gibibytes() {
+        let mut cursor = Cursor::new();
+        assert_eq!(cursor.take(3, Width::I8, (0, 1)).offset, 0);
+        assert_eq!(cursor.take(3, Width::I16, (0, 1)).offset, 4);
+        assert_eq!((cursor.at(), cursor.overflowed()), (12, false));
+        cursor.take(1 << 30, Width::I32, (0, 1));
+        assert_eq!((cursor.at(), cursor.overflowed()), (12, true));
+    }
+}
