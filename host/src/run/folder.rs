@@ -92,7 +92,7 @@ impl RunFolder {
         self.path.join("model.fxg")
     }
 
-    /// The state after the last whole epoch.
+    /// The state after an epoch, often the last one.
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join("checkpoint.fxg")
     }

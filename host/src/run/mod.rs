@@ -1,8 +1,8 @@
 //! A training run and what it leaves behind.
 //!
 //! A run lives in a folder ([`RunFolder`]). [`train`] works through its epochs: a [`Session`]
-//! moves the weights, the log gets a record, and a checkpoint makes the epoch final. A run that
-//! was cut off anywhere continues from its checkpoint and ends with the same weights.
+//! moves the weights, the log gets a record, and now and then a checkpoint keeps the state. A run
+//! that was cut off anywhere continues from its checkpoint and ends with the same weights.
 
 pub mod batch;
 mod folder;

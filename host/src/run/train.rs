@@ -31,6 +31,9 @@ use crate::{
 
 /// The report of a run that goes on is made again no more often than this.
 const REPORT_PAUSE: Duration = Duration::from_secs(10);
+/// Checkpoints are no closer than this: on a disk one takes longer than a short epoch, and what
+/// is lost with a run that is cut off is less than this.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Trains from the first step on.
 pub fn train(job: &Job, folder: &RunFolder, origin: &Origin, threads: usize) -> Result<Summary> {
@@ -135,7 +138,7 @@ impl Run<'_> {
         debug!("the arena holds {} bytes on this machine", session.trainer.plan().ram());
 
         let mut progress = Progress::new(session.steps().into(), "steps");
-        let mut reported = Instant::now();
+        let (mut reported, mut saved) = (Instant::now(), Instant::now());
         while session.epochs_done() < session.epochs() {
             let before = u64::from(session.trainer.steps());
             let outcome = session.epoch(|step| progress.at(before + u64::from(step)))?;
@@ -145,7 +148,10 @@ impl Run<'_> {
             let record = Record::Epoch(epoch);
             log.push(&record).with_context(|| self.cannot_log())?;
             records.push(record);
-            session.model().write(&self.folder.checkpoint())?;
+            if last || saved.elapsed() > CHECKPOINT_PAUSE {
+                session.model().write(&self.folder.checkpoint())?;
+                saved = Instant::now();
+            }
             if !last && reported.elapsed() > REPORT_PAUSE {
                 self.report(&records, &footprint)?;
                 reported = Instant::now();
