@@ -182,6 +182,10 @@ fn notes_tell_what_numbers_became_and_what_depends_on_micro_batches() {
     let moving = "fixed: { default: { activation: { range: moving }, activation_grad: { range: moving } } }\n";
     let (_, notes) = compile(&format!("{text}{moving}"));
     assert!(notes.iter().all(|note| !note.contains("micro_batch")), "{notes:?}");
+    let wide =
+        "activation: { bits: 16, range: moving }, activation_grad: { bits: 16, range: moving }";
+    let (_, notes) = compile(&format!("{text}fixed: {{ default: {{ {wide} }} }}\n"));
+    assert!(notes.iter().any(|note| note.contains("each micro-batch drops low bits")), "{notes:?}");
 }
 
 #[test]
