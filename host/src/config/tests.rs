@@ -120,7 +120,9 @@ fixed:
       activation: i3f5
       weight_grad: { bits: ternary }
       activation_grad: { bits: ternary, overflow: wrap, range: { percentile: 99.9 } }
-    fc2: { weight: { bits: binary, range: { moving: { window: 9 } }, per_channel: true, clip: false } }
+    fc2:
+      weight: { bits: binary, per_channel: true, clip: false }
+      bias: { range: { moving: { window: 9 } } }
 ",
     );
     let [.., fc1, _, fc2] = compiled.config.layers.as_slice() else { panic!() };
@@ -133,7 +135,7 @@ fixed:
     assert_eq!((fc1.weight_grad.bits, fc1.weight_grad.overflow), (2, Overflow::SatSym));
     let grad = fc1.activation_grad.unwrap();
     assert_eq!((grad.overflow, grad.range), (Overflow::Wrap, Range::Percentile(9990)));
-    assert_eq!(fc2.weight.train.range, Range::Moving { window: 9, percentile: 10_000 });
+    assert_eq!(fc2.bias.train.range, Range::Moving { window: 9, percentile: 10_000 });
     assert!(fc2.per_channel && !fc2.weight.clip && !fc1.per_channel);
 }
 
