@@ -140,7 +140,7 @@ pub fn write<'b, T: Serialize + ?Sized>(
     buffer.get(..end + 4).ok_or(BlobError::BufferTooSmall)
 }
 
-/// Reads what [`write`] wrote. `graph` is the hash that the content must have been made for;
+/// Reads what [`write()`] wrote. `graph` is the hash that the content must have been made for;
 /// `None` takes any. Returns the content and the hash.
 pub fn read<T: DeserializeOwned>(
     magic: Magic,

@@ -112,8 +112,10 @@ impl<const N: usize> Graph<N> {
 
     /// All functions take this view, so that code is compiled once for all capacities.
     pub const fn view(&self) -> GraphView<'_> {
-        let (layers, _) = self.layers.split_at(self.len as usize);
-        GraphView { layers }
+        match self.layers.split_at_checked(self.len as usize) {
+            Some((layers, _)) => GraphView { layers },
+            None => GraphView { layers: &self.layers },
+        }
     }
 
     const fn named(self, name: &str, kind: Kind) -> Self {

@@ -1,12 +1,35 @@
 //! The network as data: layer table, const builder, memory plan, arena.
 
+#[expect(clippy::panic, reason = "in a `const`, too small an arena is a build error")]
 mod arena;
+#[expect(clippy::panic, reason = "in a `const`, a layer that does not fit is a build error")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod builder;
 mod cursor;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod demand;
 mod error;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod layer;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod message;
+#[expect(clippy::panic, reason = "in a `const`, what cannot be planned is a build error")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod plan;
 mod region;
 mod view;

@@ -196,7 +196,10 @@ impl<const N: usize> Plan<N> {
 
     /// One entry a layer.
     pub const fn layers(&self) -> &[LayerPlan] {
-        self.layers.split_at(self.len as usize).0
+        match self.layers.split_at_checked(self.len as usize) {
+            Some((layers, _)) => layers,
+            None => &self.layers,
+        }
     }
 
     const fn place_masters(

@@ -6,6 +6,7 @@
 
 mod scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
 
 use crate::{

@@ -37,9 +37,10 @@ fn each(
 ) {
     let depth = a.cols.min(b.rows);
     for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
-        let from = Line { start: r * a.row_stride, stride: a.col_stride, len: depth };
+        let from = Line { start: r.saturating_mul(a.row_stride), stride: a.col_stride, len: depth };
         for (c, slot) in row.iter_mut().enumerate() {
-            let to = Line { start: c * b.col_stride, stride: b.row_stride, len: depth };
+            let to =
+                Line { start: c.saturating_mul(b.col_stride), stride: b.row_stride, len: depth };
             let sum = dot(from, to);
             *slot = if add { slot.saturating_add(sum) } else { sum };
         }
@@ -94,5 +95,19 @@ mod tests {
         assert_eq!(out, [14 + 7, 1 + 8, 32 + 16, 1 + 17]);
         Scalar.gemm(Matrix::new(a, 2, 3), Matrix::new(b, 3, 2), 1, false, &mut out);
         assert_eq!(out, [7, 1, 16, 1], "odd sums keep a sticky last bit");
+    }
+
+    #[test]
+    fn strides_beyond_the_data_read_nothing() {
+        let data = [1i8, 2, 3, 4];
+        let whole = Matrix::new(Mantissas::I8(&data), 2, 2);
+        for stride in [5, usize::MAX / 2, usize::MAX] {
+            let far = Matrix { row_stride: stride, col_stride: stride, ..whole };
+            let mut out = [7; 4];
+            Scalar.gemm(far, whole, 0, false, &mut out);
+            assert_eq!(out, [1, 2, 0, 0], "{stride}");
+            assert_eq!((far.at(0, 0), far.at(1, 1)), (1, 0));
+            assert!(far.row_range(1, 1).data.is_empty());
+        }
     }
 }

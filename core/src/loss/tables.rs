@@ -26,8 +26,8 @@ pub(super) const fn log2(x: u32) -> u32 {
 /// Size of both tables.
 pub(super) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
 
+#[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
 const fn interpolate(table: &[u32; 65], fraction: u32) -> u32 {
-    // 0..=63, and the entry after it exists.
     let index = (fraction >> 10 & 63) as usize;
     let rest = (fraction & 1023) as i64;
     let (here, next) = (table[index] as i64, table[index + 1] as i64);

@@ -42,7 +42,7 @@ impl Lr {
         Self::normalise(product, self.exponent.saturating_add(other.exponent))
     }
 
-    const fn normalise(value: u64, exponent: i16) -> Self {
+    pub(crate) const fn normalise(value: u64, exponent: i16) -> Self {
         let (mantissa, up) = keep_bits(value, 15);
         if mantissa == 0 {
             return Self::ZERO;

@@ -20,7 +20,7 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// `rows` by `cols`, rows one after the other. Rows that `data` does not hold are dropped.
     pub fn new(data: Mantissas<'a>, rows: usize, cols: usize) -> Self {
-        let rows = if cols == 0 { 0 } else { rows.min(data.len() / cols) };
+        let rows = data.len().checked_div(cols).unwrap_or(0).min(rows);
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Matrix<'a> {
     pub fn row_range(self, from: usize, len: usize) -> Self {
         let from = from.min(self.rows);
         let rows = len.min(self.rows - from);
-        let skip = from * self.row_stride;
+        let skip = from.saturating_mul(self.row_stride);
         let data = self.data.part(skip, self.data.len().saturating_sub(skip));
         Self { data, rows, ..self }
     }
@@ -54,7 +54,8 @@ impl<'a> Matrix<'a> {
 
     /// Element `(row, col)`; zero outside the data.
     pub fn at(&self, row: usize, col: usize) -> i32 {
-        self.data.get(row * self.row_stride + col * self.col_stride)
+        let (row, col) = (row.saturating_mul(self.row_stride), col.saturating_mul(self.col_stride));
+        self.data.get(row.saturating_add(col))
     }
 }
 

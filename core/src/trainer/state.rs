@@ -103,11 +103,12 @@ impl LayerState {
     };
 
     /// Bound and counters of one tensor.
+    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub const fn range(&self, tensor: Tensor) -> &RangeState {
-        // As many entries as variants.
         &self.ranges[tensor as usize]
     }
 
+    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub(crate) const fn range_mut(&mut self, tensor: Tensor) -> &mut RangeState {
         &mut self.ranges[tensor as usize]
     }

@@ -102,10 +102,11 @@ impl Experiment {
             }
         }
         note_micro_batches(&graph, &config, problems);
-        if problems.is_empty()
-            && let Err(error) = plan(&graph, &config)
-        {
-            problems.error(None, error.to_string(), "");
+        if problems.is_empty() {
+            match plan(&graph, &config) {
+                Ok(plan) => note_dropped_bits(&plan, &config, problems),
+                Err(error) => problems.error(None, error.to_string(), ""),
+            }
         }
         let host =
             HostPart { name: self.name(), data: sections.data.value.clone(), length: train?.1 };
@@ -203,6 +204,22 @@ fn plan(
     config: &Config<MAX_LAYERS>,
 ) -> Result<Plan<MAX_LAYERS>, SetupError> {
     Trainer::<MAX_LAYERS, Scalar, ()>::plan_for(graph, config, &(), 0)
+}
+
+/// A sum of micro-batches that each dropped bits is not the sum of the batch with bits dropped.
+fn note_dropped_bits(
+    plan: &Plan<MAX_LAYERS>,
+    config: &Config<MAX_LAYERS>,
+    problems: &mut Problems,
+) {
+    if config.train.accumulates() && !plan.exact_micro_batches() {
+        problems.note(
+            "results depend on micro_batch: sums of weight gradients are so wide that each \
+             micro-batch drops low bits. Fewer bits of activations or activation gradients avoid \
+             that"
+                .into(),
+        );
+    }
 }
 
 /// Rules that look at all of a tensor see one micro-batch of it at a time.

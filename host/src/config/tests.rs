@@ -120,7 +120,9 @@ fixed:
       activation: i3f5
       weight_grad: { bits: ternary }
       activation_grad: { bits: ternary, overflow: wrap, range: { percentile: 99.9 } }
-    fc2: { weight: { bits: binary, range: { moving: { window: 9 } }, per_channel: true, clip: false } }
+    fc2:
+      weight: { bits: binary, per_channel: true, clip: false }
+      bias: { range: { moving: { window: 9 } } }
 ",
     );
     let [.., fc1, _, fc2] = compiled.config.layers.as_slice() else { panic!() };
@@ -133,7 +135,7 @@ fixed:
     assert_eq!((fc1.weight_grad.bits, fc1.weight_grad.overflow), (2, Overflow::SatSym));
     let grad = fc1.activation_grad.unwrap();
     assert_eq!((grad.overflow, grad.range), (Overflow::Wrap, Range::Percentile(9990)));
-    assert_eq!(fc2.weight.train.range, Range::Moving { window: 9, percentile: 10_000 });
+    assert_eq!(fc2.bias.train.range, Range::Moving { window: 9, percentile: 10_000 });
     assert!(fc2.per_channel && !fc2.weight.clip && !fc1.per_channel);
 }
 
@@ -182,6 +184,10 @@ fn notes_tell_what_numbers_became_and_what_depends_on_micro_batches() {
     let moving = "fixed: { default: { activation: { range: moving }, activation_grad: { range: moving } } }\n";
     let (_, notes) = compile(&format!("{text}{moving}"));
     assert!(notes.iter().all(|note| !note.contains("micro_batch")), "{notes:?}");
+    let wide =
+        "activation: { bits: 16, range: moving }, activation_grad: { bits: 16, range: moving }";
+    let (_, notes) = compile(&format!("{text}fixed: {{ default: {{ {wide} }} }}\n"));
+    assert!(notes.iter().any(|note| note.contains("each micro-batch drops low bits")), "{notes:?}");
 }
 
 #[test]
