@@ -1,1 +1,5 @@
-//! Shared by the tests of this package.
+//! Shared by the tests of this package: random networks, and ways to train them.
+
+pub mod kernels;
+pub mod net;
+pub mod run;
