@@ -2,4 +2,5 @@
 
 pub mod kernels;
 pub mod net;
+pub mod recorder;
 pub mod run;
