@@ -1,5 +1,6 @@
 //! Shared by the tests of this package: random networks, and ways to train them.
 
+pub mod golden;
 pub mod kernels;
 pub mod net;
 pub mod recorder;
