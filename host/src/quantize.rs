@@ -5,8 +5,6 @@
 //! numbers. The range rules of the core look at 31-bit mantissas of one common exponent, as they
 //! do in a network; what lies below that is jammed, which leaves powers of two where they are.
 
-use std::num::ParseFloatError;
-
 use fixgrad::{
     quant::{Format, Observer, Range, exponent_of, jam, requantize, sweep},
     rng::Key,
@@ -45,19 +43,13 @@ pub struct Quantized {
 
 /// A line that is not a number.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: \"{text}\" {}: one finite decimal number a line was expected", self.reason())]
+#[error("line {line}: \"{text}\" is not {missing}: one finite decimal number a line was expected")]
 pub struct BadLine {
     /// Counted from 1.
     pub line: usize,
     /// What stands there, cut short.
     pub text: String,
-    source: Option<ParseFloatError>,
-}
-
-impl BadLine {
-    fn reason(&self) -> &'static str {
-        if self.source.is_some() { "is not a number" } else { "is not finite" }
-    }
+    missing: &'static str,
 }
 
 /// A number without rounding: `mantissa * 2^exponent`, the mantissa below 2^53.
