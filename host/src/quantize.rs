@@ -101,10 +101,13 @@ pub fn read(text: &str) -> Result<Vec<Exact>, BadLine> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
     lines
         .map(|(index, line)| {
-            let bad =
-                |source| BadLine { line: index + 1, text: line.chars().take(40).collect(), source };
-            let number: f64 = line.parse().map_err(|error| bad(Some(error)))?;
-            if number.is_finite() { Ok(Exact::from(number)) } else { Err(bad(None)) }
+            let bad = |missing| BadLine {
+                line: index + 1,
+                text: line.chars().take(40).collect(),
+                missing,
+            };
+            let number: f64 = line.parse().map_err(|_| bad("a number"))?;
+            if number.is_finite() { Ok(Exact::from(number)) } else { Err(bad("finite")) }
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod golden;
 pub mod kernels;
+pub mod mutate;
 pub mod net;
 pub mod recorder;
 pub mod run;
