@@ -4,13 +4,14 @@ use std::fmt;
 
 use fixgrad::{
     config::{Config, Init, LayerConfig, LossKind, Master, Train},
-    graph::{Graph, Kind},
+    graph::{Graph, Kind, PlanError},
+    kernel::Scalar,
     optim::{Lr, Schedule},
     quant::{Overflow, Point, Quant, Range, Round},
     rng::Key,
     strategy::{Amount, GradientBuffer, LayerSet, Noise, Place, StrategyConfig, StrategyKind},
     tensor::Width,
-    trainer::{SampleData, Samples, Targets},
+    trainer::{SampleData, Samples, SetupError, Targets, Trainer},
 };
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
@@ -123,11 +124,12 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
                 }
                 layers.push(config);
             }
-            let config = Config {
+            let mut config = Config {
                 train,
                 layers: layers.into_iter().collect(),
                 strategies: strategies.into_iter().collect(),
             };
+            without_cramped_channels(&graph, &mut config);
             (graph, config, exponent)
         })
         .prop_flat_map(|(graph, config, exponent)| {
@@ -155,6 +157,17 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
             exponent,
             targets,
         })
+}
+
+/// Takes bounds for every channel away where the sums leave no room for their spread.
+fn without_cramped_channels(graph: &Graph<LAYERS>, config: &mut Config<LAYERS>) {
+    while let Err(SetupError::Plan(PlanError::NoSpread { layer })) =
+        Trainer::<LAYERS, Scalar, ()>::plan_for(graph, config, &(), 0)
+    {
+        let rows = graph.view().layers().iter().zip(&mut config.layers);
+        let cramped = rows.filter(|(row, _)| row.name == layer);
+        cramped.for_each(|(_, config)| config.per_channel = false);
+    }
 }
 
 /// From random bits to sample mantissas: any, bytes, extremes.
@@ -206,6 +219,8 @@ fn layer(variety: Variety) -> impl Strategy<Value = LayerConfig> {
         (quant(range(true), variety), quant(range(true), variety), quant(batch_range(), variety));
     (params, point(batch_range(), variety), grads, any::<bool>(), master(), master()).prop_map(
         |((weight, bias), activation, (weight_grad, bias_grad, grad), per_channel, m, b)| {
+            let moves = |quant: Quant| matches!(quant.range, Range::Moving { .. });
+            let per_channel = per_channel && !moves(weight.train) && !moves(weight.infer);
             LayerConfig {
                 weight,
                 bias,

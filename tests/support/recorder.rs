@@ -60,8 +60,11 @@ impl Recorder {
         let end = tile.first as usize + tile.values.len();
         tensor.resize(tensor.len().max(end), Number::default());
         let numbers = tensor.iter_mut().skip(tile.first as usize);
-        for (number, &mantissa) in numbers.zip(tile.values.iter()) {
-            *number = Number { mantissa, exponent: tile.exponent };
+        // Codes come with fraction bits for hooks that leave the grid; this one does not.
+        let fraction = if codes { tile.unit - tile.exponent } else { 0 };
+        for (number, &value) in numbers.zip(tile.values.iter()) {
+            assert_eq!(value & ((1 << fraction) - 1), 0, "a code of whole units");
+            *number = Number { mantissa: value >> fraction, exponent: tile.exponent + fraction };
         }
     }
 }
