@@ -7,6 +7,7 @@ pub mod files;
 pub mod import;
 pub mod kernel;
 pub mod logging;
+pub mod quantize;
 pub mod report;
 pub mod run;
 pub mod sweep;

@@ -30,6 +30,7 @@ enum Command {
     Sweep(cmd::sweep::Args),
     Encode(cmd::encode::Args),
     Inspect(cmd::inspect::Args),
+    Quantize(cmd::quantize::Args),
     Schema(cmd::schema::Args),
     ImportConfig(cmd::import_config::Args),
 }
@@ -42,6 +43,7 @@ impl Command {
             Self::Sweep(args) => cmd::sweep::run(args),
             Self::Encode(args) => cmd::encode::run(args),
             Self::Inspect(args) => cmd::inspect::run(args),
+            Self::Quantize(args) => cmd::quantize::run(args),
             Self::Schema(args) => cmd::schema::run(args),
             Self::ImportConfig(args) => cmd::import_config::run(args),
         }

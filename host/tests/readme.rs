@@ -42,7 +42,11 @@ fn every_command_of_the_readme_does_what_it_shows() {
             "cargo xtask sim" => vec!["train", "configs/digits_mlp_w8.yaml"],
             // This test is a part of it.
             "cargo xtask test --setup" => continue,
-            other => other.strip_prefix("fixgrad ").unwrap_or_else(|| panic!("{other}")).split(' ').collect(),
+            other => other
+                .strip_prefix("fixgrad ")
+                .unwrap_or_else(|| panic!("{other}"))
+                .split(' ')
+                .collect(),
         };
         let output = Command::new(env!("CARGO_BIN_EXE_fixgrad"))
             .args(&words)
@@ -57,7 +61,10 @@ fn every_command_of_the_readme_does_what_it_shows() {
             !line.is_empty() && !line.contains("samples/s") && !line.contains("report ")
         };
         for line in shown.iter().filter(timeless) {
-            assert!(printed.contains(line.as_str()), "{command} no longer prints\n{line}\nbut\n{printed}");
+            assert!(
+                printed.contains(line.as_str()),
+                "{command} no longer prints\n{line}\nbut\n{printed}"
+            );
         }
         ran += 1;
     }

@@ -1,1 +1,8 @@
-//! Shared by the tests of this package.
+//! Shared by the tests of this package: random networks, and ways to train them.
+
+pub mod golden;
+pub mod kernels;
+pub mod mutate;
+pub mod net;
+pub mod recorder;
+pub mod run;

@@ -5,6 +5,7 @@ pub mod eval;
 pub mod import_config;
 pub mod inspect;
 mod output;
+pub mod quantize;
 pub mod schema;
 pub mod sweep;
 pub mod train;
