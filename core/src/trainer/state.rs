@@ -50,11 +50,9 @@ pub struct LayerMemory {
 
 impl LayerMemory {
     /// The exponent of a tensor's bound, once there is one.
-    pub const fn bound(&self, tensor: Tensor) -> Option<i16> {
-        match self.ranges[tensor as usize][0] {
-            i16::MIN => None,
-            bound => Some(bound),
-        }
+    pub fn bound(&self, tensor: Tensor) -> Option<i16> {
+        let [bound, ..] = self.ranges.get(tensor as usize)?;
+        (*bound != i16::MIN).then_some(*bound)
     }
 
     /// False for numbers that no training gives. Bytes that enter from outside may hold any.
