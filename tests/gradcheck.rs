@@ -19,6 +19,7 @@ use fixgrad::{
 use fixgrad_tests::{
     net::{ANYTHING, Case, LAYERS, Variety, Wanted, case},
     recorder::{Number, Recorder},
+    reference::{Expected, assert_codes, assert_sums, block_clipped, softmax, values},
     run::Memory,
 };
 use proptest::prelude::*;
@@ -324,40 +325,6 @@ impl<'c> Step<'c> {
 /// The largest code of 31 bits.
 const MOST: f64 = (1 << 30) as f64 - 1.0;
 
-/// What a sum must be, and how far it may be from that.
-#[derive(Clone, Copy, Debug)]
-struct Expected {
-    value: f64,
-    /// In units of the sum.
-    units: f64,
-    absolute: f64,
-}
-
-impl Expected {
-    fn exactly(value: f64) -> Self {
-        Self { value, units: 0.0, absolute: 0.0 }
-    }
-}
-
-/// `p - y`, as far as 15 bits and a table of powers of two can tell: every power is within 1.5
-/// units, and so is every term of their sum.
-fn softmax(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
-    let peak = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = row.iter().map(|y| (y - peak).exp()).sum();
-    row.iter()
-        .zip(wanted)
-        .map(|(y, t)| {
-            let p = (y - peak).exp() / sum;
-            let absolute = (2.0 + 1.5 * row.len() as f64 * p) / 32_768.0;
-            Expected { value: p - t, units: 0.0, absolute }
-        })
-        .collect()
-}
-
-fn values(numbers: &[Number]) -> Vec<f64> {
-    numbers.iter().map(|number| number.value()).collect()
-}
-
 fn mantissas(bytes: &[u8], region: Region) -> Vec<f64> {
     let bytes = &bytes[..region.bytes()];
     match region.width {
@@ -367,41 +334,6 @@ fn mantissas(bytes: &[u8], region: Region) -> Vec<f64> {
         }
         Width::I32 => {
             bytes.as_chunks().0.iter().map(|&b| f64::from(i32::from_le_bytes(b))).collect()
-        }
-    }
-}
-
-fn assert_sums(sums: &[Number], expected: &[Expected], what: &str) {
-    assert_eq!(sums.len(), expected.len(), "{what}");
-    for (i, (sum, expected)) in sums.iter().zip(expected).enumerate() {
-        let error = (sum.value() - expected.value).abs();
-        let bound = expected.absolute + expected.units * sum.unit();
-        assert!(error <= bound, "{what}, element {i}: {sum:?} and not {expected:?}");
-    }
-}
-
-fn assert_codes(sums: &[Number], codes: &[Number], quant: Quant, what: &str) {
-    assert_eq!(sums.len(), codes.len(), "{what}");
-    let (low, high) = quant.overflow.limits(quant.bits);
-    for (i, (&sum, &code)) in sums.iter().zip(codes).enumerate() {
-        let exact = sum.value() / code.unit();
-        let found = f64::from(code.mantissa);
-        let clamped = exact.clamp(low.into(), high.into());
-        let right = match quant.round {
-            Round::Stochastic => found == clamped.floor() || found == clamped.ceil(),
-            _ => found == exact.round_ties_even().clamp(low.into(), high.into()),
-        };
-        assert!(right, "{what}, element {i}: {sum:?} became {code:?} under {quant:?}");
-    }
-}
-
-/// The straight-through gradient: none where the rounded value lay outside the codes.
-fn block_clipped(grad: &mut [Expected], sums: &[Number], codes: &[Number], quant: Quant) {
-    let (low, high) = quant.overflow.limits(quant.bits);
-    for (g, (&sum, &code)) in grad.iter_mut().zip(sums.iter().zip(codes)) {
-        let nearest = (sum.value() / code.unit()).round_ties_even();
-        if nearest < low.into() || nearest > high.into() {
-            *g = Expected::exactly(0.0);
         }
     }
 }

@@ -5,4 +5,5 @@ pub mod kernels;
 pub mod mutate;
 pub mod net;
 pub mod recorder;
+pub mod reference;
 pub mod run;

@@ -9,6 +9,26 @@ impl Strategy for () {
     }
 }
 
+macro_rules! borrow {
+    ($($hook:ident),*) => {$(
+        fn $hook(&mut self, context: &Context, tile: &mut Tile<'_>) {
+            (**self).$hook(context, tile);
+        }
+    )*};
+}
+
+/// A strategy that the caller keeps, to look at it afterwards.
+impl<S: Strategy + ?Sized> Strategy for &mut S {
+    fn active(&self, layer: u8, place: Place) -> bool {
+        (**self).active(layer, place)
+    }
+    fn off_grid(&self, layer: u8, place: Place) -> bool {
+        (**self).off_grid(layer, place)
+    }
+    borrow!(pre_weight, pre_weight_grad, pre_activation, pre_activation_grad);
+    borrow!(post_weight, post_weight_grad, post_activation, post_activation_grad);
+}
+
 macro_rules! nest {
     (pre $($hook:ident),*) => {$(
         fn $hook(&mut self, context: &Context, tile: &mut Tile<'_>) {

@@ -233,7 +233,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         Ok(count)
     }
 
-    /// The outputs of sample `index` of the last forward pass.
+    /// The outputs of sample `index` of the last [`infer`](Self::infer). A training step lends
+    /// their memory to gradients.
     pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
         let outputs = self.rows().outputs;
         let last = self.graph.view().layers().len().saturating_sub(1);

@@ -1,0 +1,96 @@
+//! What does not fit is a build error with our sentence.
+//!
+//! The compiler's own words around a sentence change with every release, so these tests look for
+//! the sentence and nothing else.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use fixgrad::{graph::too_small, prelude::*};
+
+/// Checks a crate that holds `body`; returns what the compiler says when it refuses.
+fn refusal(name: &str, body: &str) -> Option<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ui").join(name);
+    fs::create_dir_all(folder.join("src")).expect("a folder");
+    let core = root.join("core");
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n\
+         [dependencies]\nfixgrad = {{ path = {core:?} }}\n[workspace]\n"
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).expect("a manifest");
+    // The versions that the workspace has, so that nothing is fetched.
+    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lockfile");
+    let source = format!("use fixgrad::prelude::*;\n{body}\nfn main() {{}}\n");
+    fs::write(folder.join("src/main.rs"), source).expect("a source");
+    let output = Command::new(env!("CARGO"))
+        // A constant that nothing uses is evaluated all the same; an error in one is found by a
+        // build, not by a check.
+        .args(["build", "--quiet", "--offline"])
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", folder.parent().expect("a folder").join("target"))
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (!output.status.success()).then_some(text)
+}
+
+#[track_caller]
+fn assert_refused(name: &str, body: &str, sentence: &str) {
+    let text = refusal(name, body).expect("a build error");
+    // The compiler may break lines, never words.
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(sentence), "no \"{sentence}\" in\n{text}");
+}
+
+const NET: &str = "
+    const NET: Graph<4> = Graph::input([1, 8, 8]).dense(\"fc1\", 32).relu().dense(\"fc2\", 10);
+    const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+    const PLAN: Plan<4> = NET.plan(&TRAIN, &LayerConfig::tiny());
+";
+
+#[test]
+fn what_fits_is_built() {
+    let body = format!("{NET} pub static ARENA: Arena<{{ PLAN.ram() }}> = Arena::for_plan(&PLAN);");
+    assert_eq!(refusal("ui-fits", &body), None);
+}
+
+#[test]
+fn a_shape_that_is_not_the_expected_one() {
+    assert_refused(
+        "ui-shape",
+        "pub const NET: Graph<3> = Graph::input([1, 8, 8]).dense(\"fc1\", 10).expect([12, 1, 1]);",
+        "layer fc1: its output is [10] and the next part expects [12]",
+    );
+}
+
+#[test]
+fn a_layer_too_many() {
+    assert_refused(
+        "ui-full",
+        "pub const NET: Graph<2> = Graph::input([1, 8, 8]).dense(\"fc1\", 10).dense(\"fc2\", 10);",
+        "layer fc2: the graph holds 2 layers, the input counted; make it Graph<3> or more",
+    );
+}
+
+#[test]
+fn a_name_twice() {
+    assert_refused(
+        "ui-name",
+        "pub const NET: Graph<3> = Graph::input([1, 8, 8]).dense(\"fc\", 10).dense(\"fc\", 10);",
+        "layer fc: another layer has this name",
+    );
+}
+
+#[test]
+fn an_arena_that_is_too_small() {
+    let net: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+    let plan = net.plan(&Train::new(32, Lr::ratio(1, 2)), &LayerConfig::tiny());
+    let body = format!("{NET} pub static ARENA: Arena<1000> = Arena::for_plan(&PLAN);");
+    assert_refused("ui-arena", &body, too_small(plan.ram(), 1000).as_str());
+    assert!(too_small(7252, 1000).as_str().ends_with("7,252 bytes, the arena has 1,000"));
+}
