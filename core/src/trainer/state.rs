@@ -50,6 +50,7 @@ pub struct LayerMemory {
 
 impl LayerMemory {
     /// The exponent of a tensor's bound, once there is one.
+    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub const fn bound(&self, tensor: Tensor) -> Option<i16> {
         match self.ranges[tensor as usize][0] {
             i16::MIN => None,
