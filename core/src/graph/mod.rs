@@ -32,6 +32,11 @@ mod message;
 )]
 mod plan;
 mod region;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
+mod transients;
 mod view;
 
 pub(crate) use arena::pick;

@@ -6,7 +6,7 @@
 
 use super::{
     builder::Graph,
-    cursor::{Cursor, TooLarge},
+    cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
     layer::Kind,
@@ -64,8 +64,8 @@ pub struct HookNeeds {
 /// The memory plan of a graph of at most `N` layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan<const N: usize> {
-    layers: [LayerPlan; N],
-    len: u8,
+    pub(super) layers: [LayerPlan; N],
+    pub(super) len: u8,
     /// Sums on their way to a point.
     pub scratch: Region,
     /// One row of sums: a bias on the grid of the output sums, or a bias gradient.
@@ -295,101 +295,7 @@ impl<const N: usize> Plan<N> {
         }
         plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, units as usize);
     }
-
-    const fn place_transients(
-        &mut self,
-        base: u32,
-        graph: GraphView<'_>,
-        i: usize,
-        config: &LayerConfig,
-        hooks: &[HookNeeds],
-    ) -> Result<(), TooLarge> {
-        let n = graph.layers().len() as u16;
-        let here = i as u16;
-        let numbers = self.micro_batch as usize * graph.layers()[i].shape.elements();
-        let off = i < hooks.len() && hooks[i].activation_off_grid;
-        if let Some(point) = config.activation {
-            let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
-            let width = storage(point.bits(), off);
-            let life = (here, max_u16(last_use, n));
-            self.layers[i].activation =
-                attempt!(self.fit(base, Region::sized(numbers, width, life)));
-            if point.clip && trains(graph, i) {
-                let life = (here, 2 * n - here);
-                let mask = Region::sized(numbers.div_ceil(8), Width::I8, life);
-                self.layers[i].pass = attempt!(self.fit(base, mask));
-            }
-        }
-        if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {
-            let mut above = i + 1;
-            while above < n as usize && graph.layer_parameters(above).0 == 0 {
-                above += 1;
-            }
-            let life = (2 * n - above as u16, 2 * n - here);
-            let width = Width::for_bits(grad.bits);
-            self.layers[i].grad = attempt!(self.fit(base, Region::sized(numbers, width, life)));
-            if self.layers[i].spread > 0 {
-                let life = (2 * n - here, 2 * n - here);
-                let aligned = Region::sized(numbers, Width::I16, life);
-                self.layers[i].aligned_grad = attempt!(self.fit(base, aligned));
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves a region to the lowest place that no living tensor occupies.
-    const fn fit(&self, base: u32, shape: Region) -> Result<Region, TooLarge> {
-        let mut offset = base as u64;
-        let mut i = 0;
-        while i < self.len as usize {
-            let others = self.layers[i].transients();
-            let mut k = 0;
-            while k < others.len() {
-                let other = others[k];
-                let together = other.life.0 <= shape.life.1 && shape.life.0 <= other.life.1;
-                let overlap =
-                    (other.offset as u64) < offset + shape.footprint() && offset < other.end();
-                if other.len > 0 && together && overlap {
-                    offset = other.end();
-                    // Earlier neighbours may now be in the way: look again from the start.
-                    i = 0;
-                    k = 0;
-                    continue;
-                }
-                k += 1;
-            }
-            i += 1;
-        }
-        shape.at(offset)
-    }
-
-    const fn end(&self, base: u32) -> u64 {
-        let (mut end, mut i) = (base as u64, 0);
-        while i < self.len as usize {
-            let regions = self.layers[i].transients();
-            let mut k = 0;
-            while k < regions.len() {
-                if regions[k].len > 0 && regions[k].end() > end {
-                    end = regions[k].end();
-                }
-                k += 1;
-            }
-            i += 1;
-        }
-        end
-    }
 }
-
-/// The question mark of a `const fn`.
-macro_rules! attempt {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Err(error),
-        }
-    };
-}
-use attempt;
 
 /// Smallest number of sums worth a call of a kernel.
 const MIN_TILE: usize = 64;
@@ -400,7 +306,7 @@ const OFF_GRID_BITS: u8 = 16;
 const NO_HOOKS: HookNeeds =
     HookNeeds { weight: false, weight_off_grid: false, activation_off_grid: false };
 
-const fn storage(bits: u8, off_grid: bool) -> Width {
+pub(super) const fn storage(bits: u8, off_grid: bool) -> Width {
     if off_grid { Width::I16 } else { Width::for_bits(bits) }
 }
 
@@ -417,10 +323,6 @@ pub(crate) const fn trains(graph: GraphView<'_>, i: usize) -> bool {
 }
 
 pub(super) const fn max(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
-}
-
-const fn max_u16(a: u16, b: u16) -> u16 {
     if a > b { a } else { b }
 }
 

@@ -50,9 +50,12 @@ pub struct LayerMemory {
 
 impl LayerMemory {
     /// The exponent of a tensor's bound, once there is one.
-    pub fn bound(&self, tensor: Tensor) -> Option<i16> {
-        let [bound, ..] = self.ranges.get(tensor as usize)?;
-        (*bound != i16::MIN).then_some(*bound)
+    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
+    pub const fn bound(&self, tensor: Tensor) -> Option<i16> {
+        match self.ranges[tensor as usize][0] {
+            i16::MIN => None,
+            bound => Some(bound),
+        }
     }
 
     /// False for numbers that no training gives. Bytes that enter from outside may hold any.
