@@ -119,3 +119,8 @@ pub mod prelude {
         trainer::{SampleData, Samples, StepRecord, Targets, Trainer},
     };
 }
+
+/// README's program is compiled and run like every other example.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
