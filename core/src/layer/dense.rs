@@ -10,7 +10,7 @@
 use crate::{
     kernel::Kernel,
     quant::{Format, Overflow, Round, requantize},
-    tensor::{Mantissas, Matrix},
+    tensor::{Mantissa, Mantissas, Matrix, for_width},
 };
 
 /// The bias on the grid of the output sums: `left` is the exponent of the bias minus that of the
@@ -84,12 +84,15 @@ pub(crate) fn weight_grad<K: Kernel>(
     kernel.gemm(grad.t(), x, drop.into(), add, sums);
 }
 
-/// Adds the gradient of the bias to `sums`.
-pub(crate) fn bias_grad(grad: Matrix<'_>, sums: &mut [i32]) {
-    for sample in 0..grad.rows {
-        for (unit, sum) in sums.iter_mut().enumerate() {
-            *sum = sum.saturating_add(grad.at(sample, unit));
-        }
+/// Adds the gradient of the bias, one row a sample, to `sums`.
+pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
+    let units = sums.len();
+    for sample in 0..samples {
+        for_width!(Mantissas, grad.part(sample * units, units), row => {
+            for (sum, g) in sums.iter_mut().zip(row) {
+                *sum = sum.saturating_add(g.widen());
+            }
+        });
     }
 }
 

@@ -73,7 +73,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
         if let Some(param) = self.param(i, Which::Bias, grad_exponent) {
             let bias = Region { len: plan.bias.master.len, ..self.row };
-            self.bias_sums(plan.grad, units, count, bias);
+            self.bias_sums(plan.grad, count, bias);
             let mut pass = self.grad_pass(&param);
             let mut descent = Descent::default();
             self.tile(&param, &mut pass, &mut descent, bias, 0);
@@ -246,11 +246,11 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    fn bias_sums(&mut self, grad: Region, units: usize, count: usize, sums: Region) {
+    fn bias_sums(&mut self, grad: Region, count: usize, sums: Region) {
         let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
             sums.fill(0);
-            dense::bias_grad(Matrix::new(grad.as_ref(), count, units), sums);
+            dense::bias_grad(grad.as_ref(), count, sums);
         }
     }
 
@@ -292,7 +292,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             }
         }
         let row = Region { len: plan.bias.master.len, ..self.row };
-        self.bias_sums(plan.grad, units, count, row);
+        self.bias_sums(plan.grad, count, row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [plan.bias.sum, row])
         {
