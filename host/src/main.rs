@@ -66,6 +66,30 @@ fn tell(error: &anyhow::Error) {
     match error.downcast_ref::<Diagnostics>() {
         Some(diagnostics) if stderr().is_terminal() => eprintln!("{}", diagnostics.styled()),
         Some(diagnostics) => eprintln!("{diagnostics}"),
-        None => eprintln!("error: {error:#}"),
+        None => eprintln!("error: {}", chain(error)),
+    }
+}
+
+/// An error and what caused it. Many errors already name their cause: nothing is said twice.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
+        match (text.is_empty(), text.contains(&cause)) {
+            (true, _) => cause,
+            (_, true) => text,
+            _ => format!("{text}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_that_was_named_is_not_named_again() {
+        let error = anyhow::anyhow!("cut short").context("bad file: cut short").context("x.fxc");
+        assert_eq!(super::chain(&error), "x.fxc: bad file: cut short");
+        let plain: anyhow::Error = Err::<(), _>(std::fmt::Error).context("y").unwrap_err();
+        assert!(super::chain(&plain).starts_with("y: "));
     }
 }
