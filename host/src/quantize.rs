@@ -21,7 +21,7 @@ pub struct Quantization {
     pub format: Format,
     /// How the bound is found: `Fixed`, `Max`, `ThreeSigma`, `Percentile` or `Sweep`.
     pub range: Range,
-    /// The random numbers of [`Round::Stochastic`].
+    /// The random numbers of [`Round::Stochastic`](fixgrad::quant::Round::Stochastic).
     pub seed: u64,
 }
 
