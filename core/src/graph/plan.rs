@@ -379,6 +379,7 @@ mod tests {
         let sums = 4 * (64 + 32);
         assert!(PLAN.ram() <= weights + activations + gradients + sums, "{}", PLAN.ram());
         assert_eq!(PLAN.persistent, weights);
+        assert_eq!(PLAN.ram(), 7252, "README states this number");
     }
 
     #[test]
