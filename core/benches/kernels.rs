@@ -66,7 +66,7 @@ impl Bench {
 
         let source: Vec<i32> = random::<i32>(ELEMENTS).iter().map(|v| v >> 12).collect();
         self.element(level, "peak", || {
-            black_box(kernel.peak(black_box(&source)));
+            black_box(kernel.peak(Source::I32(black_box(&source))));
         });
         let (mut codes, mut master): (Vec<i8>, Vec<i16>) = (random(ELEMENTS), random(ELEMENTS));
         for round in [Round::RndConv, Round::Stochastic, Round::PseudoStochastic] {
@@ -74,7 +74,7 @@ impl Bench {
             let quantizer = Quantizer { shift: 12, format, key: Key::new(1) };
             self.element(level, &format!("quantize to i8, {round:?}"), || {
                 let codes = MantissasMut::I8(&mut codes);
-                black_box(kernel.quantize(&quantizer, black_box(&source), 0, codes));
+                black_box(kernel.quantize(&quantizer, Source::I32(black_box(&source)), 0, codes));
             });
         }
         let mut velocity: Vec<i16> = random(ELEMENTS);

@@ -1,7 +1,7 @@
 //! Training speed of whole networks on this machine: shuffling, gathering, every quantiser and
 //! the update included. Medians of several epochs of random samples, held in memory.
 //!
-//! `cargo xtask bench host [--json] [--quick]`
+//! `cargo xtask bench host [NETWORK[/THREADS]] [--json] [--quick]`
 
 use std::{hint::black_box, time::Instant};
 
@@ -9,12 +9,12 @@ use fixgrad::{
     config::LayerConfig,
     prelude::{Config, Graph, Lr, Train, Trainer},
     rng::{Key, Permutation},
-    trainer::Tally,
+    trainer::{StepError, Tally},
 };
 use fixgrad_host::{
     data::{Dataset, Mantissas, Samples, Split, Targets},
     kernel,
-    run::batch::Batch,
+    run::batch::Loader,
 };
 
 /// One row of the table.
@@ -31,6 +31,8 @@ const NAMES: [&str; 5] = ["fc1", "fc2", "fc3", "fc4", "fc5"];
 
 fn main() {
     let given = |flag: &str| std::env::args().any(|arg| arg == flag);
+    // Cargo adds `--bench`.
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
     let epochs = if given("--quick") { 3 } else { 15 };
     let samples = if given("--quick") { 12_800 } else { 60_000 };
     let w8 = LayerConfig::new(8);
@@ -60,6 +62,9 @@ fn main() {
     let mut rows = Vec::new();
     for case in &cases {
         for threads in [1, 2] {
+            if !format!("{}/{threads}", case.name).contains(&wanted) {
+                continue;
+            }
             let (rate, macs) = measure(case, threads, samples, epochs);
             let ns = 1e9 / rate / macs as f64;
             // VNNI multiplies and adds 64 bytes a cycle on each core.
@@ -97,17 +102,19 @@ fn measure(case: &Case, threads: usize, samples: u32, epochs: u32) -> (f64, usiz
     let memory = bytemuck::cast_slice_mut(&mut memory);
     let mut trainer =
         Trainer::with_tile(&graph, &config, memory, &kernel, (), tile).expect("a trainer");
-    let mut batch = Batch::new(&data);
+    let mut loader = Loader::new(&data);
     let steps = samples / u32::from(case.batch);
     let mut epoch = |epoch: u32| {
         let order = Permutation::new(Key::new(0).child(epoch), samples);
         let start = Instant::now();
         let mut tally = Tally::default();
-        for step in 0..steps {
-            let from = step * u32::from(case.batch);
-            batch.fill((from..from + u32::from(case.batch)).map(|i| order.at(i)));
-            tally += trainer.step(batch.samples(), batch.targets()).expect("a step").tally;
-        }
+        let size = u32::from(case.batch);
+        let pick = |step: u32| (step * size..(step + 1) * size).map(|place| order.at(place));
+        let trained = loader.each(steps, pick, |_, batch| {
+            tally += trainer.step(batch.samples(), batch.targets())?.tally;
+            Ok::<_, StepError>(())
+        });
+        trained.expect("steps on whole batches");
         f64::from(tally.samples) / start.elapsed().as_secs_f64()
     };
     kernel.enter(|| epoch(0));

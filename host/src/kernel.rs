@@ -3,13 +3,15 @@
 //! Work is cut by rows or elements. Sums are exact and random numbers belong to elements, so the
 //! bits do not depend on where the cuts are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use fixgrad::{
     kernel::{Kernel, Scalar},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix},
+    tensor::{MantissasMut, Matrix, Source},
 };
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
 /// Multiply-adds that are worth a second thread: some ten microseconds of them.
 const PRODUCTS: usize = 1 << 20;
@@ -60,13 +62,13 @@ impl Kernel for Desktop {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         self.kernel().gemm(a, b, drop, add, out);
     }
-    fn peak(&self, values: &[i32]) -> u32 {
-        self.kernel().peak(values)
+    fn peak(&self, source: Source<'_>) -> u32 {
+        self.kernel().peak(source)
     }
     fn quantize(
         &self,
         quantizer: &Quantizer,
-        source: &[i32],
+        source: Source<'_>,
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {
@@ -125,13 +127,23 @@ impl<K: Kernel + Sync> Threaded<K> {
         self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
     }
 
-    /// Runs `work` on a thread of the pool, from which calls of the kernel reach the others
-    /// fastest: a training run belongs in here.
+    /// Runs `work` on a thread of the pool while the others stand by awake: a training run belongs
+    /// in here. A step is some tens of joins of some microseconds each, and waking a thread that
+    /// sleeps costs more than any of them.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
+        let Some(pool) = &self.pool else { return work() };
+        let done = Flag::default();
+        pool.scope(|scope| {
+            let own = rayon::current_thread_index();
+            let done = &done;
+            scope.spawn_broadcast(move |_, context| {
+                if Some(context.index()) != own {
+                    done.stand_by();
+                }
+            });
+            let _raised_when_dropped = Raise(done);
+            work()
+        })
     }
 
     /// Runs `job`, of `size`, in as many parts as there are threads and `least` allows.
@@ -145,8 +157,55 @@ impl<K: Kernel + Sync> Threaded<K> {
     ) -> R {
         match (size / least).min(self.threads()) {
             0 | 1 => run(job),
-            parts => self.enter(|| share(job, parts, &run, &merge)),
+            parts => match &self.pool {
+                Some(pool) => pool.install(|| share(job, parts, &run, &merge)),
+                None => run(job),
+            },
         }
+    }
+}
+
+/// Runs both, at the same time where this thread belongs to a pool with others.
+pub fn both<A: Send, B: Send>(
+    left: impl FnOnce() -> A + Send,
+    right: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    match rayon::current_thread_index() {
+        Some(_) => rayon::join(left, right),
+        None => (left(), right()),
+    }
+}
+
+/// Says that there is no more work.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    /// Searches without work before the processor is offered to other programs.
+    const PATIENCE: u32 = 1 << 10;
+
+    /// Does what other threads of the pool have to give, until the flag is up.
+    fn stand_by(&self) {
+        let mut idle = 0;
+        while !self.0.load(Ordering::Acquire) {
+            match rayon::yield_now() {
+                Some(Yield::Executed) => idle = 0,
+                _ if idle < Self::PATIENCE => {
+                    idle += 1;
+                    std::hint::spin_loop();
+                }
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
+/// Raises the flag at the end of a scope, also when the scope panics.
+struct Raise<'a>(&'a Flag);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Release);
     }
 }
 
@@ -178,6 +237,12 @@ impl Cut for &[i32] {
     }
 }
 
+impl Cut for Source<'_> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        self.split_at(self.len() * part / parts)
+    }
+}
+
 /// Rows of a product.
 struct Rows<'a> {
     a: Matrix<'a>,
@@ -198,23 +263,30 @@ impl Cut for Rows<'_> {
 }
 
 /// Part of a tensor with its codes, or its weights and velocities.
-struct Slice<'a> {
-    source: &'a [i32],
+struct Slice<'a, S> {
+    source: S,
+    len: usize,
     first: u32,
     velocity: MantissasMut<'a>,
     codes: MantissasMut<'a>,
 }
 
-impl Cut for Slice<'_> {
+impl<S: Cut> Cut for Slice<'_, S> {
     fn cut(self, part: usize, parts: usize) -> (Self, Self) {
-        let at = self.source.len() * part / parts;
-        let (source, rest) = self.source.split_at(at);
+        let at = self.len * part / parts;
+        let (source, rest) = self.source.cut(part, parts);
         let (velocity, velocity_rest) = split(self.velocity, at);
         let (codes, codes_rest) = split(self.codes, at);
         let first = self.first.wrapping_add(at as u32);
         (
-            Self { source, first: self.first, velocity, codes },
-            Self { source: rest, first, velocity: velocity_rest, codes: codes_rest },
+            Self { source, len: at, first: self.first, velocity, codes },
+            Self {
+                source: rest,
+                len: self.len - at,
+                first,
+                velocity: velocity_rest,
+                codes: codes_rest,
+            },
         )
     }
 }
@@ -242,20 +314,22 @@ impl<K: Kernel + Sync> Kernel for Threaded<K> {
         self.share(rows, size, PRODUCTS, run, |(), ()| ());
     }
 
-    fn peak(&self, values: &[i32]) -> u32 {
-        let run = |values: &[i32]| self.inner.peak(values);
-        self.share(values, values.len(), ELEMENTS, run, u32::max)
+    fn peak(&self, source: Source<'_>) -> u32 {
+        let run = |source: Source<'_>| self.inner.peak(source);
+        self.share(source, source.len(), ELEMENTS, run, u32::max)
     }
 
     fn quantize(
         &self,
         quantizer: &Quantizer,
-        source: &[i32],
+        source: Source<'_>,
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {
-        let slice = Slice { source, first, velocity: MantissasMut::I8(&mut []), codes };
-        let run = |s: Slice<'_>| self.inner.quantize(quantizer, s.source, s.first, s.codes);
+        let slice =
+            Slice { source, len: source.len(), first, velocity: MantissasMut::I8(&mut []), codes };
+        let run =
+            |s: Slice<'_, Source<'_>>| self.inner.quantize(quantizer, s.source, s.first, s.codes);
         self.share(slice, source.len(), ELEMENTS, run, sum)
     }
 
@@ -268,8 +342,8 @@ impl<K: Kernel + Sync> Kernel for Threaded<K> {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        let slice = Slice { source: grad, first, velocity, codes: master };
-        let run = |s: Slice<'_>| {
+        let slice = Slice { source: grad, len: grad.len(), first, velocity, codes: master };
+        let run = |s: Slice<'_, &[i32]>| {
             self.inner.descend(descend, s.source, s.first, pass, s.velocity, s.codes)
         };
         self.share(slice, grad.len(), ELEMENTS, run, sum)
@@ -336,11 +410,16 @@ mod tests {
         let run = |kernel: &dyn Kernel, first: u32| {
             let (mut codes, mut velocity) = (vec![0i8; LEN], vec![100i16; LEN]);
             let mut master = vec![-70_000i32; LEN];
-            let counts = kernel.quantize(&quantizer, &source, first, MantissasMut::I8(&mut codes));
+            let counts = kernel.quantize(
+                &quantizer,
+                Source::I32(&source),
+                first,
+                MantissasMut::I8(&mut codes),
+            );
             let descend = Descend { quantizer, momentum: Some(momentum), update };
             let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I32(&mut master));
             let seen = kernel.descend(&descend, &source, first, &pass, v, m);
-            (kernel.peak(&source), counts, codes, seen, velocity, master)
+            (kernel.peak(Source::I32(&source)), counts, codes, seen, velocity, master)
         };
         for first in [0, 7] {
             let expected = run(&Scalar, first);

@@ -1,10 +1,14 @@
 //! How many 32-bit sums must be in memory at once.
 
 use super::{
+    layer::Kind,
     plan::{HookNeeds, Sizes, max, trains},
     view::GraphView,
 };
-use crate::{config::LayerConfig, quant::Range};
+use crate::{
+    config::LayerConfig,
+    quant::{Point, Range},
+};
 
 /// 32-bit sums that a layer needs in memory at once.
 pub(super) struct Demand {
@@ -30,7 +34,13 @@ impl Demand {
         let (weights, biases) = graph.layer_parameters(i);
         let samples = sizes.micro_batch as usize;
         let mut whole = 0;
+        let passed_on = matches!(layer.kind, Kind::Input | Kind::Flatten);
+        let summed = match config.activation {
+            Some(point) => !(passed_on && !hook.activation && !sweeps(point)),
+            None => false,
+        };
         if let Some(point) = config.activation
+            && summed
             && (point.train.range.needs_whole_tensor() || point.infer.range.needs_whole_tensor())
         {
             whole = samples * outputs;
@@ -45,22 +55,23 @@ impl Demand {
         if config.weight_grad.range.needs_whole_tensor() && !accumulate {
             whole = max(whole, weights);
         }
-        let sweeps = matches!(config.weight.train.range, Range::Sweep)
-            || matches!(config.weight.infer.range, Range::Sweep);
-        if (sweeps || hook.weight && config.weight.train.range.needs_whole_tensor())
+        if (sweeps(config.weight) || hook.weight && config.weight.train.range.needs_whole_tensor())
             && !config.per_channel
         {
             whole = max(whole, weights);
         }
         let inputs = graph.layers()[layer.input as usize].shape.elements();
-        let mut row =
-            if layer.kind.accumulates() || config.activation.is_some() { outputs } else { 0 };
+        let mut row = if layer.kind.accumulates() || summed { outputs } else { 0 };
         // Gradients by the input, and weights with a bound for every channel, go row by row.
         if weights > 0 && (trains(graph, layer.input as usize) || config.per_channel) {
             row = max(row, inputs);
         }
         Self { whole, row, biases, weights }
     }
+}
+
+const fn sweeps(point: Point) -> bool {
+    matches!(point.train.range, Range::Sweep) || matches!(point.infer.range, Range::Sweep)
 }
 
 pub(super) const fn largest_tensor(graph: GraphView<'_>, sizes: Sizes) -> usize {

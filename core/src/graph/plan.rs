@@ -57,6 +57,8 @@ pub struct HookNeeds {
     pub weight: bool,
     /// A strategy leaves weights between the codes.
     pub weight_off_grid: bool,
+    /// A strategy works on the activations.
+    pub activation: bool,
     /// A strategy leaves activations between the codes.
     pub activation_off_grid: bool,
 }
@@ -303,8 +305,12 @@ const MIN_TILE: usize = 64;
 const MAX_SPREAD: u8 = 7;
 /// Bits of codes that lie between the grid's.
 const OFF_GRID_BITS: u8 = 16;
-const NO_HOOKS: HookNeeds =
-    HookNeeds { weight: false, weight_off_grid: false, activation_off_grid: false };
+const NO_HOOKS: HookNeeds = HookNeeds {
+    weight: false,
+    weight_off_grid: false,
+    activation: false,
+    activation_off_grid: false,
+};
 
 pub(super) const fn storage(bits: u8, off_grid: bool) -> Width {
     if off_grid { Width::I16 } else { Width::for_bits(bits) }
@@ -457,6 +463,7 @@ mod tests {
             let needs = HookNeeds {
                 weight: hooks[0],
                 weight_off_grid: hooks[1],
+                activation: hooks[2],
                 activation_off_grid: hooks[2],
             };
             match Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]) {

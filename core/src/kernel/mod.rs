@@ -12,7 +12,7 @@ mod x86;
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix, for_width},
+    tensor::{MantissasMut, Matrix, Source, for_source, for_width},
 };
 
 pub use scalar::Scalar;
@@ -28,19 +28,26 @@ pub trait Kernel {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]);
 
     /// The largest magnitude of `values`.
-    fn peak(&self, values: &[i32]) -> u32 {
-        crate::quant::peak(values)
+    fn peak(&self, source: Source<'_>) -> u32 {
+        for_source!(source, values => crate::quant::peak(values))
     }
 
-    /// [`Quantizer::run`] into whichever storage `codes` has.
+    /// [`Quantizer::run`] from and into whichever storage there is.
     fn quantize(
         &self,
         quantizer: &Quantizer,
-        source: &[i32],
+        source: Source<'_>,
         first: u32,
-        codes: MantissasMut<'_>,
+        mut codes: MantissasMut<'_>,
     ) -> Counts {
-        for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
+        // Widened first, so that a board has the quantiser's code three times and not twelve.
+        let mut counts = Counts::default();
+        source.widened(|from, sums| {
+            let at = first.wrapping_add(from as u32);
+            let codes = codes.part(from, sums.len());
+            counts += for_width!(MantissasMut, codes, codes => quantizer.run(sums, at, codes));
+        });
+        counts
     }
 
     /// [`Descend::run`]: moves master weights against their gradient.
@@ -61,13 +68,13 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         (**self).gemm(a, b, drop, add, out);
     }
-    fn peak(&self, values: &[i32]) -> u32 {
-        (**self).peak(values)
+    fn peak(&self, source: Source<'_>) -> u32 {
+        (**self).peak(source)
     }
     fn quantize(
         &self,
         q: &Quantizer,
-        source: &[i32],
+        source: Source<'_>,
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {

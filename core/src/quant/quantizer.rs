@@ -49,13 +49,21 @@ pub struct Quantizer {
 impl Quantizer {
     /// Codes of `source`, whose first element is element `first` of the tensor.
     #[inline(always)]
-    pub fn run<T: Mantissa>(&self, source: &[i32], first: u32, codes: &mut [T]) -> Counts {
+    pub fn run<S, T>(&self, source: &[S], first: u32, codes: &mut [T]) -> Counts
+    where
+        S: Copy + Into<i32>,
+        T: Mantissa,
+    {
         let mut counts = Counts::default();
         let mut at = first;
         for (source, codes) in source.chunks(Self::CHUNK).zip(codes.chunks_mut(Self::CHUNK)) {
             let items = codes.iter_mut().zip(source);
-            counts +=
-                self.chunk(items, at, |item| *item.1, |item, code| *item.0 = T::from_code(code));
+            counts += self.chunk(
+                items,
+                at,
+                |item| (*item.1).into(),
+                |item, code| *item.0 = T::from_code(code),
+            );
             at = at.wrapping_add(Self::CHUNK as u32);
         }
         counts

@@ -233,8 +233,8 @@ impl Observer {
 
 /// The largest magnitude of a slice.
 #[inline(always)]
-pub fn peak(values: &[i32]) -> u32 {
-    values.iter().fold(0, |peak, v| peak.max(v.unsigned_abs()))
+pub fn peak<S: Copy + Into<i32>>(values: &[S]) -> u32 {
+    values.iter().fold(0, |peak, &v| peak.max(v.into().unsigned_abs()))
 }
 
 /// The bound among `bound`, `bound - 1` and `bound - 2` with the least sum of absolute errors

@@ -1,8 +1,10 @@
 //! Dims, storage widths, and views of mantissas.
 
 mod matrix;
+mod source;
 mod storage;
 
-pub(crate) use crate::for_width;
+pub(crate) use crate::{for_source, for_width};
 pub use matrix::Matrix;
+pub use source::Source;
 pub use storage::{Mantissa, Mantissas, MantissasMut, Shape, Width};

@@ -281,11 +281,11 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let at = at * numbers;
         let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
         pass.before(self.strategy, sums, first);
-        pass.look(self.kernel, sums);
+        pass.look(self.kernel, (&*sums).into());
         pass.settle(sums);
         let codes = codes.part(at, sums.len());
         let mask = Mask { bits: &mut [], first: 0 };
-        pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
+        pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
     }
 
     /// The straight-through gradient is zero where the output was clipped.

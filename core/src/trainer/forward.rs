@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Engine, Mode, Of},
-    point::{Mask, Sums, widen},
+    point::{Mask, Pass, Sums, widen},
     state::Tensor,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     layer::{dense, relu},
     quant::Point,
     strategy::Strategy,
-    tensor::{Mantissas, MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut, Matrix, Source},
 };
 
 /// Samples as they come from a sensor or a file: `value = mantissa * 2^exponent`.
@@ -61,11 +61,11 @@ impl<'a> Samples<'a> {
         Samples { data, ..self }
     }
 
-    fn widen(&self, from: usize, sums: &mut [i32]) {
-        match self.part(from, sums.len()).data {
-            SampleData::U8(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
-            SampleData::I8(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
-            SampleData::I16(d) => sums.iter_mut().zip(d).for_each(|(s, &d)| *s = d.into()),
+    fn source(self) -> Source<'a> {
+        match self.data {
+            SampleData::U8(d) => Source::U8(d),
+            SampleData::I8(d) => Source::I8(d),
+            SampleData::I16(d) => Source::I16(d),
         }
     }
 
@@ -161,11 +161,26 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             }
             _ => None,
         };
+        let source = match layer.kind {
+            Kind::Input => Some(samples.source()),
+            Kind::Flatten => Some(Source::from(x)),
+            Kind::Dense { .. } | Kind::Relu => None,
+        };
+        if let Some(source) = source.filter(|_| pass.is_direct()) {
+            let source = source.part(0, count * numbers);
+            let first = base.wrapping_mul(numbers as u32);
+            pass.look(self.kernel, source);
+            pass.settle(&[]);
+            let mask = Mask { bits: mask, first: 0 };
+            pass.emit(self.kernel, self.strategy, source, first, codes, mask);
+            self.keep_activation(i, pass);
+            return;
+        }
         let rows = tile_rows(scratch.len(), numbers, count);
         for (from, rows) in pieces(count, rows) {
             let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
             match layer.kind {
-                Kind::Input => samples.widen(from * numbers, sums),
+                Kind::Input => samples.source().part(from * numbers, sums.len()).copy_to(sums),
                 Kind::Dense { .. } => {
                     let x = Matrix::new(x, count, input.numbers).row_range(from, rows);
                     let drop = plan.forward.drop;
@@ -180,12 +195,16 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let at = from * numbers;
             let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
             pass.before(self.strategy, sums, first);
-            pass.look(self.kernel, sums);
+            pass.look(self.kernel, (&*sums).into());
             pass.settle(sums);
             let codes = codes.part(at, sums.len());
             let mask = Mask { bits: &mut *mask, first: at as u32 };
-            pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
+            pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
         }
+        self.keep_activation(i, pass);
+    }
+
+    fn keep_activation(&mut self, i: usize, pass: Pass) {
         let passed = pass.finish();
         self.keep(i, Tensor::Activation, passed.state);
         if let Some(state) = self.states.get_mut(i) {

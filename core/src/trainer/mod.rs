@@ -131,6 +131,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             *needs = HookNeeds {
                 weight: active(Place::Weight),
                 weight_off_grid: off(Place::Weight),
+                activation: active(Place::Activation),
                 activation_off_grid: off(Place::Activation),
             };
         }

@@ -12,7 +12,7 @@ use crate::{
     kernel::Kernel,
     quant::{Observer, Point, Quant, Range, sweep},
     strategy::Strategy,
-    tensor::MantissasMut,
+    tensor::{MantissasMut, Source},
 };
 
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
@@ -98,6 +98,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let mask = Self::fresh_mask(mode, mask);
         let master = master.as_ref();
         let count = master.len();
+        if pass.is_direct() {
+            let source = Source::from(master);
+            pass.look(self.kernel, source);
+            pass.settle(&[]);
+            pass.emit(self.kernel, self.strategy, source, 0, codes, Mask { bits: mask, first: 0 });
+            return pass.finish();
+        }
         // Where the plan gave the whole tensor room, hooks see it in one piece and before the
         // range rule does; otherwise the rule takes a first walk over the master.
         let piece = scratch.len().max(1);
@@ -107,7 +114,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 let part = master.part(from, len);
                 let sums = scratch.get_mut(..part.len()).unwrap_or_default();
                 widen(part, sums);
-                pass.look(self.kernel, sums);
+                pass.look(self.kernel, (&*sums).into());
             }
             pass.settle(&[]);
         }
@@ -117,13 +124,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             widen(part, sums);
             pass.before(self.strategy, sums, from as u32);
             if whole || !pass.is_whole() {
-                pass.look(self.kernel, sums);
+                pass.look(self.kernel, (&*sums).into());
                 pass.settle(sums);
             }
             let codes = codes.part(from, sums.len());
             let first = from as u32;
             let mask = Mask { bits: &mut *mask, first };
-            pass.emit(self.kernel, self.strategy, sums, first, codes, mask);
+            pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
         }
         pass.finish()
     }
@@ -195,7 +202,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let codes = codes.part(first, inputs);
             let first = first as u32;
             let mask = Mask { bits: &mut *mask, first };
-            tensor.emit(self.kernel, self.strategy, sums, first, codes, mask);
+            tensor.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
         }
         tensor.settle_at(Some(top));
         tensor.finish()

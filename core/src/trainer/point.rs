@@ -8,7 +8,7 @@ use crate::{
     },
     rng::Key,
     strategy::{Context, Place, Strategy, Tile},
-    tensor::{Mantissas, MantissasMut},
+    tensor::{Mantissas, MantissasMut, Source},
 };
 
 /// Fraction bits of codes in the hands of a post hook. Where it leaves values between the codes,
@@ -128,6 +128,12 @@ impl Pass {
         self.hooks
     }
 
+    /// True when numbers need not be sums in memory on their way through: neither hooks nor the
+    /// trials of a range rule want them there.
+    pub(crate) fn is_direct(&self) -> bool {
+        !self.hooks && self.quant.range != Range::Sweep
+    }
+
     fn unit(&self) -> i16 {
         let bound = match self.quant.range {
             // Also before the first tile, so that every tile's hooks see the same unit.
@@ -154,14 +160,14 @@ impl Pass {
     }
 
     /// Shows the range rule a part of the tensor.
-    pub(crate) fn look<K: Kernel>(&mut self, kernel: &K, sums: &[i32]) {
+    pub(crate) fn look<K: Kernel>(&mut self, kernel: &K, source: Source<'_>) {
         if !self.quant.range.observes() {
             return;
         }
         if self.observer.needs_only_peak() {
-            self.observer.note_peak(kernel.peak(sums), sums.len());
+            self.observer.note_peak(kernel.peak(source), source.len());
         } else {
-            self.observer.note(sums);
+            source.widened(|_, values| self.observer.note(values));
         }
     }
 
@@ -219,7 +225,7 @@ impl Pass {
         &mut self,
         kernel: &K,
         strategy: &mut S,
-        sums: &[i32],
+        source: Source<'_>,
         first: u32,
         mut codes: MantissasMut<'_>,
         mask: Mask<'_>,
@@ -227,22 +233,29 @@ impl Pass {
         let quantizer = self.quantizer();
         let counts = if self.hooks {
             let mut counts = Counts::default();
-            for (i, part) in sums.chunks(PIECE).enumerate() {
-                let mut piece = [0i32; PIECE];
-                let piece = piece.get_mut(..part.len()).unwrap_or_default();
-                let at = first.wrapping_add((i * PIECE) as u32);
-                counts += quantizer.run(part, at, piece);
-                let exponent = self.after(strategy, piece, at);
-                self.store(piece, exponent, codes.part(i * PIECE, part.len()));
-            }
+            source.widened(|from, sums| {
+                for (i, part) in sums.chunks(PIECE).enumerate() {
+                    let mut piece = [0i32; PIECE];
+                    let piece = piece.get_mut(..part.len()).unwrap_or_default();
+                    let from = from + i * PIECE;
+                    let at = first.wrapping_add(from as u32);
+                    counts += quantizer.run(part, at, piece);
+                    let exponent = self.after(strategy, piece, at);
+                    self.store(piece, exponent, codes.part(from, part.len()));
+                }
+            });
             counts
         } else {
-            kernel.quantize(&quantizer, sums, first, codes)
+            kernel.quantize(&quantizer, source, first, codes)
         };
         if counts.saturated > 0 && !mask.bits.is_empty() {
-            quantizer.clear_clipped(sums, first, mask.bits, mask.first);
+            source.widened(|from, sums| {
+                let from = from as u32;
+                let at = first.wrapping_add(from);
+                quantizer.clear_clipped(sums, at, mask.bits, mask.first.wrapping_add(from));
+            });
         }
-        self.count(counts, sums.len());
+        self.count(counts, source.len());
     }
 
     /// Post hooks on codes that become values with guard bits. Returns their exponent.
@@ -336,7 +349,14 @@ mod tests {
             let mask = Mask { bits: &mut [], first: 0 };
             pass.settle(&[]);
             let strategy = &mut Configured(&noise);
-            pass.emit(&Scalar, strategy, &sums, 0, MantissasMut::I16(&mut codes), mask);
+            pass.emit(
+                &Scalar,
+                strategy,
+                Source::I32(&sums),
+                0,
+                MantissasMut::I16(&mut codes),
+                mask,
+            );
             let unit = f64::from(pass.stored_exponent() + 7).exp2();
             let mean = codes.iter().map(|&code| f64::from(code) * unit).sum::<f64>() / 8192.0;
             // The noise has a standard deviation of 0.68 steps, its mean one of 0.0075.

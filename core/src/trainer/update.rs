@@ -164,7 +164,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     ) {
         if let [MantissasMut::I32(sums)] = pick(self.memory, [tile]) {
             pass.before(self.strategy, sums, first);
-            pass.look(self.kernel, sums);
+            pass.look(self.kernel, (&*sums).into());
             pass.settle(sums);
         }
         let momentum = self.momentum(param, pass.stored_exponent());

@@ -2,7 +2,55 @@
 
 use fixgrad::trainer::{SampleData, Samples, Targets};
 
-use crate::data::{Dataset, Mantissas, Targets as Answers};
+use crate::{
+    data::{Dataset, Mantissas, Targets as Answers},
+    kernel,
+};
+
+/// Hands out batch after batch. The next one is gathered while one is worked on, on another thread
+/// if there is one.
+#[derive(Debug)]
+pub struct Loader<'d> {
+    now: Batch<'d>,
+    next: Batch<'d>,
+}
+
+impl<'d> Loader<'d> {
+    /// A loader of this data set.
+    pub const fn new(data: &'d Dataset) -> Self {
+        Self { now: Batch::new(data), next: Batch::new(data) }
+    }
+
+    /// Calls `work` with the samples of step 0, 1, ..., `steps - 1`, whose indices `pick` gives.
+    ///
+    /// # Errors
+    /// The first one that `work` returns; the steps after it are left out.
+    pub fn each<I, E>(
+        &mut self,
+        steps: u32,
+        pick: impl Fn(u32) -> I + Sync,
+        mut work: impl FnMut(u32, &Batch<'d>) -> Result<(), E> + Send,
+    ) -> Result<(), E>
+    where
+        I: IntoIterator<Item = u32>,
+        E: Send,
+    {
+        let Self { now, next } = self;
+        if steps > 0 {
+            now.fill(pick(0));
+        }
+        for step in 0..steps {
+            let gather = || {
+                if step + 1 < steps {
+                    next.fill(pick(step + 1));
+                }
+            };
+            kernel::both(|| work(step, now), gather).0?;
+            std::mem::swap(now, next);
+        }
+        Ok(())
+    }
+}
 
 /// Some samples and their targets. Its memory is used again for the next ones.
 #[derive(Debug)]

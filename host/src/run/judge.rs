@@ -17,7 +17,7 @@ use crate::data::{Dataset, Mantissas, Targets};
 const PICTURES: usize = 12;
 
 /// Runs the network over the test set by the inference settings.
-pub fn judge<K: Kernel + Copy>(session: &mut Session<'_, K>) -> Result<Test> {
+pub fn judge<K: Kernel + Copy + Send>(session: &mut Session<'_, K>) -> Result<Test> {
     let test = &session.data.split.test;
     let classes = match &session.data.targets {
         Targets::Classes { names, .. } => names.len(),

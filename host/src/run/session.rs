@@ -9,11 +9,11 @@ use fixgrad::{
     kernel::Kernel,
     optim::Lr,
     rng::{Key, Permutation},
-    trainer::{SetupError, Tally, Trainer},
+    trainer::{SetupError, StepError, Tally, Trainer},
 };
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Loader},
     model::{Model, ModelError},
     probe::{self, Sightings},
 };
@@ -77,10 +77,11 @@ pub struct Session<'a, K> {
     pub(crate) data: &'a Dataset,
     pub(crate) trainer: Trainer<'a, MAX_LAYERS, K, ()>,
     pub(crate) batch: Batch<'a>,
+    loader: Loader<'a>,
     kernel: K,
 }
 
-impl<'a, K: Kernel + Copy> Session<'a, K> {
+impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
     /// A session with freshly initialised weights.
     pub fn new(
         compiled: &'a Compiled,
@@ -89,7 +90,14 @@ impl<'a, K: Kernel + Copy> Session<'a, K> {
         workspace: &'a mut Workspace,
     ) -> Result<Self, SetupError> {
         let trainer = workspace.trainer(compiled, kernel, ())?;
-        Ok(Self { compiled, data, trainer, batch: Batch::new(data), kernel })
+        Ok(Self {
+            compiled,
+            data,
+            trainer,
+            batch: Batch::new(data),
+            loader: Loader::new(data),
+            kernel,
+        })
     }
 
     /// Steps of a whole epoch: as many whole batches as there are.
@@ -115,7 +123,7 @@ impl<'a, K: Kernel + Copy> Session<'a, K> {
     }
 
     /// Trains the next epoch. `after_step` hears how many of its steps are done.
-    pub fn epoch(&mut self, mut after_step: impl FnMut(u32)) -> Result<EpochOutcome> {
+    pub fn epoch(&mut self, mut after_step: impl FnMut(u32) + Send) -> Result<EpochOutcome> {
         let (epoch, whole) = (self.epochs_done(), self.steps_per_epoch());
         let steps = whole.min(self.steps() - self.trainer.steps());
         let order = self.order(epoch);
@@ -124,14 +132,18 @@ impl<'a, K: Kernel + Copy> Session<'a, K> {
         self.trainer.reset_counters();
         let begin = Instant::now();
         let (mut tally, mut lr) = (Tally::default(), Lr::ZERO);
-        for step in 0..steps {
+        let pick = |step: u32| {
             let places = step * size..(step + 1) * size;
-            self.batch.fill(places.map(|place| train[order.at(place) as usize]));
-            let record = self.trainer.step(self.batch.samples(), self.batch.targets())?;
+            places.map(|place| train[order.at(place) as usize])
+        };
+        let trainer = &mut self.trainer;
+        self.loader.each(steps, pick, |step, batch| {
+            let record = trainer.step(batch.samples(), batch.targets())?;
             tally += record.tally;
             lr = record.lr;
             after_step(step + 1);
-        }
+            Ok::<_, StepError>(())
+        })?;
         Ok(EpochOutcome { tally, lr, time: begin.elapsed() })
     }
 

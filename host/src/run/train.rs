@@ -117,7 +117,7 @@ impl Run<'_> {
 
     fn work(
         &self,
-        kernel: impl Kernel + Copy,
+        kernel: impl Kernel + Copy + Send,
         from: Option<(Model, Vec<Record>)>,
     ) -> Result<Summary> {
         let Job { compiled, data, .. } = self.job;
@@ -224,7 +224,7 @@ impl Run<'_> {
     }
 }
 
-fn epoch_record<K: Kernel + Copy>(
+fn epoch_record<K: Kernel + Copy + Send>(
     session: &mut Session<'_, K>,
     outcome: EpochOutcome,
 ) -> Result<Epoch> {

@@ -19,7 +19,7 @@ use super::{Kernel, Scalar};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{Mantissas, MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut, Matrix, Source},
 };
 use gemm::Side;
 
@@ -84,18 +84,20 @@ macro_rules! entry_points {
         }
 
         #[target_feature(enable = $features)]
-        pub(super) fn peak(values: &[i32]) -> u32 {
-            crate::quant::peak(values)
+        pub(super) fn peak(source: Source<'_>) -> u32 {
+            for_source!(source, values => crate::quant::peak(values))
         }
 
         #[target_feature(enable = $features)]
         pub(super) fn quantize(
             quantizer: &Quantizer,
-            source: &[i32],
+            source: Source<'_>,
             first: u32,
             codes: MantissasMut<'_>,
         ) -> Counts {
-            for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
+            for_source!(source, source => {
+                for_width!(MantissasMut, codes, codes => quantizer.run(source, first, codes))
+            })
         }
 
         #[target_feature(enable = $features)]
@@ -139,14 +141,14 @@ impl Kernel for X86 {
         }
     }
 
-    fn peak(&self, values: &[i32]) -> u32 {
-        at_level!(self, peak(values))
+    fn peak(&self, source: Source<'_>) -> u32 {
+        at_level!(self, peak(source))
     }
 
     fn quantize(
         &self,
         quantizer: &Quantizer,
-        source: &[i32],
+        source: Source<'_>,
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {

@@ -203,14 +203,29 @@ proptest! {
     ) {
         let format = Format { bits: format.bits.min(8 << width), ..format };
         let quantizer = Quantizer { shift, format, key: Key::new(seed) };
-        let source: Vec<i32> = numbers(fill, source_bits, len).collect();
-        let mut expected = Store::new(width, Fill::Lowest, len);
-        let counts = Scalar.quantize(&quantizer, &source, first, expected.get_mut());
-        for level in X86::levels() {
-            prop_assert_eq!(level.peak(&source), Scalar.peak(&source));
+        let sums: Vec<i32> = numbers(fill, source_bits, len).collect();
+        let pixels: Vec<u8> = sums.iter().map(|&v| v as u8).collect();
+        let bytes: Vec<i8> = sums.iter().map(|&v| v as i8).collect();
+        let words: Vec<i16> = sums.iter().map(|&v| v as i16).collect();
+        let sources =
+            [Source::U8(&pixels), Source::I8(&bytes), Source::I16(&words), Source::I32(&sums)];
+        for source in sources {
+            let mut wide = vec![0; len];
+            source.copy_to(&mut wide);
+            let wide = Source::I32(&wide);
+            let mut expected = Store::new(width, Fill::Lowest, len);
+            let counts = Scalar.quantize(&quantizer, wide, first, expected.get_mut());
             let mut codes = Store::new(width, Fill::Lowest, len);
-            prop_assert_eq!(level.quantize(&quantizer, &source, first, codes.get_mut()), counts);
-            prop_assert_eq!(&codes, &expected, "{}", level);
+            prop_assert_eq!(Scalar.quantize(&quantizer, source, first, codes.get_mut()), counts);
+            prop_assert_eq!(&codes, &expected, "{:?}", source);
+            prop_assert_eq!(Scalar.peak(source), Scalar.peak(wide));
+            for level in X86::levels() {
+                prop_assert_eq!(level.peak(source), Scalar.peak(source));
+                let mut codes = Store::new(width, Fill::Lowest, len);
+                let seen = level.quantize(&quantizer, source, first, codes.get_mut());
+                prop_assert_eq!(seen, counts);
+                prop_assert_eq!(&codes, &expected, "{} {:?}", level, source);
+            }
         }
     }
 
