@@ -12,6 +12,7 @@
 //! | squared error | 1 unit | see [`mse`](crate::reference::mse) |
 //! | codes | 0 | the rounding rule, with the documented random bits |
 //! | velocity | the reach of the rule and 2^-14 units | two terms, each cut 15 bits below the unit |
+//! | the same, by the written formula | 0 | one rounding of whole numbers |
 //! | weights | 0 | one rounding of one product, and one of the decay |
 
 mod backward;

@@ -24,6 +24,7 @@ pub(super) const CODE_31: RangeInclusive<f64> = -1_073_741_824.0..=1_073_741_823
 const GUARD: u32 = 7;
 /// The numbers of the streams in docs/numerics.md.
 const UPDATE: u32 = 2 << 8;
+const VELOCITY: u32 = 3 << 8;
 
 /// One parameter tensor of a layer.
 struct Param<'s> {
@@ -46,6 +47,13 @@ struct Scaled {
 /// Bits of a velocity; sums end at 2^30, so 32-bit storage holds 31.
 fn velocity_bits(width: Width) -> i16 {
     i16::from(width.bits()).min(31)
+}
+
+/// `value * 2^left`, rounded down below and ending at 2^61 above.
+fn scale(value: i64, left: i32) -> i64 {
+    let exact = i128::from(value) << left.clamp(0, 61);
+    let exact = exact >> left.min(0).unsigned_abs().min(63);
+    exact.clamp(-(1 << 61), 1 << 61) as i64
 }
 
 impl Step<'_> {
@@ -122,32 +130,36 @@ impl Step<'_> {
         self.assert_moved(param, &steps);
     }
 
-    /// The new velocity, once it is found right.
+    /// The new velocity, once it is found right: near `momentum * v + g` in floats, and with the
+    /// very bits of the written rule.
     fn velocity(&self, param: &Param<'_>, grads: &Scaled) -> Scaled {
         let Param { layer, which, .. } = *param;
         let train = &self.case.config.train;
-        let factor = f64::from(train.momentum) / 32_768.0;
-        let old_unit = f64::from(self.old_units[layer][which]).exp2();
-        let exponent = self.new_units[layer][which];
-        let unit = f64::from(exponent).exp2();
-        let grad_unit = f64::from(grads.exponent).exp2();
+        let (old_exponent, exponent) = (self.old_units[layer][which], self.new_units[layer][which]);
+        let above = |other: i16| i32::from(other) - i32::from(exponent);
+        let factor = f64::from(train.momentum) / 32_768.0 * f64::from(above(old_exponent)).exp2();
+        let grad_unit = f64::from(above(grads.exponent)).exp2();
+        let bits = velocity_bits(train.velocity) as u8;
+        let format = Format { bits, round: train.round, overflow: Overflow::SatSym };
+        let key = self.key(layer, [Tensor::Velocity, Tensor::BiasVelocity][which], VELOCITY);
         // Symmetric, whatever the storage.
-        let most = f64::from(velocity_bits(train.velocity) - 1).exp2() - 1.0;
+        let most = f64::from(bits - 1).exp2() - 1.0;
         // Each of the two terms loses less than 2^-15 of a unit, downwards.
-        let (below, above) = reach(train.round);
+        let (below, over) = reach(train.round);
         let below = below + (-14f64).exp2();
         let (before, after) =
             (&self.before.velocities[layer][which], &self.after.velocities[layer][which]);
-        for (i, (grad, (&old, &new))) in
-            grads.mantissas.iter().zip(before.iter().zip(after)).enumerate()
+        for (i, (&grad, (&old, &new))) in
+            (0..).zip(grads.mantissas.iter().zip(before.iter().zip(after)))
         {
-            let exact = (factor * old as f64 * old_unit + *grad as f64 * grad_unit) / unit;
-            let allowed = (exact - below).clamp(-most, most)..=(exact + above).clamp(-most, most);
-            assert!(
-                allowed.contains(&(new as f64)),
-                "step {}, velocity {i} of layer {layer}: {new} and not {exact}",
-                self.index
-            );
+            let what = format!("step {}, velocity {i} of layer {layer}", self.index);
+            let exact = factor * old as f64 + grad_unit * grad as f64;
+            let allowed = (exact - below).clamp(-most, most)..=(exact + over).clamp(-most, most);
+            assert!(allowed.contains(&(new as f64)), "{what}: {new} and not {exact}");
+            let sum = scale(i64::from(train.momentum) * old, above(old_exponent))
+                + scale(grad, above(grads.exponent) + 15);
+            let written = rounding::code(sum, 15, format, key.half(i)).code;
+            assert_eq!(new as f64, written, "{what}");
         }
         self.coverage.note(format!("velocity {:?} {:?}", train.velocity, train.round));
         self.coverage.note_if(before.iter().any(|&old| old != 0), "a velocity from before");
