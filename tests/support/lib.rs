@@ -1,9 +1,12 @@
 //! Shared by the tests of this package: random networks, and ways to train them.
 
+pub mod coverage;
 pub mod golden;
+pub mod gradcheck;
 pub mod kernels;
 pub mod mutate;
 pub mod net;
 pub mod recorder;
 pub mod reference;
+pub mod rounding;
 pub mod run;

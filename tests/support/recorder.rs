@@ -46,6 +46,11 @@ impl Number {
 pub struct Recorder(Rc<RefCell<BTreeMap<Which, Vec<Number>>>>);
 
 impl Recorder {
+    /// Forgets everything, for the next step.
+    pub fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
     /// A tensor, empty when nothing passed.
     pub fn tensor(&self, layer: usize, place: Place, bias: bool, codes: bool) -> Vec<Number> {
         let which = Which { layer, place: place as u8, bias, codes };

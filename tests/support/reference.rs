@@ -1,8 +1,14 @@
 //! The float side of the gradient check: what sums must be, and what codes follow from them.
 
-use fixgrad::quant::{Quant, Round};
+use fixgrad::{
+    quant::{Quant, Range},
+    rng::Key,
+};
 
-use crate::recorder::Number;
+use crate::{
+    recorder::Number,
+    rounding::{self, Coded, reach},
+};
 
 /// What a sum must be, and how far it may be from that.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +26,12 @@ impl Expected {
     pub fn exactly(value: f64) -> Self {
         Self { value, units: 0.0, absolute: 0.0 }
     }
+
+    /// Nothing passes where a mask blocks.
+    #[must_use]
+    pub fn unless(self, blocked: bool) -> Self {
+        if blocked { Self::exactly(0.0) } else { self }
+    }
 }
 
 /// `p - y`, as far as 15 bits and a table of powers of two can tell: every power is within 1.5
@@ -35,6 +47,13 @@ pub fn softmax(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
             Expected { value: p - t, units: 0.0, absolute }
         })
         .collect()
+}
+
+/// `y - t`. Both are brought to the finer of their units, or to one 13 bits below the coarser:
+/// then the finer number loses less than that unit.
+pub fn mse(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
+    let error = |(y, t): (&f64, &f64)| Expected { value: y - t, units: 1.0, absolute: 0.0 };
+    row.iter().zip(wanted).map(error).collect()
 }
 
 /// What the numbers are worth.
@@ -56,33 +75,56 @@ pub fn assert_sums(sums: &[Number], expected: &[Expected], what: &str) {
     }
 }
 
-/// Every code is its rounded sum: the nearest even one, or under stochastic rounding a neighbour.
+/// Every code is its rounded sum, with the random bits that `key` gives its element, and not
+/// further from it than the rule can reach. Returns where the rounded values lay outside the
+/// codes.
 ///
 /// # Panics
 ///
-/// When one is not.
-pub fn assert_codes(sums: &[Number], codes: &[Number], quant: Quant, what: &str) {
+/// When a code is another one.
+pub fn assert_codes(
+    sums: &[Number],
+    codes: &[Number],
+    quant: Quant,
+    key: Key,
+    what: &str,
+) -> Vec<bool> {
     assert_eq!(sums.len(), codes.len(), "{what}");
-    let (low, high) = quant.overflow.limits(quant.bits);
-    for (i, (&sum, &code)) in sums.iter().zip(codes).enumerate() {
-        let exact = sum.value() / code.unit();
-        let found = f64::from(code.mantissa);
-        let clamped = exact.clamp(low.into(), high.into());
-        let right = match quant.round {
-            Round::Stochastic => found == clamped.floor() || found == clamped.ceil(),
-            _ => found == exact.round_ties_even().clamp(low.into(), high.into()),
-        };
-        assert!(right, "{what}, element {i}: {sum:?} became {code:?} under {quant:?}");
-    }
+    let (below, above) = reach(quant.round);
+    (0u32..)
+        .zip(sums.iter().zip(codes))
+        .map(|(i, (&sum, &code))| {
+            let shift = i32::from(code.exponent) - i32::from(sum.exponent);
+            let expected = rounding::code(sum.mantissa.into(), shift, quant.format(), key.half(i));
+            let Coded { code: wanted, clipped } = expected;
+            let found = f64::from(code.mantissa);
+            assert!(
+                found == wanted,
+                "{what}, element {i}: {sum:?} became {code:?} and not {wanted} under {quant:?}"
+            );
+            let error = found - sum.value() / code.unit();
+            let near = clipped || quant.bits == 1 || (-below..=above).contains(&error);
+            assert!(near, "{what}, element {i}: {sum:?} became {code:?}, {error} units away");
+            clipped
+        })
+        .collect()
 }
 
-/// The straight-through gradient: none where the rounded value lay outside the codes.
-pub fn block_clipped(grad: &mut [Expected], sums: &[Number], codes: &[Number], quant: Quant) {
-    let (low, high) = quant.overflow.limits(quant.bits);
-    for (g, (&sum, &code)) in grad.iter_mut().zip(sums.iter().zip(codes)) {
-        let nearest = (sum.value() / code.unit()).round_ties_even();
-        if nearest < low.into() || nearest > high.into() {
-            *g = Expected::exactly(0.0);
-        }
-    }
+/// The unit of the codes is that of the bound, where the rule names the bound or it is plain to
+/// see: the smallest power of two at or above all magnitudes. Zeros alone have no such bound.
+///
+/// # Panics
+///
+/// When it is another one.
+pub fn assert_unit(sums: &[Number], codes: &[Number], quant: Quant, what: &str) {
+    let largest = sums.iter().map(|sum| sum.value().abs()).fold(0.0, f64::max);
+    let bound = match quant.range {
+        Range::Fixed(bound) => bound,
+        Range::Max if largest > 0.0 => largest.log2().ceil() as i16,
+        _ => return,
+    };
+    // Binary codes are worth half the bound, as those of two bits.
+    let unit = bound - (i16::from(quant.bits.max(2)) - 1);
+    let other = codes.iter().find(|code| code.exponent != unit);
+    assert!(other.is_none(), "{what}: {other:?} and not in units of 2^{unit} under {quant:?}");
 }

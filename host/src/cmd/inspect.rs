@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Compiled, LARGEST_FXC},
     files,
+    run::Footprint,
 };
 
 /// Show what a .fxc file holds: the configuration as YAML, and the network.
@@ -57,11 +58,22 @@ pub fn text(compiled: &Compiled, bytes: usize) -> Result<String> {
     }
     let _ = writeln!(text, "# {} parameters", graph.parameters());
     let _ = writeln!(text, "# {} multiply-adds for a training sample", graph.training_macs());
+    let footprint = Footprint::of(compiled)?;
     let _ = writeln!(
         text,
-        "# {} bytes of RAM, {} of them master weights and momentum; what is lent shares memory",
+        "# {} bytes of RAM: {} of arena, {} of them master weights and momentum, and the trainer; \
+         what is lent shares memory",
+        footprint.ram_bytes,
         plan.ram(),
         plan.persistent
+    );
+    let items = footprint.flash.iter().map(|item| format!("{} {}", item.name, item.bytes));
+    let items: Vec<String> = items.collect();
+    let _ = writeln!(
+        text,
+        "# {} bytes of flash besides code: {}",
+        footprint.flash_bytes,
+        items.join(", ")
     );
     let _ = writeln!(text, "# graph {:08x}, {bytes} bytes as .fxc", graph.hash());
     Ok(text)
@@ -72,7 +84,7 @@ struct Row<'a> {
     layer: &'a Layer,
     weights: usize,
     biases: usize,
-    /// Parameters in all their forms.
+    /// Parameters in all their forms, and the bounds of their channels.
     kept: usize,
     /// Output and gradient, while they live.
     lent: usize,
@@ -89,6 +101,7 @@ fn rows(compiled: &Compiled) -> Result<Vec<Row<'_>>> {
             // Where no bit differs, the codes are the master weights.
             let codes = |p: &ParamPlan| if p.codes == p.master { Region::NONE } else { p.codes };
             let kept = params.flat_map(|p| [p.master, p.velocity, codes(&p), p.pass, p.sum]);
+            let kept = kept.chain([plan.channels, plan.channels_now]);
             let lent = [plan.activation, plan.pass, plan.grad, plan.aligned_grad];
             Row {
                 layer,
@@ -104,7 +117,7 @@ fn rows(compiled: &Compiled) -> Result<Vec<Row<'_>>> {
 /// The same as one JSON object.
 pub fn json(compiled: &Compiled, bytes: usize) -> Result<Value> {
     let graph = compiled.graph.view();
-    let plan = compiled.plan()?;
+    let (plan, footprint) = (compiled.plan()?, Footprint::of(compiled)?);
     let layers: Vec<Value> = rows(compiled)?
         .iter()
         .map(|row| {
@@ -124,8 +137,11 @@ pub fn json(compiled: &Compiled, bytes: usize) -> Result<Value> {
         "layers": layers,
         "parameters": graph.parameters(),
         "training_macs": graph.training_macs(),
-        "ram_bytes": plan.ram(),
+        "ram_bytes": footprint.ram_bytes,
+        "arena_bytes": plan.ram(),
         "persistent_bytes": plan.persistent,
+        "flash_bytes": footprint.flash_bytes,
+        "flash": footprint.flash,
         "graph_hash": format!("{:08x}", graph.hash()),
         "fxc_bytes": bytes,
     }))
@@ -136,20 +152,52 @@ mod tests {
     use super::*;
     use crate::config::{DatasetFacts, Experiment};
 
+    const FACTS: DatasetFacts =
+        DatasetFacts { shape: [1, 8, 8], outputs: 10, classes: true, train_samples: 1280 };
+
+    fn compiled(from: &str, to: &str) -> Compiled {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/digits_mlp_w8.yaml");
+        let yaml = std::fs::read_to_string(path).unwrap();
+        assert!(yaml.contains(from));
+        Experiment::parse("a.yaml", &yaml.replacen(from, to, 1)).unwrap().compile(&FACTS).unwrap().0
+    }
+
     #[test]
     fn the_text_is_a_configuration_again() {
-        let facts =
-            DatasetFacts { shape: [1, 8, 8], outputs: 10, classes: true, train_samples: 1280 };
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/digits_mlp_w8.yaml");
-        let experiment = Experiment::read(path.as_ref()).unwrap();
-        let (compiled, _) = experiment.compile(&facts).unwrap();
+        let compiled = compiled("", "");
         let shown = text(&compiled, 99).unwrap();
         let fc1 = shown.lines().find(|line| line.starts_with("# fc1")).unwrap();
         assert_eq!(fc1.split_whitespace().collect::<Vec<_>>()[2..5], ["dense", "[32]", "2080"]);
-        let again = Experiment::parse("b.yaml", &shown).unwrap().compile(&facts).unwrap().0;
+        let again = Experiment::parse("b.yaml", &shown).unwrap().compile(&FACTS).unwrap().0;
         assert_eq!(again, compiled);
         let object = json(&compiled, 99).unwrap();
         assert_eq!(object["parameters"], 64 * 32 + 32 + 32 * 10 + 10);
         assert_eq!(object["config"]["train"]["batch"], 32);
+    }
+
+    #[test]
+    fn ram_and_flash_are_those_of_a_run() {
+        let compiled = compiled("", "");
+        let footprint = Footprint::of(&compiled).unwrap();
+        let shown = text(&compiled, 99).unwrap();
+        assert!(shown.contains(&format!("# {} bytes of RAM: ", footprint.ram_bytes)), "{shown}");
+        let flash = format!("# {} bytes of flash besides code: ", footprint.flash_bytes);
+        assert!(shown.contains(&flash) && shown.contains("weights 2368"), "{shown}");
+        let object = json(&compiled, 99).unwrap();
+        assert_eq!(object["ram_bytes"], footprint.ram_bytes);
+        assert_eq!(object["flash_bytes"], footprint.flash_bytes);
+        assert_eq!(object["flash"].as_array().unwrap().len(), footprint.flash.len());
+    }
+
+    #[test]
+    fn bounds_of_channels_are_kept_bytes() {
+        let kept = |compiled: &Compiled| -> Vec<usize> {
+            rows(compiled).unwrap().iter().map(|row| row.kept).collect()
+        };
+        let one = kept(&compiled("", ""));
+        let many = kept(&compiled("weight: { bits: 8 }", "weight: { bits: 8, per_channel: true }"));
+        let more: Vec<usize> = many.iter().zip(one).map(|(many, one)| many - one).collect();
+        // A byte for the bound of training and one for the bound in use: 32 channels and 10.
+        assert_eq!(more, [0, 0, 64, 0, 20]);
     }
 }

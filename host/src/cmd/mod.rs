@@ -2,6 +2,7 @@
 
 pub mod encode;
 pub mod eval;
+pub mod gradient_buffer;
 pub mod import_config;
 pub mod inspect;
 mod output;

@@ -91,7 +91,8 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
         });
     };
     for (layer, plan) in graph.layers().iter().zip(plan.layers()) {
-        let LayerPlan { weight, bias, channels, activation, pass, grad, aligned_grad, .. } = plan;
+        let LayerPlan { weight, bias, channels, channels_now, .. } = plan;
+        let LayerPlan { activation, pass, grad, aligned_grad, .. } = plan;
         let layer = layer.name.as_str();
         for (what, param) in [("weights", weight), ("biases", bias)] {
             add(&format!("master {what}"), layer, param.master);
@@ -103,6 +104,7 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
             add(&format!("gradient sums of {what}"), layer, param.sum);
         }
         add("channel bounds", layer, *channels);
+        add("channel bounds in use", layer, *channels_now);
         add("activation", layer, *activation);
         add("clip mask", layer, *pass);
         add("activation gradient", layer, *grad);

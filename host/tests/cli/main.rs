@@ -1,5 +1,6 @@
 //! The command line, as a user types it.
 
+mod gradient_buffer;
 mod support;
 mod sweep;
 mod train;

@@ -1,0 +1,99 @@
+//! Gradients of outputs.
+
+use fixgrad::{config::LossKind, graph::Kind, trainer::Tensor};
+
+use super::{Step, forward::Layer};
+use crate::{
+    net::Wanted,
+    reference::{Expected, mse, softmax, values},
+};
+
+impl Step<'_> {
+    /// The gradient by the outputs of the network, per sample.
+    pub(super) fn loss(&self, outputs: &[f64]) -> Vec<Expected> {
+        let units = self.shape(self.case.config.layers.len() - 1).0;
+        let first = self.index * usize::from(self.case.config.train.batch);
+        let loss = self.case.config.train.loss;
+        let kind = match self.case.targets {
+            Wanted::Classes(_) => "classes",
+            Wanted::Values(..) => "values",
+        };
+        self.coverage.note(format!("{loss:?} of {kind}"));
+        let samples = outputs.chunks_exact(units).zip(first..);
+        samples
+            .flat_map(|(row, sample)| {
+                let wanted = self.wanted(sample, units);
+                match loss {
+                    LossKind::Mse => mse(row, &wanted),
+                    // A wanted probability has 15 bits.
+                    LossKind::SoftmaxCrossEntropy => {
+                        let share = |t: f64| ((t * 32_768.0).floor() / 32_768.0).clamp(0.0, 1.0);
+                        softmax(row, &wanted.into_iter().map(share).collect::<Vec<_>>())
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn wanted(&self, sample: usize, units: usize) -> Vec<f64> {
+        match &self.case.targets {
+            Wanted::Classes(classes) => {
+                let class = usize::from(classes[sample]);
+                (0..units).map(|u| f64::from(u8::from(class == u))).collect()
+            }
+            Wanted::Values(values, exponent) => {
+                let unit = f64::from(*exponent).exp2();
+                let row = &values[sample * units..][..units];
+                row.iter().map(|&value| f64::from(value) * unit).collect()
+            }
+        }
+    }
+
+    /// The gradient at the output of a layer, once it is found right.
+    pub(super) fn backward(
+        &self,
+        i: usize,
+        arriving: Vec<Expected>,
+        layer: &Layer,
+    ) -> Vec<Expected> {
+        let mut grad = match self.config(i).activation_grad {
+            Some(quant) => {
+                let found = self.quantised(i, Tensor::ActivationGrad, quant, &arriving);
+                found.codes.iter().map(|code| Expected::exactly(code.value())).collect()
+            }
+            None => arriving,
+        };
+        if self.config(i).activation.is_some_and(|point| point.clip) {
+            self.block(&mut grad, &layer.clipped, "outputs");
+        }
+        grad
+    }
+
+    /// The straight-through gradient: none where the rounded value lay outside the codes.
+    pub(super) fn block(&self, grad: &mut [Expected], clipped: &[bool], what: &str) {
+        for (g, &clipped) in grad.iter_mut().zip(clipped) {
+            self.coverage.note_if(clipped && g.value != 0.0, format!("blocked {what}"));
+            *g = g.unless(clipped);
+        }
+    }
+
+    /// What a layer sends down.
+    pub(super) fn downwards(&self, i: usize, grad: Vec<Expected>, layer: &Layer) -> Vec<Expected> {
+        let (units, inputs) = self.shape(i);
+        let Some([weight, _]) = &layer.params else {
+            let relu = self.case.graph.view().layers()[i].kind == Kind::Relu;
+            let blocked = layer.outputs.iter().map(|&y| relu && y <= 0.0);
+            return grad.into_iter().zip(blocked).map(|(g, blocked)| g.unless(blocked)).collect();
+        };
+        let weights = values(&weight.codes);
+        let allowed = self.dropped(self.plans[i].input_grad.drop, "backward");
+        let mut below = Vec::new();
+        for g in grad.chunks_exact(units) {
+            for k in 0..inputs {
+                let products = g.iter().enumerate().map(|(u, g)| g.value * weights[u * inputs + k]);
+                below.push(Expected { units: allowed, ..Expected::exactly(products.sum()) });
+            }
+        }
+        below
+    }
+}

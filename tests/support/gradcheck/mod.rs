@@ -1,0 +1,191 @@
+//! The integer step against 64-bit floats.
+//!
+//! A recorder writes down the sums and the codes of every point. From the codes, floats compute
+//! what the next sums must be, and from the sums what the codes must be, so no error of one place
+//! hides in the next. The bound of each place follows from its widths:
+//!
+//! | place | bound | because |
+//! |---|---|---|
+//! | sums of products | 0 | products and sums of whole numbers below 2^53 are exact in floats |
+//! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
+//! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
+//! | squared error | 1 unit | see [`mse`](crate::reference::mse) |
+//! | codes | 0 | the rounding rule, with the documented random bits |
+//! | velocity | the reach of the rule and 2^-14 units | two terms, each cut 15 bits below the unit |
+//! | the same, by the written formula | 0 | one rounding of whole numbers |
+//! | weights | 0 | one rounding of one product, and one of the decay |
+
+mod backward;
+mod forward;
+mod memory;
+mod update;
+
+use fixgrad::{
+    config::LayerConfig,
+    graph::{Kind, LayerPlan},
+    kernel::Scalar,
+    optim::Lr,
+    quant::Quant,
+    rng::Key,
+    strategy::Place,
+    trainer::{Tensor, Trainer},
+};
+
+use self::{forward::Layer, memory::Stored};
+use crate::{
+    coverage::Coverage,
+    net::{Case, LAYERS, STEPS},
+    recorder::{Number, Recorder},
+    reference::{Expected, assert_codes, assert_sums, assert_unit},
+    run::Memory,
+};
+
+/// Trains a case for a few steps and checks each of them.
+///
+/// # Panics
+///
+/// Where a number is not what the reference says.
+pub fn check(case: &Case, coverage: &Coverage) {
+    let seen = Recorder::default();
+    let plan = Trainer::<LAYERS, Scalar, Recorder>::plan_for(&case.graph, &case.config, &seen, 0)
+        .expect("a valid case");
+    let mut memory = Memory::for_plan(&plan);
+    let memory = memory.as_mut_slice();
+    let mut trainer = Trainer::new(&case.graph, &case.config, memory, Scalar, seen.clone())
+        .expect("a valid case");
+    let batch = usize::from(case.config.train.batch);
+    let mut before = Stored::read(&plan, trainer.persistent());
+    let mut units = vec![[0; 2]; plan.layers().len()];
+    for index in 0..STEPS {
+        let bounds = trainer.states().iter().map(|state| {
+            [Tensor::Velocity, Tensor::BiasVelocity].map(|tensor| state.range(tensor).bound())
+        });
+        let bounds: Vec<_> = bounds.collect();
+        seen.clear();
+        let from = index * batch;
+        let record =
+            trainer.step(case.samples(from, batch), case.targets(from, batch)).expect("a step");
+        let after = Stored::read(&plan, trainer.persistent());
+        let mut step = Step {
+            case,
+            coverage,
+            index,
+            lr: record.lr,
+            seen: &seen,
+            plans: plan.layers(),
+            before,
+            after,
+            old_units: units.clone(),
+            new_units: units,
+        };
+        step.find_velocity_units(&bounds);
+        step.check();
+        (before, units) = (step.after, step.new_units);
+    }
+}
+
+/// One recorded step.
+struct Step<'c> {
+    case: &'c Case,
+    coverage: &'c Coverage,
+    index: usize,
+    lr: Lr,
+    seen: &'c Recorder,
+    plans: &'c [LayerPlan],
+    before: Stored,
+    after: Stored,
+    /// Exponents of the velocities of weights and biases, before and after.
+    old_units: Vec<[i16; 2]>,
+    new_units: Vec<[i16; 2]>,
+}
+
+/// What a point made of its sums.
+struct Quantised {
+    codes: Vec<Number>,
+    /// Where the rounded value lay outside the codes.
+    clipped: Vec<bool>,
+}
+
+impl Step<'_> {
+    fn check(&self) {
+        let layers = self.case.graph.view().layers();
+        let mut below: Vec<Layer> = Vec::new();
+        for i in 0..layers.len() {
+            below.push(self.forward(i, below.last()));
+        }
+        let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense { .. }));
+        let mut arriving = self.loss(&below.last().expect("a layer").outputs);
+        for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
+            let grad = self.backward(i, arriving, &below[i]);
+            if matches!(layers[i].kind, Kind::Dense { .. }) {
+                self.update(i, &grad, &below[i - 1].outputs, &below[i]);
+            }
+            arriving = self.downwards(i, grad, &below[i]);
+        }
+    }
+
+    fn config(&self, layer: usize) -> &LayerConfig {
+        &self.case.config.layers[layer]
+    }
+
+    /// Numbers in an output and in an input.
+    fn shape(&self, layer: usize) -> (usize, usize) {
+        let view = self.case.graph.view();
+        (view.layers()[layer].shape.elements(), view.input_shape(layer).elements())
+    }
+
+    /// What a recorder saw of a tensor on one side of its point.
+    fn recorded(&self, layer: usize, tensor: Tensor, codes: bool) -> Vec<Number> {
+        let (place, bias) = match tensor {
+            Tensor::Weight => (Place::Weight, false),
+            Tensor::Bias => (Place::Weight, true),
+            Tensor::WeightGrad => (Place::WeightGrad, false),
+            Tensor::BiasGrad => (Place::WeightGrad, true),
+            Tensor::ActivationGrad => (Place::ActivationGrad, false),
+            _ => (Place::Activation, false),
+        };
+        self.seen.tensor(layer, place, bias, codes)
+    }
+
+    /// The random numbers of a tensor, by the table in docs/numerics.md.
+    fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
+        let tensor = match tensor {
+            Tensor::Weight => 0,
+            Tensor::Bias => 1,
+            Tensor::WeightGrad => 2,
+            Tensor::BiasGrad => 3,
+            Tensor::Activation => 4,
+            Tensor::ActivationGrad => 5,
+            Tensor::Velocity => 6,
+            Tensor::BiasVelocity => 7,
+        };
+        let step = Key::new(self.case.config.train.seed).child(self.index as u32);
+        step.child((layer as u32) << 16 | stream | tensor)
+    }
+
+    /// The codes of a tensor, once they and their sums are found right.
+    fn quantised(
+        &self,
+        layer: usize,
+        tensor: Tensor,
+        quant: Quant,
+        expected: &[Expected],
+    ) -> Quantised {
+        let what = format!("step {}, {tensor:?} of layer {layer}", self.index);
+        let (sums, codes) =
+            (self.recorded(layer, tensor, false), self.recorded(layer, tensor, true));
+        assert_sums(&sums, expected, &what);
+        if tensor != Tensor::Weight || !self.config(layer).per_channel {
+            assert_unit(&sums, &codes, quant, &what);
+        }
+        let clipped = assert_codes(&sums, &codes, quant, self.key(layer, tensor, 0), &what);
+        self.coverage.note_point(&format!("{tensor:?}"), &sums, &codes, &clipped, quant);
+        Quantised { codes, clipped }
+    }
+
+    /// Largest error of sums from which the plan drops so many bits, in their units.
+    fn dropped(&self, drop: u8, what: &str) -> f64 {
+        self.coverage.note_if(drop > 0, format!("dropped bits {what}"));
+        if drop > 0 { 1.0 } else { 0.0 }
+    }
+}

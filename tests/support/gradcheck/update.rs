@@ -1,0 +1,208 @@
+//! Gradients of parameters, velocities, and the parameters after the step.
+
+use std::ops::RangeInclusive;
+
+use fixgrad::{
+    config::Master,
+    optim::Lr,
+    quant::{Format, Overflow, Point, Quant},
+    rng::Key,
+    tensor::Width,
+    trainer::Tensor,
+};
+
+use super::{Quantised, Step, forward::Layer};
+use crate::{
+    reference::{Expected, values},
+    rounding::{self, jam, reach},
+};
+
+/// The codes of 31 bits, where steps end.
+pub(super) const CODE_31: RangeInclusive<f64> = -1_073_741_824.0..=1_073_741_823.0;
+
+/// Bits below the unit of a code that a post hook sees, and that the update therefore gets.
+const GUARD: u32 = 7;
+/// The numbers of the streams in docs/numerics.md.
+const UPDATE: u32 = 2 << 8;
+const VELOCITY: u32 = 3 << 8;
+
+/// One parameter tensor of a layer.
+struct Param<'s> {
+    layer: usize,
+    /// 0 for the weight, 1 for the bias.
+    which: usize,
+    tensor: Tensor,
+    quant: Quant,
+    point: Point,
+    master: Master,
+    forward: &'s Quantised,
+}
+
+/// Mantissas and the exponent of their unit.
+struct Scaled {
+    mantissas: Vec<i64>,
+    exponent: i16,
+}
+
+/// Bits of a velocity; sums end at 2^30, so 32-bit storage holds 31.
+fn velocity_bits(width: Width) -> i16 {
+    i16::from(width.bits()).min(31)
+}
+
+/// `value * 2^left`, rounded down below and ending at 2^61 above.
+fn scale(value: i64, left: i32) -> i64 {
+    let exact = i128::from(value) << left.clamp(0, 61);
+    let exact = exact >> left.min(0).unsigned_abs().min(63);
+    exact.clamp(-(1 << 61), 1 << 61) as i64
+}
+
+impl Step<'_> {
+    /// The unit of each velocity: of the bound that the steps before asked for, in the first step
+    /// of one with two bits more than the gradient.
+    pub(super) fn find_velocity_units(&mut self, bounds: &[[Option<i16>; 2]]) {
+        let width = self.case.config.train.velocity;
+        for (i, bounds) in bounds.iter().enumerate() {
+            let config = self.config(i);
+            let quants = [config.weight_grad, config.bias_grad];
+            for (which, tensor) in [Tensor::WeightGrad, Tensor::BiasGrad].into_iter().enumerate() {
+                let Some(code) = self.recorded(i, tensor, true).first().copied() else { continue };
+                let guess = code.exponent + i16::from(quants[which].bits) + 1;
+                let bound = bounds[which].unwrap_or(guess);
+                self.new_units[i][which] = bound - (velocity_bits(width) - 1);
+            }
+        }
+    }
+
+    /// Gradients of weights and biases, their codes, and the masters after the update.
+    pub(super) fn update(&self, i: usize, grad: &[Expected], input: &[f64], layer: &Layer) {
+        let (units, inputs) = self.shape(i);
+        let config = self.config(i);
+        let allowed = self.dropped(self.plans[i].weight_grad.drop, "weight gradient");
+        let zero = Expected::exactly(0.0);
+        let mut weights = vec![Expected { units: allowed, ..zero }; units * inputs];
+        let mut biases = vec![zero; self.before.masters[i][1].len()];
+        for (g, x) in grad.chunks_exact(units).zip(input.chunks_exact(inputs)) {
+            biases.iter_mut().zip(g).for_each(|(sum, g)| sum.value += g.value);
+            for (g, row) in g.iter().zip(weights.chunks_exact_mut(inputs)) {
+                row.iter_mut().zip(x).for_each(|(sum, x)| sum.value += g.value * x);
+            }
+        }
+        let [weight, bias] = layer.params.as_ref().expect("a dense layer has parameters");
+        let weight = Param {
+            layer: i,
+            which: 0,
+            tensor: Tensor::WeightGrad,
+            quant: config.weight_grad,
+            point: config.weight,
+            master: config.master,
+            forward: weight,
+        };
+        let bias = Param {
+            which: 1,
+            tensor: Tensor::BiasGrad,
+            quant: config.bias_grad,
+            point: config.bias,
+            master: config.bias_master,
+            forward: bias,
+            ..weight
+        };
+        self.param_update(&weight, &weights);
+        if !biases.is_empty() {
+            self.param_update(&bias, &biases);
+        }
+    }
+
+    fn param_update(&self, param: &Param<'_>, expected: &[Expected]) {
+        let found = self.quantised(param.layer, param.tensor, param.quant, expected);
+        let mut grads: Vec<Expected> =
+            values(&found.codes).into_iter().map(Expected::exactly).collect();
+        if param.point.clip {
+            self.block(&mut grads, &param.forward.clipped, "parameters");
+        }
+        let exponent = found.codes[0].exponent - GUARD as i16;
+        let unit = f64::from(exponent).exp2();
+        let grads = Scaled {
+            mantissas: grads.iter().map(|grad| (grad.value / unit) as i64).collect(),
+            exponent,
+        };
+        let steps =
+            if self.case.config.train.momentum == 0 { grads } else { self.velocity(param, &grads) };
+        self.assert_moved(param, &steps);
+    }
+
+    /// The new velocity, once it is found right: near `momentum * v + g` in floats, and with the
+    /// very bits of the written rule.
+    fn velocity(&self, param: &Param<'_>, grads: &Scaled) -> Scaled {
+        let Param { layer, which, .. } = *param;
+        let train = &self.case.config.train;
+        let (old_exponent, exponent) = (self.old_units[layer][which], self.new_units[layer][which]);
+        let above = |other: i16| i32::from(other) - i32::from(exponent);
+        let factor = f64::from(train.momentum) / 32_768.0 * f64::from(above(old_exponent)).exp2();
+        let grad_unit = f64::from(above(grads.exponent)).exp2();
+        let bits = velocity_bits(train.velocity) as u8;
+        let format = Format { bits, round: train.round, overflow: Overflow::SatSym };
+        let key = self.key(layer, [Tensor::Velocity, Tensor::BiasVelocity][which], VELOCITY);
+        // Symmetric, whatever the storage.
+        let most = f64::from(bits - 1).exp2() - 1.0;
+        // Each of the two terms loses less than 2^-15 of a unit, downwards.
+        let (below, over) = reach(train.round);
+        let below = below + (-14f64).exp2();
+        let (before, after) =
+            (&self.before.velocities[layer][which], &self.after.velocities[layer][which]);
+        for (i, (&grad, (&old, &new))) in
+            (0..).zip(grads.mantissas.iter().zip(before.iter().zip(after)))
+        {
+            let what = format!("step {}, velocity {i} of layer {layer}", self.index);
+            let exact = factor * old as f64 + grad_unit * grad as f64;
+            let allowed = (exact - below).clamp(-most, most)..=(exact + over).clamp(-most, most);
+            assert!(allowed.contains(&(new as f64)), "{what}: {new} and not {exact}");
+            let sum = scale(i64::from(train.momentum) * old, above(old_exponent))
+                + scale(grad, above(grads.exponent) + 15);
+            let written = rounding::code(sum, 15, format, key.half(i)).code;
+            assert_eq!(new as f64, written, "{what}");
+        }
+        self.coverage.note(format!("velocity {:?} {:?}", train.velocity, train.round));
+        self.coverage.note_if(before.iter().any(|&old| old != 0), "a velocity from before");
+        Scaled { mantissas: after.clone(), exponent }
+    }
+
+    fn assert_moved(&self, param: &Param<'_>, steps: &Scaled) {
+        let Param { layer, which, tensor, master, .. } = *param;
+        let train = &self.case.config.train;
+        let rate = self.lr.times(Lr::ratio(1, train.batch.into()));
+        let decay = if which == 0 { self.lr.times(train.weight_decay) } else { Lr::ZERO };
+        let key = self.key(layer, tensor, UPDATE);
+        let most = f64::from(master.width.bits() - 1).exp2();
+        let saturated = |weight: f64| weight.clamp(-most, most - 1.0);
+        let shift = i32::from(master.exponent()) - i32::from(rate.exponent + steps.exponent);
+        // Where the weight has 32 bits, its product with the decay sheds 16.
+        let shed = if master.width == Width::I32 { 16 } else { 0 };
+        let (before, after) =
+            (&self.before.masters[layer][which], &self.after.masters[layer][which]);
+        for (i, (step, (&before, &after))) in
+            (0..).zip(steps.mantissas.iter().zip(before.iter().zip(after)))
+        {
+            let step = self.rounded(i64::from(rate.mantissa) * step, shift, key, i);
+            let moved = saturated(before as f64 - step);
+            let product = jam(i64::from(decay.mantissa) * moved as i64, shed);
+            let pull = self.rounded(product, -i32::from(decay.exponent) - shed, key.child(1), i);
+            let expected = saturated(moved - pull);
+            assert_eq!(
+                after as f64, expected,
+                "step {}, update of element {i}, layer {layer}, {tensor:?}",
+                self.index
+            );
+            self.coverage.note_if(pull != 0.0, format!("decay of {:?}", master.width));
+        }
+        self.coverage.note(format!("update {:?}", train.round));
+    }
+
+    /// A term of the update in units of the master.
+    fn rounded(&self, value: i64, shift: i32, key: Key, element: u32) -> f64 {
+        let round = self.case.config.train.round;
+        let format = Format { bits: 31, round, overflow: Overflow::Sat };
+        let step = rounding::code(value, shift, format, key.half(element)).code;
+        debug_assert!(CODE_31.contains(&step));
+        step
+    }
+}
