@@ -11,7 +11,7 @@ use fixgrad::{
     optim::{Descend, Momentum, Update},
     quant::{Format, Overflow, Quantizer, Round},
     rng::Key,
-    tensor::{Mantissas, MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut, Matrix, Source},
 };
 
 /// Elements of the tensors, as in the weights of a layer from 784 to 100.

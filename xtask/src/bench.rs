@@ -19,6 +19,9 @@ pub(crate) struct Args {
 enum What {
     /// Training speed on this machine.
     Host {
+        /// Only networks and threads, as in `64-32-10, 8 bits/2`, that contain this.
+        #[arg(value_name = "NETWORK[/THREADS]")]
+        only: Option<String>,
         /// End with one line of JSON that holds the results.
         #[arg(long)]
         json: bool,
@@ -35,10 +38,10 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
 
 fn command<'a>(project: &'a Project, what: &What) -> Cmd<'a> {
     match what {
-        What::Host { json, quick } => {
+        What::Host { only, json, quick } => {
             let flags = [(*json, "--json"), (*quick, "--quick")];
             let flags = flags.iter().filter_map(|(given, flag)| given.then_some(*flag));
-            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --").args(flags)
+            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --").args(only).args(flags)
         }
     }
 }
@@ -50,9 +53,9 @@ mod tests {
     #[test]
     fn the_flags_reach_the_bench() {
         let project = Project::enter().expect("the project");
-        let all = command(&project, &What::Host { json: true, quick: true }).to_string();
-        assert_eq!(all, "cargo bench -q -p fixgrad-host --bench host -- --json --quick");
-        let none = command(&project, &What::Host { json: false, quick: false }).to_string();
+        let all = command(&project, &What::Host { only: Some("w8/2".into()), json: true, quick: true }).to_string();
+        assert_eq!(all, "cargo bench -q -p fixgrad-host --bench host -- w8/2 --json --quick");
+        let none = command(&project, &What::Host { only: None, json: false, quick: false }).to_string();
         assert_eq!(none, "cargo bench -q -p fixgrad-host --bench host --");
     }
 }

@@ -53,8 +53,9 @@ pub struct BufferExponents {
 impl BufferRule {
     /// Fixed exponents for weight gradient and buffer from a recorded run.
     ///
-    /// The lower limit makes one unit of the buffer, times the learning rate, no finer than one
-    /// unit of the weight. nics_fix's helper puts the buffer's lowest bit one above the
+    /// `lr` is the rate of the gradients as they were recorded: of sums over a batch, the rate
+    /// divided by the batch. The lower limit: the bound of the buffer, times this rate, reaches at
+    /// least one unit of the weight, or the buffer could never move it. nics_fix's helper puts the buffer's lowest bit one above the
     /// gradient's; here they coincide.
     pub fn exponents(
         self,

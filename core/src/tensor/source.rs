@@ -70,7 +70,10 @@ impl<'a> Source<'a> {
 
     /// Copies them, widened.
     pub fn copy_to(self, sums: &mut [i32]) {
-        for_source!(self, s => sums.iter_mut().zip(s).for_each(|(sum, &s)| *sum = s.into()));
+        fn widen<S: Copy + Into<i32>>(numbers: &[S], sums: &mut [i32]) {
+            sums.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum = number.into());
+        }
+        for_source!(self, s => widen(s, sums));
     }
 
     /// Shows them as 32-bit numbers, in pieces, with the index of the first of each. Sums are one

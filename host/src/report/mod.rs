@@ -7,7 +7,7 @@ mod accumulators;
 mod confusion;
 mod curves;
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 mod memory_map;
 mod page;
 mod pictures;

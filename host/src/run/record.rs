@@ -3,6 +3,7 @@
 //! The log is the only thing that the report reads about a run, so a report can be made again
 //! from any run folder.
 
+use fixgrad::quant::exponent_of;
 use serde::{Deserialize, Serialize};
 
 /// One line of the run log.
@@ -171,7 +172,7 @@ pub struct TensorStats {
 impl TensorStats {
     /// Exponent of the bound: `2^bound_exponent()` is the first value that cannot be represented.
     pub fn bound_exponent(&self) -> i64 {
-        i64::from(self.exponent) + i64::from(self.bits.saturating_sub(1))
+        i64::from(self.exponent) - i64::from(exponent_of(0, self.bits))
     }
 
     /// Share of the values that saturated, 0 to 1.
@@ -248,6 +249,7 @@ mod float {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example::stats;
 
     #[test]
     fn the_kind_stands_beside_the_fields() {
@@ -261,6 +263,16 @@ mod tests {
             "{\"kind\":\"end\",\"train_seconds\":1.5,\"samples_per_second\":100000.0,\
              \"weights_sha256\":\"ab12\"}"
         );
+    }
+
+    #[test]
+    fn the_bound_of_a_tensor_is_the_one_that_its_unit_came_from() {
+        for bits in 1..=16u8 {
+            let exponent = exponent_of(3, bits);
+            let stats =
+                TensorStats { bits, exponent, ..stats("fc1", Point::Weight, 8, 0, 0.0) };
+            assert_eq!(stats.bound_exponent(), 3, "{bits} bits");
+        }
     }
 
     #[test]
