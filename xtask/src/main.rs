@@ -4,6 +4,8 @@
 
 mod bench;
 mod bless;
+mod board;
+mod packages;
 mod project;
 mod results;
 mod setup;
@@ -11,6 +13,7 @@ mod sim;
 mod stage;
 mod test;
 mod tidy;
+mod toolchain;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,8 @@ enum Verb {
     Sim(sim::Args),
     /// Run every check and every test, and say at the end what failed and what was skipped.
     Test(test::Args),
+    /// Find out what the checks need and this machine does not have, and install it.
+    Setup(setup::Args),
     /// Check the rules of the house that no compiler checks.
     Tidy,
     /// Measure speed.
@@ -53,6 +58,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Sim(args) => sim::run(&project, &args),
         Verb::Test(args) => test::run(&project, &args),
+        Verb::Setup(args) => setup::run(&project, &args),
         Verb::Tidy => tidy::run(&project.shell).map(|()| ExitCode::SUCCESS),
         Verb::Bench(args) => bench::run(&project, &args),
         Verb::Bless => bless::run(&project).map(|()| ExitCode::SUCCESS),

@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change is merged, quick checks first.
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,6 +9,7 @@ use xshell::{Shell, cmd};
 
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
+use crate::toolchain::{self, Toolchain};
 use crate::{setup, tidy};
 
 /// The command line of `cargo xtask test`.
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     only: Vec<String>,
 }
 
-const SETUP: Stage = Stage { name: "setup", slow: false, run: |shell| passed(setup::run(shell)) };
+const SETUP: Stage = Stage { name: "setup", slow: false, run: setup::stage };
 
 const STAGES: [Stage; 8] = [
     Stage { name: "fmt", slow: false, run: fmt },
@@ -38,9 +38,6 @@ const STAGES: [Stage; 8] = [
     Stage { name: "integration", slow: true, run: integration },
     Stage { name: "doctest", slow: true, run: doctest },
 ];
-
-/// A Cortex-M4 with a floating-point unit: no operating system, no heap.
-const BARE_METAL: &str = "thumbv7em-none-eabihf";
 
 /// Runs the stages and prints the summary; its last line is the last line of stdout.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
@@ -90,15 +87,20 @@ fn clippy(shell: &Shell) -> Result<Outcome> {
 }
 
 fn bare_metal(shell: &Shell) -> Result<Outcome> {
-    let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
-    if !Path::new(&sysroot).join("lib/rustlib").join(BARE_METAL).join("lib").is_dir() {
-        return Ok(Outcome::Skipped(format!(
-            "this toolchain has no core library for {BARE_METAL}; \
-             get it with `rustup target add {BARE_METAL}`"
-        )));
+    let mut absent = Vec::new();
+    for target in toolchain::TARGETS {
+        match Toolchain::find(shell, target)? {
+            Some(toolchain) => toolchain
+                .cargo(shell, "check", target)
+                .args(["-p", "fixgrad", "--no-default-features"])
+                .run()?,
+            None => absent.push(target),
+        }
     }
-    cmd!(shell, "cargo check -p fixgrad --no-default-features --target {BARE_METAL}").run()?;
-    Ok(Outcome::Passed)
+    Ok(match absent[..] {
+        [] => Outcome::Passed,
+        _ => Outcome::Skipped(toolchain::missing(&absent.join(", "))),
+    })
 }
 
 fn doc(shell: &Shell) -> Result<Outcome> {
