@@ -10,7 +10,7 @@ use xshell::{Shell, cmd};
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
 use crate::toolchain::{self, Toolchain};
-use crate::{setup, tidy};
+use crate::{qemu, setup, tidy};
 
 /// The command line of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 const SETUP: Stage = Stage { name: "setup", slow: false, run: setup::stage };
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "fmt", slow: false, run: fmt },
     Stage { name: "tidy", slow: false, run: |shell| passed(tidy::run(shell)) },
     Stage { name: "clippy", slow: false, run: clippy },
@@ -36,6 +36,7 @@ const STAGES: [Stage; 8] = [
     Stage { name: "unit", slow: false, run: unit },
     Stage { name: "doc", slow: true, run: doc },
     Stage { name: "integration", slow: true, run: integration },
+    Stage { name: "device", slow: true, run: qemu::stage },
     Stage { name: "doctest", slow: true, run: doctest },
 ];
 

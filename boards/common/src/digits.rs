@@ -39,8 +39,8 @@ pub type DigitsArena = Arena<{ PLAN.ram() }>;
 pub const ARENA: DigitsArena = Arena::for_plan(&PLAN);
 
 static CONFIG_GRAPH: Graph<LAYERS> = NET;
-static PICTURE_BYTES: &[u8; PICTURES * PIXELS] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
+static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.

@@ -37,8 +37,7 @@ fn steps() -> u32 {
 
 /// Tells why the run ends here, and ends it.
 pub(crate) fn fail(why: &str, number: u32) -> ! {
-    let _ = Line::new(&mut Out, "failed")
-        .and_then(|line| line.text(why)?.number(number)?.end());
+    let _ = Line::new(&mut Out, "failed").and_then(|line| line.text(why)?.number(number)?.end());
     process::exit(1)
 }
 

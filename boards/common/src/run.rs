@@ -126,8 +126,7 @@ mod tests {
         };
         let text = report();
         let words: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
-        let expected =
-            ["config", "ram", "macs", "step", "step", "step", "test", "stack", "end"];
+        let expected = ["config", "ram", "macs", "step", "step", "step", "test", "stack", "end"];
         assert_eq!(words, expected, "{text}");
         assert!(text.contains("macs 161792\n"), "{text}");
         assert_eq!(text, report());
