@@ -5,7 +5,7 @@
 //! every architecture alike, and also functions that are only named in a table. It says too much
 //! rather than too little: a function whose address is taken counts as called.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use object::read::elf::ElfFile32;
@@ -85,19 +85,19 @@ impl References {
         (0..self.items.len()).filter(|&index| is(&self.items[index])).collect()
     }
 
-    /// For every item that can be reached: the one through which it was reached first.
-    pub(super) fn reachable(&self, from: usize) -> BTreeMap<usize, usize> {
-        let mut before = BTreeMap::from([(from, from)]);
-        let mut queue = VecDeque::from([from]);
-        while let Some(item) = queue.pop_front() {
-            for &next in self.to.get(&item).into_iter().flatten() {
-                before.entry(next).or_insert_with(|| {
-                    queue.push_back(next);
-                    item
-                });
+    /// The items that can be reached from `from`, itself included, without going on from those
+    /// that `ends` holds for.
+    pub(super) fn reachable(&self, from: usize, ends: impl Fn(&Item) -> bool) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::from([from]);
+        let mut open = vec![from];
+        while let Some(item) = open.pop() {
+            if ends(&self.items[item]) {
+                continue;
             }
+            let next = self.to.get(&item).into_iter().flatten();
+            open.extend(next.copied().filter(|&next| reached.insert(next)));
         }
-        before
+        reached
     }
 
     /// The items that refer to `to`.
@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn what_is_reached_through_others_is_found() {
         let references = example(&["a", "b", "c", "d"], &[(0, 1), (1, 2), (2, 0), (3, 2)]);
-        assert_eq!(references.reachable(0), BTreeMap::from([(0, 0), (1, 0), (2, 1)]));
+        assert_eq!(references.reachable(0, |_| false), BTreeSet::from([0, 1, 2]));
+        assert_eq!(references.reachable(0, |item| item.name == "b"), BTreeSet::from([0, 1]));
         assert_eq!(references.referring(2).collect::<Vec<_>>(), [1, 3]);
     }
 
