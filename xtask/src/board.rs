@@ -117,4 +117,26 @@ mod tests {
         let error = format!("{:#}", all(root.path()).expect_err("an unknown key"));
         assert!(error.contains("board.toml is not right") && error.contains("speed"), "{error}");
     }
+
+    #[test]
+    fn the_files_of_a_board_agree() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
+        let boards = all(root).expect("boards");
+        assert!(!boards.is_empty());
+        for Board { name, folder, about } in &boards {
+            let read = |file: &str| fs::read_to_string(folder.join(file)).expect(file);
+            let memory = read("memory.x");
+            let room = |region: &str| {
+                let line = memory.lines().find(|line| line.trim().starts_with(region));
+                let kilobytes =
+                    line.and_then(|line| line.split("LENGTH = ").nth(1)?.strip_suffix('K'));
+                kilobytes.and_then(|number| number.parse::<u64>().ok()).map(|number| number * 1024)
+            };
+            assert_eq!(room("FLASH"), Some(about.flash), "{name}");
+            assert_eq!(room("RAM"), Some(about.ram), "{name}");
+            let cargo = read(".cargo/config.toml");
+            assert!(cargo.contains(&format!("target = \"{}\"\n", about.target)), "{name}");
+            assert!(cargo.contains(&format!("-machine {} ", about.qemu.machine)), "{name}");
+        }
+    }
 }

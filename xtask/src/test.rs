@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is merged, quick checks first.
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use xshell::{Shell, cmd};
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
 use crate::toolchain::{self, Toolchain};
-use crate::{qemu, setup, tidy};
+use crate::{board, qemu, setup, tidy};
 
 /// The command line of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -72,6 +73,10 @@ fn passed(result: Result<()>) -> Result<Outcome> {
 
 fn fmt(shell: &Shell) -> Result<Outcome> {
     cmd!(shell, "cargo fmt --all --check").run()?;
+    for board in board::all(Path::new("."))? {
+        let manifest = board.folder.join("Cargo.toml");
+        cmd!(shell, "cargo fmt --check --manifest-path {manifest}").run()?;
+    }
     Ok(Outcome::Passed)
 }
 

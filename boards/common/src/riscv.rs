@@ -8,7 +8,7 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// The counter.
+    /// The counter; every chip of this kind has it.
     pub(crate) fn take() -> Option<Self> {
         Some(Self { start: 0 })
     }
@@ -22,7 +22,9 @@ impl Counter {
     }
 }
 
-#[riscv_rt::exception(riscv::interrupt::Exception::IllegalInstruction)]
-fn illegal_instruction() -> ! {
+/// Stands in for the handler of `riscv-rt`, which would wait for ever.
+// SAFETY: the runtime calls a function of this name and signature, and only one is linked.
+#[unsafe(export_name = "ExceptionHandler")]
+extern "C" fn exception_handler(_: &riscv_rt::TrapFrame) -> ! {
     crate::qemu::fail("fault at", mepc::read() as u32)
 }

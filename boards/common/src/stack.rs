@@ -1,5 +1,4 @@
 //! How deep the stack was: it is painted before the run, and what lost its paint was in use.
-#![allow(unsafe_code)]
 
 use core::ptr::{addr_of, read_volatile, write_volatile};
 
