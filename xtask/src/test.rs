@@ -96,9 +96,12 @@ fn bare_metal(shell: &Shell) -> Result<Outcome> {
     let mut absent = Vec::new();
     for target in toolchain::TARGETS {
         match Toolchain::find(shell, target)? {
+            // Release, whose build scripts and macros the firmware shares.
             Some(toolchain) => toolchain
-                .cargo(shell, "check", target)
-                .args(["-p", "fixgrad", "--no-default-features"])
+                .lint(shell, target)
+                .arg("--release")
+                .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--no-default-features"])
+                .args(toolchain.deny_warnings())
                 .run()?,
             None => absent.push(target),
         }

@@ -50,6 +50,22 @@ impl Toolchain {
         }
     }
 
+    /// Clippy for `target`, or a plain check where clippy is not that compiler's.
+    pub(crate) fn lint<'a>(&self, shell: &'a Shell, target: &str) -> Cmd<'a> {
+        match self {
+            Toolchain::Installed => self.cargo(shell, "clippy", target),
+            Toolchain::Debian { .. } => self.cargo(shell, "check", target),
+        }
+    }
+
+    /// What goes behind all other arguments of [`lint`](Self::lint).
+    pub(crate) fn deny_warnings(&self) -> &'static [&'static str] {
+        match self {
+            Toolchain::Installed => &["--", "-D", "warnings"],
+            Toolchain::Debian { .. } => &[],
+        }
+    }
+
     /// `cargo VERB` for `target`. All boards share one target directory, so that their common
     /// crates are built once for each target.
     pub(crate) fn cargo<'a>(&self, shell: &'a Shell, verb: &str, target: &str) -> Cmd<'a> {
