@@ -4,13 +4,17 @@
 
 mod bench;
 mod bless;
+mod board;
+mod packages;
 mod project;
+mod qemu;
 mod results;
 mod setup;
 mod sim;
 mod stage;
 mod test;
 mod tidy;
+mod toolchain;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,10 @@ enum Verb {
     Sim(sim::Args),
     /// Run every check and every test, and say at the end what failed and what was skipped.
     Test(test::Args),
+    /// Train on an emulated board, and compare every step with this machine.
+    Qemu(qemu::Args),
+    /// Find out what the checks need and this machine does not have, and install it.
+    Setup(setup::Args),
     /// Check the rules of the house that no compiler checks.
     Tidy,
     /// Measure speed.
@@ -53,6 +61,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Sim(args) => sim::run(&project, &args),
         Verb::Test(args) => test::run(&project, &args),
+        Verb::Qemu(args) => qemu::run(&project, &args),
+        Verb::Setup(args) => setup::run(&project, &args),
         Verb::Tidy => tidy::run(&project.shell).map(|()| ExitCode::SUCCESS),
         Verb::Bench(args) => bench::run(&project, &args),
         Verb::Bless => bless::run(&project).map(|()| ExitCode::SUCCESS),

@@ -10,7 +10,8 @@ use xshell::{Shell, cmd};
 
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
-use crate::{setup, tidy};
+use crate::toolchain::{self, Toolchain};
+use crate::{board, qemu, setup, tidy};
 
 /// The command line of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -26,9 +27,9 @@ pub(crate) struct Args {
     only: Vec<String>,
 }
 
-const SETUP: Stage = Stage { name: "setup", slow: false, run: |shell| passed(setup::run(shell)) };
+const SETUP: Stage = Stage { name: "setup", slow: false, run: setup::stage };
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "fmt", slow: false, run: fmt },
     Stage { name: "tidy", slow: false, run: |shell| passed(tidy::run(shell)) },
     Stage { name: "clippy", slow: false, run: clippy },
@@ -36,11 +37,9 @@ const STAGES: [Stage; 8] = [
     Stage { name: "unit", slow: false, run: unit },
     Stage { name: "doc", slow: true, run: doc },
     Stage { name: "integration", slow: true, run: integration },
+    Stage { name: "device", slow: true, run: qemu::stage },
     Stage { name: "doctest", slow: true, run: doctest },
 ];
-
-/// A Cortex-M4 with a floating-point unit: no operating system, no heap.
-const BARE_METAL: &str = "thumbv7em-none-eabihf";
 
 /// Runs the stages and prints the summary; its last line is the last line of stdout.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
@@ -74,6 +73,10 @@ fn passed(result: Result<()>) -> Result<Outcome> {
 
 fn fmt(shell: &Shell) -> Result<Outcome> {
     cmd!(shell, "cargo fmt --all --check").run()?;
+    for board in board::all(Path::new("."))? {
+        let manifest = board.folder.join("Cargo.toml");
+        cmd!(shell, "cargo fmt --check --manifest-path {manifest}").run()?;
+    }
     Ok(Outcome::Passed)
 }
 
@@ -90,15 +93,23 @@ fn clippy(shell: &Shell) -> Result<Outcome> {
 }
 
 fn bare_metal(shell: &Shell) -> Result<Outcome> {
-    let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
-    if !Path::new(&sysroot).join("lib/rustlib").join(BARE_METAL).join("lib").is_dir() {
-        return Ok(Outcome::Skipped(format!(
-            "this toolchain has no core library for {BARE_METAL}; \
-             get it with `rustup target add {BARE_METAL}`"
-        )));
+    let mut absent = Vec::new();
+    for target in toolchain::TARGETS {
+        match Toolchain::find(shell, target)? {
+            // Release, whose build scripts and macros the firmware shares.
+            Some(toolchain) => toolchain
+                .lint(shell, target)
+                .arg("--release")
+                .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--no-default-features"])
+                .args(toolchain.deny_warnings())
+                .run()?,
+            None => absent.push(target),
+        }
     }
-    cmd!(shell, "cargo check -p fixgrad --no-default-features --target {BARE_METAL}").run()?;
-    Ok(Outcome::Passed)
+    Ok(match absent[..] {
+        [] => Outcome::Passed,
+        _ => Outcome::Skipped(toolchain::missing(&absent.join(", "))),
+    })
 }
 
 fn doc(shell: &Shell) -> Result<Outcome> {

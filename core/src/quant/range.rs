@@ -129,7 +129,10 @@ impl Observer {
                 let mut rest = values;
                 while !rest.is_empty() {
                     let missing = self.row.saturating_sub(self.count as usize).max(1);
-                    let (piece, after) = rest.split_at(missing.min(rest.len()));
+                    let Some((piece, after)) = rest.split_at_checked(missing.min(rest.len()))
+                    else {
+                        break;
+                    };
                     self.note_bins(piece);
                     if self.count as usize >= self.row {
                         self.highest = self.highest.max(self.percentile(percentile));

@@ -1,0 +1,126 @@
+//! The training task: 64-32-10 on handwritten digits that lie in flash.
+
+use fixgrad::{
+    optim::Schedule,
+    prelude::*,
+    rng::{Key, Permutation},
+    trainer::{StepError, Tally},
+};
+
+/// Most layers of the network.
+pub const LAYERS: usize = 4;
+/// The network.
+pub const NET: Graph<LAYERS> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+/// Pictures of one step.
+pub const BATCH: usize = 32;
+/// The first pictures are learned from, the others are for the test.
+const LEARNED: usize = 1_408;
+const PICTURES: usize = 1_797;
+const PIXELS: usize = 64;
+const STEPS_PER_EPOCH: u32 = (LEARNED / BATCH) as u32;
+const EPOCHS: u32 = 30;
+
+/// Plain SGD. The master weights are the weights that the multiplication sees, and every range
+/// rule needs one look: the least memory.
+pub const TRAIN: Train = Train {
+    schedule: Schedule::Cosine { steps: EPOCHS * STEPS_PER_EPOCH, floor: 0 },
+    ..Train::new(BATCH as u16, Lr::ratio(1, 2))
+};
+/// The settings of every layer.
+pub const LAYER: LayerConfig = LayerConfig::tiny();
+/// The memory plan.
+pub const PLAN: Plan<LAYERS> = NET.plan(&TRAIN, &LAYER);
+/// The name of the task in reports.
+pub const NAME: &str = "digits-tiny";
+
+/// All memory of the trainer.
+pub type DigitsArena = Arena<{ PLAN.ram() }>;
+/// The arena as it is before training.
+pub const ARENA: DigitsArena = Arena::for_plan(&PLAN);
+
+static CONFIG_GRAPH: Graph<LAYERS> = NET;
+static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
+static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
+
+/// The trainer of this task. A board uses the kernel that its chip is best at.
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Scalar, ()>;
+
+/// The settings of the run.
+pub fn config() -> Config<LAYERS> {
+    Config::uniform(NET.view(), LAYER, TRAIN)
+}
+
+/// A trainer at its first step.
+pub fn trainer<'a>(
+    config: &'a Config<LAYERS>,
+    memory: &'a mut [u8],
+) -> Result<DigitsTrainer<'a>, fixgrad::trainer::SetupError> {
+    Trainer::new(&CONFIG_GRAPH, config, memory, Scalar, ())
+}
+
+/// One training step, and nothing else: what is measured, and what must not panic.
+///
+/// Never inlined, so that the checks of the linked firmware find it by its name.
+#[inline(never)]
+pub fn train_step(trainer: &mut DigitsTrainer<'_>, batch: Batch) -> Result<StepRecord, StepError> {
+    trainer.step(batch.samples, batch.targets)
+}
+
+/// Pictures in flash, and what they show.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    samples: Samples<'static>,
+    targets: Targets<'static>,
+}
+
+/// The pictures of step `step`. They lie one after the other in flash, so that they need no RAM;
+/// the order of the batches is new in every epoch.
+pub fn batch(step: u32) -> Batch {
+    let (epoch, index) = (step / STEPS_PER_EPOCH, step % STEPS_PER_EPOCH);
+    let order = Permutation::new(Key::new(1).child(epoch), STEPS_PER_EPOCH);
+    part(order.at(index) as usize * BATCH, BATCH)
+}
+
+/// Right answers on the pictures that were not learned from.
+pub fn test(trainer: &mut DigitsTrainer<'_>) -> Result<Tally, StepError> {
+    let Batch { samples, targets } = part(LEARNED, PICTURES - LEARNED);
+    trainer.evaluate(samples, targets)
+}
+
+fn part(from: usize, len: usize) -> Batch {
+    let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
+    let labels = LABELS.get(from..from + len).unwrap_or_default();
+    Batch {
+        samples: Samples { data: SampleData::U8(pixels), exponent: -4 },
+        targets: Targets::Classes(labels),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pictures_are_those_of_the_data_set() {
+        assert_eq!(PICTURE_BYTES.iter().max(), Some(&16));
+        let mut counts = [0; 10];
+        for label in LABELS {
+            counts[usize::from(label)] += 1;
+        }
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    }
+
+    #[test]
+    fn the_network_learns_them() {
+        let config = config();
+        let mut arena = ARENA;
+        let mut trainer = trainer(&config, arena.as_mut_slice()).unwrap();
+        for step in 0..EPOCHS * STEPS_PER_EPOCH {
+            train_step(&mut trainer, batch(step)).unwrap();
+        }
+        let tally = test(&mut trainer).unwrap();
+        assert_eq!(tally.samples, 389);
+        assert!(tally.correct >= 360, "{tally:?}, {} bytes", PLAN.ram());
+    }
+}

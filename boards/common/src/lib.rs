@@ -1,0 +1,24 @@
+//! What the firmware of all boards shares.
+//!
+//! A board brings memory, a counter and a way out for text; [`run`] trains on it and tells what
+//! happened. The example `desktop` is the same run on the machine that built it, so the two can be
+//! compared line by line.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+mod arm;
+pub mod digits;
+mod fingerprint;
+#[cfg(target_os = "none")]
+pub mod qemu;
+mod report;
+#[cfg(all(target_os = "none", target_arch = "riscv32"))]
+mod riscv;
+mod run;
+#[cfg(target_os = "none")]
+mod stack;
+
+pub use run::{Board, Error, run};

@@ -1,0 +1,94 @@
+//! The emulated boards: text goes out by semihosting, and the number of steps comes in by it.
+
+use core::panic::PanicInfo;
+
+use semihosting::{experimental::env, io, process};
+
+#[cfg(target_arch = "arm")]
+use crate::arm::Counter;
+#[cfg(target_arch = "riscv32")]
+use crate::riscv::Counter;
+use crate::{Board, digits, report::Line, stack};
+
+const COMMAND_LINE: usize = 64;
+const DEFAULT_STEPS: u32 = 44;
+
+/// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU.
+pub fn run(arena: &mut digits::DigitsArena) -> ! {
+    stack::paint();
+    let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
+    let mut board = Emulated { out: Out, counter };
+    match crate::run(&mut board, arena, steps()) {
+        Ok(()) => process::exit(0),
+        Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
+        Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
+        Err(crate::Error::Out(_)) => process::exit(1),
+    }
+}
+
+/// The first argument after the program's name.
+fn steps() -> u32 {
+    let given = env::args::<COMMAND_LINE>().ok();
+    let given = given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok);
+    given.map_or(DEFAULT_STEPS, |text| {
+        text.parse().unwrap_or_else(|_| fail("steps must be a number, line", line!()))
+    })
+}
+
+/// Tells why the run ends here, and ends it.
+pub(crate) fn fail(why: &str, number: u32) -> ! {
+    let _ = Line::new(&mut Out, "failed").and_then(|line| line.text(why)?.number(number)?.end());
+    process::exit(1)
+}
+
+/// The line of the panic, without its message: that would need `core::fmt`.
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
+    let _ = Line::new(&mut Out, "panicked").and_then(|l| l.text(file)?.number(line)?.end());
+    process::exit(101)
+}
+
+struct Emulated {
+    out: Out,
+    counter: Counter,
+}
+
+impl Board for Emulated {
+    type Out = Out;
+    fn out(&mut self) -> &mut Out {
+        &mut self.out
+    }
+    fn start(&mut self) {
+        self.counter.start();
+    }
+    fn elapsed(&mut self) -> u32 {
+        self.counter.elapsed()
+    }
+    fn stack_high_water(&self) -> Option<u32> {
+        Some(stack::high_water())
+    }
+}
+
+/// The standard output of QEMU.
+#[derive(Debug)]
+pub struct Out;
+
+impl embedded_io::ErrorType for Out {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl embedded_io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+        let other = |_| embedded_io::ErrorKind::Other;
+        let written = io::stdout().and_then(|mut out| io::Write::write(&mut out, bytes));
+        match written.map_err(other)? {
+            0 if !bytes.is_empty() => Err(embedded_io::ErrorKind::WriteZero),
+            count => Ok(count),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}

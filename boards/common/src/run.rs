@@ -1,0 +1,134 @@
+//! Trains, and tells after every step what the weights are.
+
+use embedded_io::Write;
+use fixgrad::{graph::Arena, trainer};
+
+use crate::{digits, fingerprint::fingerprint, report::Line};
+
+/// What a run needs of the place where it happens.
+pub trait Board {
+    /// Where the report goes.
+    type Out: Write;
+    /// Where the report goes.
+    fn out(&mut self) -> &mut Self::Out;
+    /// Starts the counter of instructions.
+    fn start(&mut self);
+    /// Counts since [`start`](Self::start).
+    fn elapsed(&mut self) -> u32;
+    /// Most bytes of stack that were in use so far, where that is known.
+    fn stack_high_water(&self) -> Option<u32>;
+}
+
+/// Why a run ended early.
+#[derive(Debug)]
+pub enum Error<E> {
+    /// The trainer refused to start.
+    Setup(trainer::SetupError),
+    /// The trainer refused a step.
+    Step(trainer::StepError),
+    /// The report could not be written.
+    Out(E),
+}
+
+impl<E> From<trainer::SetupError> for Error<E> {
+    fn from(error: trainer::SetupError) -> Self {
+        Self::Setup(error)
+    }
+}
+
+impl<E> From<trainer::StepError> for Error<E> {
+    fn from(error: trainer::StepError) -> Self {
+        Self::Step(error)
+    }
+}
+
+/// Trains the digits for `steps` steps in `arena`. The report is one line a step, between what is
+/// known before and what is measured after:
+///
+/// ```text
+/// config digits-tiny
+/// ram BYTES                 the memory plan
+/// macs COUNT                needed multiply-adds of a step
+/// step N FINGERPRINT COUNTS
+/// test RIGHT PICTURES
+/// stack BYTES               where it is measured
+/// end
+/// ```
+pub fn run<B: Board>(
+    board: &mut B,
+    arena: &mut digits::DigitsArena,
+    steps: u32,
+) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
+    let out = board.out();
+    (|| {
+        Line::new(out, "config")?.text(digits::NAME)?.end()?;
+        Line::new(out, "ram")?.number(digits::PLAN.ram() as u32)?.end()?;
+        let macs = digits::NET.view().training_macs() * digits::BATCH;
+        Line::new(out, "macs")?.number(macs as u32)?.end()
+    })()
+    .map_err(Error::Out)?;
+
+    let config = digits::config();
+    let mut trainer = digits::trainer(&config, Arena::as_mut_slice(arena))?;
+    for step in 0..steps {
+        let batch = digits::batch(step);
+        board.start();
+        let record = digits::train_step(&mut trainer, batch);
+        let counts = board.elapsed();
+        let step = record?.step;
+        let fingerprint = fingerprint(&trainer);
+        Line::new(board.out(), "step")
+            .and_then(|line| line.number(step)?.hex(fingerprint)?.number(counts)?.end())
+            .map_err(Error::Out)?;
+    }
+    // Looked up before the test, whose memory is not that of training.
+    let stack = board.stack_high_water();
+    let test = digits::test(&mut trainer)?;
+    (|| {
+        let out = board.out();
+        Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;
+        if let Some(bytes) = stack {
+            Line::new(out, "stack")?.number(bytes)?.end()?;
+        }
+        Line::new(out, "end")?.end()
+    })()
+    .map_err(Error::Out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{string::String, vec::Vec};
+
+    use super::*;
+
+    struct Desk(Vec<u8>);
+
+    impl Board for Desk {
+        type Out = Vec<u8>;
+        fn out(&mut self) -> &mut Vec<u8> {
+            &mut self.0
+        }
+        fn start(&mut self) {}
+        fn elapsed(&mut self) -> u32 {
+            7
+        }
+        fn stack_high_water(&self) -> Option<u32> {
+            Some(512)
+        }
+    }
+
+    #[test]
+    fn a_report_is_complete_and_the_same_every_time() {
+        let report = || {
+            let (mut desk, mut arena) = (Desk(Vec::new()), digits::ARENA);
+            run(&mut desk, &mut arena, 3).unwrap();
+            String::from_utf8(desk.0).unwrap()
+        };
+        let text = report();
+        let words: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        let expected = ["config", "ram", "macs", "step", "step", "step", "test", "stack", "end"];
+        assert_eq!(words, expected, "{text}");
+        assert!(text.contains("macs 161792\n"), "{text}");
+        assert_eq!(text, report());
+    }
+}

@@ -1,0 +1,166 @@
+//! What refers to what in a linked file.
+//!
+//! The firmware is linked with `--emit-relocs`: the linker leaves a note at every place where it
+//! wrote the address of a function or a constant. So calls are found without a disassembler, on
+//! every architecture alike, and also functions that are only named in a table. It says too much
+//! rather than too little: a function whose address is taken counts as called.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use object::read::elf::ElfFile32;
+use object::{
+    Object, ObjectSection, ObjectSymbol, Relocation, RelocationTarget, SectionFlags, SymbolKind,
+};
+
+/// A function or a constant.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Item {
+    pub(super) name: String,
+    pub(super) address: u64,
+    pub(super) size: u64,
+}
+
+/// All items, and their references to each other.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    /// By address.
+    pub(super) items: Vec<Item>,
+    to: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl References {
+    /// Reads a linked file of 32 bits.
+    pub(super) fn read(bytes: &[u8]) -> Result<References> {
+        let file: ElfFile32<'_> = ElfFile32::parse(bytes).context("no ELF file of 32 bits")?;
+        // On Arm the lowest bit of a function's address says in which instruction set it is.
+        let thumb = u64::from(file.architecture() == object::Architecture::Arm);
+        let place =
+            |kind, address: u64| if kind == SymbolKind::Text { address & !thumb } else { address };
+
+        let mut items = Vec::new();
+        for symbol in file.symbols().filter(|symbol| symbol.size() > 0 && symbol.is_definition()) {
+            let name = rustc_demangle::demangle(symbol.name()?);
+            let address = place(symbol.kind(), symbol.address());
+            items.push(Item { name: format!("{name:#}"), address, size: symbol.size() });
+        }
+        items.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
+        let mut references = References { items, to: BTreeMap::new() };
+
+        let mut relocations = 0;
+        for section in file.sections().filter(is_loaded) {
+            let content = section.data()?;
+            for (address, relocation) in section.relocations() {
+                relocations += 1;
+                let Some(from) = references.at(address) else { continue };
+                let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+                let symbol = file.symbol_by_index(index)?;
+                let target = if symbol.size() > 0 {
+                    Some(place(symbol.kind(), symbol.address()))
+                } else {
+                    let at = address.wrapping_sub(section.address());
+                    written(&relocation, symbol.address(), at, content).map(|to| to & !thumb)
+                };
+                if let Some(to) = target.and_then(|target| references.at(target)) {
+                    references.to.entry(from).or_default().insert(to);
+                }
+            }
+        }
+        if relocations == 0 {
+            bail!("no relocations: the firmware must be linked with `--emit-relocs`");
+        }
+        Ok(references)
+    }
+
+    /// The item that an address lies in.
+    fn at(&self, address: u64) -> Option<usize> {
+        let after = self.items.partition_point(|item| item.address <= address);
+        let index = after.checked_sub(1)?;
+        let item = &self.items[index];
+        (address < item.address + item.size).then_some(index)
+    }
+
+    /// The items that `is` holds for.
+    pub(super) fn find(&self, is: impl Fn(&Item) -> bool) -> Vec<usize> {
+        (0..self.items.len()).filter(|&index| is(&self.items[index])).collect()
+    }
+
+    /// The items that can be reached from `from`, itself included, without going on from those
+    /// that `ends` holds for.
+    pub(super) fn reachable(&self, from: usize, ends: impl Fn(&Item) -> bool) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::from([from]);
+        let mut open = vec![from];
+        while let Some(item) = open.pop() {
+            if ends(&self.items[item]) {
+                continue;
+            }
+            let next = self.to.get(&item).into_iter().flatten();
+            open.extend(next.copied().filter(|&next| reached.insert(next)));
+        }
+        reached
+    }
+
+    /// The items that refer to `to`.
+    pub(super) fn referring(&self, to: usize) -> impl Iterator<Item = usize> {
+        self.to.iter().filter(move |(_, set)| set.contains(&to)).map(|(&from, _)| from)
+    }
+}
+
+/// Whether a section is on the chip; the others are for debuggers.
+fn is_loaded<'data>(section: &impl ObjectSection<'data>) -> bool {
+    let alloc = u64::from(object::elf::SHF_ALLOC);
+    matches!(section.flags(), SectionFlags::Elf { sh_flags } if sh_flags & alloc != 0)
+}
+
+/// The address that a reference to a nameless place means.
+fn written(relocation: &Relocation, symbol: u64, at: u64, content: &[u8]) -> Option<u64> {
+    if !relocation.has_implicit_addend() {
+        return Some(symbol.wrapping_add_signed(relocation.addend()));
+    }
+    // The linker has written the whole address where a word is asked for.
+    let word = content.get(usize::try_from(at).ok()?..)?.first_chunk()?;
+    (relocation.size() == 32).then(|| u32::from_le_bytes(*word).into())
+}
+
+#[cfg(test)]
+pub(super) fn example(names: &[&str], edges: &[(usize, usize)]) -> References {
+    let item = |(index, name): (usize, &&str)| Item {
+        name: (*name).to_owned(),
+        address: 16 * index as u64,
+        size: 10,
+    };
+    let mut references =
+        References { items: names.iter().enumerate().map(item).collect(), to: BTreeMap::new() };
+    for &(from, to) in edges {
+        references.to.entry(from).or_default().insert(to);
+    }
+    references
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_belongs_to_the_item_around_it() {
+        let references = example(&["a", "b"], &[]);
+        assert_eq!(references.at(0), Some(0));
+        assert_eq!(references.at(9), Some(0));
+        assert_eq!(references.at(10), None);
+        assert_eq!(references.at(17), Some(1));
+        assert_eq!(references.at(100), None);
+    }
+
+    #[test]
+    fn what_is_reached_through_others_is_found() {
+        let references = example(&["a", "b", "c", "d"], &[(0, 1), (1, 2), (2, 0), (3, 2)]);
+        assert_eq!(references.reachable(0, |_| false), BTreeSet::from([0, 1, 2]));
+        assert_eq!(references.reachable(0, |item| item.name == "b"), BTreeSet::from([0, 1]));
+        assert_eq!(references.referring(2).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_firmware_is_refused() {
+        assert!(References::read(b"#!/bin/sh").is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! The results of all boards.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::report::Report;
+use crate::board::Board;
+
+/// The results of one board. The names are those of the JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    board: String,
+    target: String,
+    config: String,
+    steps: usize,
+    /// Whether weights, momentum and exponents were those of this machine after every step.
+    equal_to_host: bool,
+    instructions_per_step: u64,
+    /// Of the whole step, for each needed multiply-add.
+    instructions_per_mac: f64,
+    /// The memory plan.
+    ram_bytes: u64,
+    /// Of the whole run, without the memory plan.
+    stack_high_water: u64,
+    /// Code and constants, without the pictures.
+    flash_bytes: u64,
+    /// The pictures and their labels.
+    data_bytes: u64,
+    test_accuracy: f64,
+}
+
+impl Row {
+    pub(super) fn new(board: &Board, report: &Report, audit: &Audit, equal_to_host: bool) -> Row {
+        let counts: u64 = report.steps.iter().map(|step| step.counts).sum();
+        let instructions = counts as f64 * board.about.qemu.instructions_per_count();
+        let per_step = instructions / report.steps.len().max(1) as f64;
+        Row {
+            board: board.name.clone(),
+            target: board.about.target.clone(),
+            config: report.config.clone(),
+            steps: report.steps.len(),
+            equal_to_host,
+            instructions_per_step: per_step.round() as u64,
+            instructions_per_mac: rounded(per_step / report.macs.max(1) as f64, 100.0),
+            ram_bytes: report.ram,
+            stack_high_water: report.stack.unwrap_or_default(),
+            flash_bytes: audit.flash - audit.data,
+            data_bytes: audit.data,
+            test_accuracy: rounded(report.test.0 as f64 / report.test.1.max(1) as f64, 1e4),
+        }
+    }
+
+    /// What does not fit into the part that the board stands for.
+    pub(super) fn beyond(&self, board: &Board) -> Vec<String> {
+        let about = &board.about;
+        [
+            ("RAM", self.ram_bytes + self.stack_high_water, about.ram),
+            ("flash", self.flash_bytes + self.data_bytes, about.flash),
+        ]
+        .into_iter()
+        .filter(|(_, used, there)| used > there)
+        .map(|(what, used, there)| format!("{used} bytes of {what}; {} has {there}", about.part))
+        .collect()
+    }
+}
+
+fn rounded(number: f64, parts: f64) -> f64 {
+    (number * parts).round() / parts
+}
+
+/// The rows for people.
+pub(super) fn show(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>7}\n",
+        "board", "equal", "steps", "instr./step", "/MAC", "RAM plan", "stack", "flash", "test"
+    );
+    for row in rows {
+        let equal = if row.equal_to_host { "yes" } else { "NO" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>6.1}%",
+            row.board,
+            row.steps,
+            row.instructions_per_step,
+            row.instructions_per_mac,
+            row.ram_bytes,
+            row.stack_high_water,
+            row.flash_bytes,
+            row.test_accuracy * 100.0
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report;
+    use super::*;
+    use crate::board::{About, Qemu};
+
+    fn board(ram: u64) -> Board {
+        let qemu = Qemu { machine: "m".into(), counter_hz: 25_000_000 };
+        let about = About { target: "t".into(), part: "a part".into(), ram, flash: 9_000, qemu };
+        Board { name: "b".into(), folder: "b".into(), about }
+    }
+
+    #[test]
+    fn counts_become_instructions_and_too_much_memory_is_found() {
+        let audit = Audit { flash: 10_000, data: 2_000, findings: vec![] };
+        let row = Row::new(&board(8_052), &report::example(), &audit, true);
+        assert_eq!((row.instructions_per_step, row.instructions_per_mac), (2_020, 2.02));
+        assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
+        assert_eq!(
+            row.beyond(&board(8_051)),
+            ["8052 bytes of RAM; a part has 8051", "10000 bytes of flash; a part has 9000"]
+        );
+        assert_eq!(row.beyond(&board(8_052)).len(), 1);
+        assert!(show(&[row]).contains("yes       2         2020    2.02"));
+    }
+}
