@@ -78,6 +78,8 @@ pub enum CheckpointError<E> {
     },
     /// Samples were accumulated since the last update.
     WithinStep,
+    /// A bound of the trainer lies where no load would take it.
+    Bounds,
     /// Only checkpoints of another release are there.
     WrongVersion {
         /// What this release reads.
@@ -135,6 +137,10 @@ impl<E: fmt::Debug> fmt::Display for CheckpointError<E> {
             ),
             Self::WithinStep => f.write_str(
                 "a step is half done: call `update` first, a checkpoint is taken between steps",
+            ),
+            Self::Bounds => f.write_str(
+                "the trainer holds a bound outside 2^-256 .. 2^256, which no training gives and no \
+                 load takes: `reset` it, or load an older state",
             ),
             Self::WrongVersion { expected, found } => write!(
                 f,

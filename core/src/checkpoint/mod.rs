@@ -179,6 +179,10 @@ impl<F: NorFlash> Journal<F> {
         if !trainer.is_between_steps() {
             return Err(CheckpointError::WithinStep);
         }
+        // Possible after a forged state was loaded.
+        if !trainer.states().iter().all(|state| state.memory().is_plausible()) {
+            return Err(CheckpointError::Bounds);
+        }
         let identity = identity(trainer);
         let keep = self.slot_to_keep(&identity).map_err(CheckpointError::Flash)?;
         let newest = self.slots.newest(None).map_err(CheckpointError::Flash)?;
