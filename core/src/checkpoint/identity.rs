@@ -2,7 +2,7 @@
 
 use postcard::ser_flavors::Flavor;
 
-use super::header::CRC;
+use super::header::{CRC, sum};
 use crate::{
     config::{LayerConfig, Train},
     graph::{GraphView, LayerPlan},
@@ -48,14 +48,14 @@ fn storage(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
             .into_iter()
             .filter(|region| region.len > 0)
         {
-            digest.update(&region.offset.to_le_bytes());
-            digest.update(&region.len.to_le_bytes());
-            digest.update(&[region.width.bits()]);
+            sum(&mut digest, &region.offset.to_le_bytes());
+            sum(&mut digest, &region.len.to_le_bytes());
+            sum(&mut digest, &[region.width.bits()]);
         }
         for (region, master) in [(weight.master, config.master), (bias.master, config.bias_master)]
         {
             if region.len > 0 {
-                digest.update(&master.bound.to_le_bytes());
+                sum(&mut digest, &master.bound.to_le_bytes());
             }
         }
     }
@@ -63,17 +63,19 @@ fn storage(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
 }
 
 /// A sink for postcard that keeps the checksum and no bytes.
-struct Hash<'c>(crc::Digest<'c, u32>);
+struct Hash(crc::Digest<'static, u32>);
 
-impl Flavor for Hash<'_> {
+impl Flavor for Hash {
     type Output = u32;
 
+    // Not inlined: the loop of the checksum in every call would be most of a journal's code.
+    #[inline(never)]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.try_extend(&[byte])
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.update(bytes);
+        sum(&mut self.0, bytes);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::header::CRC;
+use super::header::{CRC, sum};
 
 /// Bytes that are read or written at once, and the largest word that fits.
 pub(super) const PIECE: usize = 256;
@@ -48,7 +48,7 @@ impl<'f, F: NorFlash> Writer<'f, F> {
     }
 
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), F::Error> {
-        self.digest.update(bytes);
+        sum(&mut self.digest, bytes);
         while !bytes.is_empty() {
             let room = self.piece.0.get_mut(self.filled..).unwrap_or_default();
             let count = room.len().min(bytes.len());
@@ -97,7 +97,7 @@ impl<'f, F: NorFlash> Reader<'f, F> {
     /// Reads up to `bytes` from `at` on. `seed` belongs to the sum and comes from elsewhere.
     pub(super) fn new(flash: &'f mut F, at: u32, bytes: u32, seed: &[u8]) -> Self {
         let mut digest = CRC.digest();
-        digest.update(seed);
+        sum(&mut digest, seed);
         Self { flash, at, left: bytes, piece: Piece([0; PIECE]), taken: 0, filled: 0, digest }
     }
 
@@ -127,7 +127,7 @@ impl<'f, F: NorFlash> Reader<'f, F> {
             if part.is_empty() {
                 break;
             }
-            self.digest.update(part);
+            sum(&mut self.digest, part);
             visit(part);
             count -= part.len();
             self.taken = end;
