@@ -212,15 +212,26 @@ fn a_save_keeps_what_a_cut_must_fall_back_to() {
 #[test]
 fn pages_that_do_not_keep_their_bits_are_noticed_and_passed_over() {
     let config = config();
-    let mut flash = saved(3, 1);
     let bad = slot();
-    flash.stuck = Some((bad + 12, 1 << 1));
-    let mut journal = journal(&mut flash, &config);
-    let mut memory = Memory::for_trainer(&config);
-    let mut trainer = trainer(&config, &mut memory);
-    journal.load(&mut trainer).expect("the first save");
-    let error = journal.save(&trainer).unwrap_err();
-    assert_eq!(error, CheckpointError::NotKept { offset: bad as u32 });
+    for place in [STEP, PARAMETERS + 1, commit()] {
+        let mut flash = saved(3, 1);
+        flash.stuck = Some((bad + place, 0xff));
+        let mut journal = journal(&mut flash, &config);
+        let mut memory = Memory::for_trainer(&config);
+        let mut trainer = trainer(&config, &mut memory);
+        journal.load(&mut trainer).expect("the first save");
+        for saves in [1, 0] {
+            let error = journal.save(&trainer).unwrap_err();
+            assert_eq!(error, CheckpointError::NotKept { offset: bad as u32 }, "byte {place}");
+            for _ in 0..2 * saves {
+                step(&mut trainer);
+                let saved = journal.save(&trainer).expect("a save beside the bad page");
+                assert_ne!(saved.offset, bad as u32);
+            }
+        }
+        journal.load(&mut trainer).expect("the last save");
+        assert_eq!(trainer.steps(), 3);
+    }
 }
 
 #[test]

@@ -85,7 +85,10 @@ impl Run {
         assert!(self.live(&mut undisturbed).ended);
         let (mut old, mut new) = (0, 0);
         for fuel in 0..undisturbed.worked {
-            for cut in CUTS.map(|cut| reseed(cut, fuel as u64)) {
+            // The last two leave the same at every byte of a write or an erase, and none is
+            // shorter than eight.
+            let kinds = if fuel.is_multiple_of(5) { 4 } else { 2 };
+            for cut in CUTS.into_iter().take(kinds).map(|cut| reseed(cut, fuel as u64)) {
                 let mut flash = self.erased::<R, W, P>(slots).cut_after(fuel, cut);
                 let first = self.live(&mut flash);
                 assert!(!first.ended, "{fuel} bytes are too few");

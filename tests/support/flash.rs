@@ -223,7 +223,7 @@ mod tests {
         for fuel in 0..8 {
             let mut flash = Small::new(1).cut_after(fuel, Cut::Clean);
             assert_eq!(flash.write(4, &Aligned([0; 8]).0), Err(Fault::Power));
-            assert_eq!(flash.read(0, &mut []), Err(Fault::Power));
+            assert_eq!(flash.read(0, &mut Aligned([0; 4]).0), Err(Fault::Power));
             let flash = flash.reboot();
             let done = flash.bytes.iter().filter(|&&byte| byte == 0).count();
             assert_eq!((done, flash.bytes[4 + fuel]), (fuel, 0x55));

@@ -123,6 +123,9 @@ pub struct Journal<F> {
     slots: Slots<F>,
     /// The slot that was loaded or saved last: what a cut must fall back to.
     current: Option<u32>,
+    /// The slot of the last save, also when it failed: the next one goes on from here, so that it
+    /// does not meet the same bad page.
+    tried: Option<u32>,
 }
 
 impl<F: NorFlash> Journal<F> {
@@ -146,7 +149,7 @@ impl<F: NorFlash> Journal<F> {
         region: Range<u32>,
         plan: &Plan<N>,
     ) -> Result<Self, RegionError> {
-        Ok(Self { slots: Slots::new(flash, region, extent(plan))?, current: None })
+        Ok(Self { slots: Slots::new(flash, region, extent(plan))?, current: None, tried: None })
     }
 
     /// Puts the trainer into the newest state that was saved for it, and says which; nothing where
@@ -188,10 +191,12 @@ impl<F: NorFlash> Journal<F> {
         let newest = self.slots.newest(None).map_err(CheckpointError::Flash)?;
         let sequence = newest.map_or(Some(0), |newest| newest.header.sequence.checked_add(1));
         let sequence = sequence.ok_or(CheckpointError::SequenceSpent)?;
-        let mut slot = newest.map_or(0, |newest| self.slots.after(newest.slot));
+        let last = self.tried.or(newest.map(|newest| newest.slot));
+        let mut slot = last.map_or(0, |last| self.slots.after(last));
         if keep == Some(slot) {
             slot = self.slots.after(slot);
         }
+        self.tried = Some(slot);
         let found = Found { slot, header: self.slots.header(sequence, trainer.steps(), identity) };
         let kept = self.slots.write(&found, trainer.states(), trainer.persistent());
         let offset = self.slots.offset(slot);
@@ -204,7 +209,7 @@ impl<F: NorFlash> Journal<F> {
 
     /// Erases the whole region. A power cut may leave some of the checkpoints.
     pub fn clear(&mut self) -> Result<(), CheckpointError<F::Error>> {
-        self.current = None;
+        (self.current, self.tried) = (None, None);
         self.slots.clear().map_err(CheckpointError::Flash)
     }
 
