@@ -40,6 +40,7 @@
 //! | [`strategy`] | hooks around the four points where numbers are quantised |
 //! | [`loss`] | from outputs and targets to gradients |
 //! | [`trainer`] | one step, and the record of it |
+//! | [`checkpoint`] | the state of training in flash, whatever moment the power fails |
 //!
 //! [`config`] holds the settings of a run and their byte form.
 //!
@@ -83,6 +84,8 @@
 extern crate std;
 
 #[forbid(unsafe_code)]
+pub mod checkpoint;
+#[forbid(unsafe_code)]
 pub mod config;
 #[cfg(feature = "float")]
 #[forbid(unsafe_code)]
@@ -110,6 +113,7 @@ pub mod trainer;
 /// What a program that trains needs, in one line.
 pub mod prelude {
     pub use crate::{
+        checkpoint::Journal,
         config::{Config, LayerConfig, LossKind, Train},
         graph::{Arena, Graph, Plan},
         kernel::{Kernel, Scalar},

@@ -1,6 +1,7 @@
 //! Shared by the tests of this package: random networks, and ways to train them.
 
 pub mod coverage;
+pub mod flash;
 pub mod golden;
 pub mod gradcheck;
 pub mod kernels;
@@ -8,5 +9,6 @@ pub mod mutate;
 pub mod net;
 pub mod recorder;
 pub mod reference;
+pub mod resume;
 pub mod rounding;
 pub mod run;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::quant::RangeState;
+use super::Trainer;
+use crate::{
+    config::Config, graph::GraphView, kernel::Kernel, quant::RangeState, strategy::Strategy,
+};
 
 /// A quantised tensor of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,6 +52,33 @@ pub struct LayerMemory {
 }
 
 impl LayerMemory {
+    /// Bytes of a layer in a checkpoint.
+    pub(crate) const BYTES: usize = 68;
+
+    /// Four numbers for each of [`Tensor::ALL`], then the exponents of both velocities, all as
+    /// little-endian `i16`.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let numbers = self.ranges.as_flattened().iter().chain(&self.velocity_exponents);
+        let (places, _) = bytes.as_chunks_mut();
+        for (place, number) in places.iter_mut().zip(numbers) {
+            *place = number.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) gave. Any bytes are numbers;
+    /// [`is_plausible`](Self::is_plausible) says whether training may have given them.
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let mut memory = Self { ranges: [[0; 4]; 8], velocity_exponents: [0; 2] };
+        let ranges = memory.ranges.as_flattened_mut().iter_mut();
+        let (numbers, _) = bytes.as_chunks();
+        for (place, number) in ranges.chain(&mut memory.velocity_exponents).zip(numbers) {
+            *place = i16::from_le_bytes(*number);
+        }
+        memory
+    }
+
     /// The exponent of a tensor's bound, once there is one.
     #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub const fn bound(&self, tensor: Tensor) -> Option<i16> {
@@ -133,5 +163,59 @@ impl LayerState {
             range.restore(memory);
         }
         self.velocity_exponents = memory.velocity_exponents;
+    }
+}
+
+impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
+    /// True between steps. Within one, weights may have moved by a part of it, and sums and what
+    /// range rules have seen are nowhere but in memory.
+    pub(crate) const fn is_between_steps(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// What is trained, and how.
+    pub(crate) const fn purpose(&self) -> (GraphView<'_>, &Config<N>) {
+        (self.graph.view(), self.config)
+    }
+
+    /// Lets `fill` overwrite layer states and [`persistent`](Self::persistent) bytes in place. It
+    /// returns the steps done. When it fails half-way, the trainer is reset: half of a state is
+    /// never left.
+    pub(crate) fn refill<E>(
+        &mut self,
+        fill: impl FnOnce(&mut [LayerState], &mut [u8]) -> Result<u32, E>,
+    ) -> Result<(), E> {
+        let states = self.states.get_mut(..self.plan.layers().len()).unwrap_or_default();
+        let bytes = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
+        let filled = fill(states, bytes);
+        if let Ok(step) = filled {
+            (self.step, self.pending, self.tally) = (step, 0, super::Tally::default());
+            self.prepared = None;
+        } else {
+            self.reset();
+        }
+        filled.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_survive_their_bytes() {
+        let mut number = 0;
+        let mut next = || {
+            number += 1000;
+            number
+        };
+        let memory = LayerMemory {
+            ranges: [(); 8].map(|()| [(); 4].map(|()| next())),
+            velocity_exponents: [-3, 700],
+        };
+        let bytes = memory.to_bytes();
+        assert_eq!(LayerMemory::from_bytes(&bytes), memory);
+        assert_eq!(bytes[..4], [0xe8, 3, 0xd0, 7]);
+        assert_eq!(bytes[64..], [0xfd, 0xff, 0xbc, 2]);
     }
 }
