@@ -41,6 +41,7 @@
 //! | [`loss`] | from outputs and targets to gradients |
 //! | [`trainer`] | one step, and the record of it |
 //! | [`checkpoint`] | the state of training in flash, whatever moment the power fails |
+//! | [`link`] | messages between a board and the desktop |
 //!
 //! [`config`] holds the settings of a run and their byte form.
 //!
@@ -95,6 +96,8 @@ pub mod graph;
 pub mod kernel;
 #[forbid(unsafe_code)]
 pub(crate) mod layer;
+#[forbid(unsafe_code)]
+pub mod link;
 #[forbid(unsafe_code)]
 pub mod loss;
 #[forbid(unsafe_code)]

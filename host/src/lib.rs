@@ -6,6 +6,7 @@ pub mod data;
 pub mod files;
 pub mod import;
 pub mod kernel;
+pub mod link;
 pub mod logging;
 pub mod quantize;
 pub mod report;

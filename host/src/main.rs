@@ -32,6 +32,13 @@ enum Command {
     Inspect(cmd::inspect::Args),
     GradientBuffer(cmd::gradient_buffer::Args),
     Quantize(cmd::quantize::Args),
+    Stream(cmd::stream::Args),
+    Verify(cmd::verify::Args),
+    Pull(cmd::pull::Args),
+    Push(cmd::push::Args),
+    Monitor(cmd::monitor::Args),
+    #[command(hide = true)]
+    Board(cmd::board::Args),
     Schema(cmd::schema::Args),
     ImportConfig(cmd::import_config::Args),
 }
@@ -46,6 +53,12 @@ impl Command {
             Self::Inspect(args) => cmd::inspect::run(args),
             Self::GradientBuffer(args) => cmd::gradient_buffer::run(args),
             Self::Quantize(args) => cmd::quantize::run(args),
+            Self::Stream(args) => cmd::stream::run(args),
+            Self::Verify(args) => cmd::verify::run(args),
+            Self::Pull(args) => cmd::pull::run(args),
+            Self::Push(args) => cmd::push::run(args),
+            Self::Monitor(args) => cmd::monitor::run(args),
+            Self::Board(args) => cmd::board::run(args),
             Self::Schema(args) => cmd::schema::run(args),
             Self::ImportConfig(args) => cmd::import_config::run(args),
         }

@@ -1,10 +1,12 @@
 //! Shared by the tests of this package: random networks, and ways to train them.
 
 pub mod coverage;
+pub mod faulty;
 pub mod flash;
 pub mod golden;
 pub mod gradcheck;
 pub mod kernels;
+pub mod line;
 pub mod mutate;
 pub mod net;
 pub mod recorder;

@@ -89,7 +89,7 @@ pub struct Config<const N: usize> {
 }
 
 /// Why a configuration does not go with a graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not as many entries as layers.

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{layer::Name, message::Message};
 use crate::tensor::Shape;
 
@@ -103,7 +105,7 @@ impl fmt::Display for GraphError {
 impl core::error::Error for GraphError {}
 
 /// Why there is no plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PlanError {
     /// Not as many settings as layers, or none.

@@ -1,9 +1,10 @@
 //! The learning rate: a fixed-point number, and how it changes with the step.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 /// A positive fixed-point number `mantissa * 2^exponent`, mantissa below 2^15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lr {
     /// Normalised to `2^14..2^15`; zero is zero.

@@ -1,9 +1,12 @@
 //! What a point remembers between steps: its bound and its counters.
 
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+
 use super::{Counts, Range};
 
 /// The bound of one tensor and what happened to its values since the counters were last reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RangeState {
     bound: i16,

@@ -2,13 +2,15 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     config::ConfigError,
     graph::{PlanError, too_small},
 };
 
 /// Why a trainer could not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SetupError {
     /// The configuration does not go with the graph.
@@ -40,7 +42,7 @@ impl fmt::Display for SetupError {
 impl core::error::Error for SetupError {}
 
 /// Why a call was refused. The trainer is as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StepError {

@@ -2,11 +2,13 @@
 
 mod backward;
 mod check;
+mod digest;
 mod engine;
 mod error;
 mod forward;
 mod init;
 mod params;
+mod parts;
 mod point;
 mod record;
 mod state;

@@ -1,12 +1,15 @@
 //! What a step tells about itself.
 
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     loss::{Outputs, Target},
     optim::Lr,
 };
 
 /// Loss and right answers of some samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tally {
     /// Samples.
@@ -35,7 +38,7 @@ impl core::ops::AddAssign for Tally {
 }
 
 /// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StepRecord {
     /// Steps finished, this one included.

@@ -1,5 +1,6 @@
 //! What the trainer remembers of a layer between steps.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::Trainer;
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// A quantised tensor of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[serde(rename_all = "snake_case")]
 pub enum Tensor {
@@ -45,7 +46,7 @@ impl Tensor {
 }
 
 /// The numbers of a layer that decide later steps, besides its parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct LayerMemory {
     ranges: [[i16; 4]; 8],
     velocity_exponents: [i16; 2],
@@ -142,6 +143,12 @@ impl LayerState {
     #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub(crate) const fn range_mut(&mut self, tensor: Tensor) -> &mut RangeState {
         &mut self.ranges[tensor as usize]
+    }
+
+    /// A state for a display, of bounds and counters that came over a line, in the order of
+    /// [`Tensor::ALL`].
+    pub const fn from_ranges(ranges: [RangeState; 8]) -> Self {
+        Self { ranges, ..Self::NEW }
     }
 
     /// Forgets all counters and keeps the bounds.

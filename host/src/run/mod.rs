@@ -16,6 +16,7 @@ mod progress;
 pub mod record;
 mod session;
 mod stats;
+mod stepper;
 mod summary;
 mod train;
 
@@ -28,7 +29,9 @@ pub use judge::judge;
 pub(crate) use judge::means;
 pub use model::{Model, ModelError};
 pub use progress::Progress;
+pub(crate) use session::Order;
 pub use session::{EpochOutcome, Session, Workspace};
+pub use stepper::Stepper;
 pub use summary::Summary;
 pub(crate) use train::anywhere;
-pub use train::{resume, train};
+pub use train::{resume, train, train_with};

@@ -9,7 +9,7 @@ use fixgrad::{
     kernel::Kernel,
     optim::Lr,
     rng::{Key, Permutation},
-    trainer::{SetupError, StepError, Tally, Trainer},
+    trainer::{LayerState, SetupError, StepError, Tally, Trainer},
 };
 
 use super::{
@@ -124,32 +124,39 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
 
     /// Trains the next epoch. `after_step` hears how many of its steps are done.
     pub fn epoch(&mut self, mut after_step: impl FnMut(u32) + Send) -> Result<EpochOutcome> {
-        let (epoch, whole) = (self.epochs_done(), self.steps_per_epoch());
-        let steps = whole.min(self.steps() - self.trainer.steps());
-        let order = self.order(epoch);
-        let size = u32::from(self.compiled.config.train.batch);
-        let train = &self.data.split.train;
+        let (steps, order) = (self.steps_to_do(), self.order(self.epochs_done()));
         self.trainer.reset_counters();
         let begin = Instant::now();
         let (mut tally, mut lr) = (Tally::default(), Lr::ZERO);
-        let pick = |step: u32| {
-            let places = step * size..(step + 1) * size;
-            places.map(|place| train[order.at(place) as usize])
-        };
         let trainer = &mut self.trainer;
-        self.loader.each(steps, pick, |step, batch| {
-            let record = trainer.step(batch.samples(), batch.targets())?;
-            tally += record.tally;
-            lr = record.lr;
-            after_step(step + 1);
-            Ok::<_, StepError>(())
-        })?;
+        self.loader.each(
+            steps,
+            |step| order.step(step),
+            |step, batch| {
+                let record = trainer.step(batch.samples(), batch.targets())?;
+                tally += record.tally;
+                lr = record.lr;
+                after_step(step + 1);
+                Ok::<_, StepError>(())
+            },
+        )?;
         Ok(EpochOutcome { tally, lr, time: begin.elapsed() })
     }
 
-    fn order(&self, epoch: u32) -> Permutation {
-        let key = Key::new(self.compiled.config.train.seed).child(SHUFFLE).child(epoch);
-        Permutation::new(key, self.data.split.train.len() as u32)
+    /// Bounds and counters of the trainer, one entry a layer.
+    pub fn states(&self) -> &[LayerState] {
+        self.trainer.states()
+    }
+
+    /// Steps of the epoch at hand; the last one may be shorter.
+    pub(crate) fn steps_to_do(&self) -> u32 {
+        self.steps_per_epoch().min(self.steps() - self.trainer.steps())
+    }
+
+    /// The order of the samples in an epoch.
+    pub(crate) fn order(&self, epoch: u32) -> Order<'a> {
+        let train = self.compiled.config.train;
+        Order::new(self.data, train.seed, train.batch, epoch)
     }
 
     /// Loss and right answers of the validation set, if there is one.
@@ -164,10 +171,7 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
     /// What goes into the points in the step that comes next, seen on a copy: training does not
     /// notice.
     pub(crate) fn observe(&mut self) -> Result<Sightings> {
-        let order = self.order(self.epochs_done());
-        let size = u32::from(self.compiled.config.train.batch);
-        let train = &self.data.split.train;
-        self.batch.fill((0..size).map(|place| train[order.at(place) as usize]));
+        self.batch.fill(self.order(self.epochs_done()).step(0));
         probe::observe(&self.model(), self.kernel, &self.batch)
     }
 
@@ -184,5 +188,28 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
     /// Goes on from a state of this configuration.
     pub fn restore(&mut self, model: &Model) -> Result<(), ModelError> {
         model.restore(&mut self.trainer)
+    }
+}
+
+/// The order of the training samples in one epoch.
+#[derive(Debug)]
+pub(crate) struct Order<'d> {
+    samples: &'d [u32],
+    places: Permutation,
+    batch: u32,
+}
+
+impl<'d> Order<'d> {
+    /// The order in epoch `epoch` of a run with this seed.
+    pub(crate) fn new(data: &'d Dataset, seed: u64, batch: u16, epoch: u32) -> Self {
+        let samples = data.split.train.as_slice();
+        let key = Key::new(seed).child(SHUFFLE).child(epoch);
+        Self { samples, places: Permutation::new(key, samples.len() as u32), batch: batch.into() }
+    }
+
+    /// The samples of a step of the epoch.
+    pub(crate) fn step(&self, step: u32) -> impl Iterator<Item = u32> {
+        let places = step * self.batch..(step + 1) * self.batch;
+        places.map(|place| self.samples[self.places.at(place) as usize])
     }
 }

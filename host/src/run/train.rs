@@ -20,6 +20,7 @@ use super::{
     record::{End, Epoch, Record, Start},
     session::{EpochOutcome, Session, Workspace},
     stats,
+    stepper::{OnDesktop, Stepper},
     summary::Summary,
 };
 use crate::{
@@ -37,9 +38,20 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Trains from the first step on.
 pub fn train(job: &Job, folder: &RunFolder, origin: &Origin, threads: usize) -> Result<Summary> {
+    train_with(job, folder, origin, threads, &mut OnDesktop)
+}
+
+/// As [`train`], with somebody else who does the steps.
+pub fn train_with(
+    job: &Job,
+    folder: &RunFolder,
+    origin: &Origin,
+    threads: usize,
+    stepper: &mut (impl Stepper + Send),
+) -> Result<Summary> {
     files::replace(&folder.config(), job.compiled.to_yaml()?.as_bytes())?;
     folder.keep_origin(origin)?;
-    Run { job, folder, threads }.go(None)
+    Run { job, folder, threads }.go(None, stepper)
 }
 
 /// Goes on with a run that was cut off. `file`, if given, must say what is being trained. A run
@@ -75,7 +87,7 @@ pub fn resume(
         info!("{} is finished already", folder.path().display());
         return Summary::new(folder, &records);
     }
-    Run { job: &job, folder, threads }.go(model.map(|model| (model, records)))
+    Run { job: &job, folder, threads }.go(model.map(|model| (model, records)), &mut OnDesktop)
 }
 
 /// The configuration of a run folder, with its data.
@@ -109,16 +121,21 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    fn go(&self, from: Option<(Model, Vec<Record>)>) -> Result<Summary> {
+    fn go(
+        &self,
+        from: Option<(Model, Vec<Record>)>,
+        stepper: &mut (impl Stepper + Send),
+    ) -> Result<Summary> {
         let kernel = kernel::best(self.threads)?;
         debug!("kernel {}, {} threads", kernel.inner(), kernel.threads());
-        kernel.enter(|| self.work(&kernel, from))
+        kernel.enter(|| self.work(&kernel, from, stepper))
     }
 
     fn work(
         &self,
         kernel: impl Kernel + Copy + Send,
         from: Option<(Model, Vec<Record>)>,
+        stepper: &mut impl Stepper,
     ) -> Result<Summary> {
         let Job { compiled, data, .. } = self.job;
         let footprint = Footprint::of(compiled)?;
@@ -141,8 +158,9 @@ impl Run<'_> {
         let (mut reported, mut saved) = (Instant::now(), Instant::now());
         while session.epochs_done() < session.epochs() {
             let before = u64::from(session.trainer.steps());
-            let outcome = session.epoch(|step| progress.at(before + u64::from(step)))?;
-            let epoch = epoch_record(&mut session, outcome)?;
+            let outcome =
+                stepper.epoch(&mut session, &mut |step| progress.at(before + u64::from(step)))?;
+            let epoch = epoch_record(&mut session, outcome, stepper)?;
             let last = session.epochs_done() == session.epochs();
             progress.tell(last, || line(&epoch, session.epochs()));
             let record = Record::Epoch(epoch);
@@ -227,6 +245,7 @@ impl Run<'_> {
 fn epoch_record<K: Kernel + Copy + Send>(
     session: &mut Session<'_, K>,
     outcome: EpochOutcome,
+    stepper: &impl Stepper,
 ) -> Result<Epoch> {
     let classes = matches!(session.data.targets, Targets::Classes { .. });
     let (train_loss, train_accuracy) = means(outcome.tally, classes);
@@ -246,7 +265,13 @@ fn epoch_record<K: Kernel + Copy + Send>(
         validation_accuracy,
         seconds,
         samples_per_second: f64::from(outcome.tally.samples) / seconds,
-        tensors: stats::tensors(graph, config, trainer.plan().layers(), trainer.states(), &seen),
+        tensors: stats::tensors(
+            graph,
+            config,
+            trainer.plan().layers(),
+            stepper.states(session),
+            &seen,
+        ),
     })
 }
 

@@ -1,0 +1,71 @@
+//! The loop of a board that does nothing else.
+
+use core::fmt;
+
+use embedded_io::{Read, ReadReady, Write};
+
+use super::{Board, Network, Server};
+use crate::{
+    kernel::Kernel,
+    strategy::Strategy,
+    trainer::{SetupError, Trainer},
+};
+
+/// Why a board stopped to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServeError<E> {
+    /// The stream has an end, and it was reached. A serial line has none.
+    Closed,
+    /// The stream failed.
+    Stream(E),
+    /// There is no trainer for the network and settings at hand.
+    Setup(SetupError),
+}
+
+impl<E: embedded_io::Error> fmt::Display for ServeError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the stream has ended"),
+            Self::Stream(error) => write!(f, "the stream failed: {:?}", error.kind()),
+            Self::Setup(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: embedded_io::Error> core::error::Error for ServeError<E> {}
+
+/// Trains as the desktop says, until the stream fails. Returns why.
+///
+/// A trainer borrows its network, so another network needs another trainer: this is the loop
+/// around [`Server::poll`] that makes them. A firmware that does more than the link writes its
+/// own in the same way.
+pub fn serve<T, const N: usize, K, S>(
+    server: &mut Server<'_, T>,
+    network: &mut Network<N>,
+    arena: &mut [u8],
+    kernel: K,
+    strategy: S,
+    board: &mut impl Board,
+) -> ServeError<T::Error>
+where
+    T: Read + ReadReady + Write,
+    K: Kernel + Copy,
+    S: Strategy + Copy,
+{
+    loop {
+        let Network { graph, config } = &*network;
+        let mut trainer = match Trainer::new(graph, config, arena, kernel, strategy) {
+            Ok(trainer) => trainer,
+            Err(error) => return ServeError::Setup(error),
+        };
+        let next = loop {
+            match server.poll(&mut trainer, board) {
+                Ok(None) => {}
+                Ok(Some(next)) => break next,
+                Err(error) => return error,
+            }
+        };
+        *network = next;
+    }
+}

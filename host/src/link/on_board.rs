@@ -1,0 +1,83 @@
+//! A run whose steps a board does.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use fixgrad::{
+    kernel::Kernel,
+    link::Request,
+    optim::Lr,
+    trainer::{LayerState, Tally},
+};
+
+use super::{
+    client::{Client, Stream},
+    steps::Cut,
+};
+use crate::{
+    config::Compiled,
+    run::{EpochOutcome, Session, Stepper},
+};
+
+/// Does the steps of a run on a board: samples go there batch by batch, and after every epoch the
+/// state comes back.
+pub struct OnBoard<S> {
+    client: Client<S>,
+    states: Vec<LayerState>,
+}
+
+impl<S: Stream> OnBoard<S> {
+    /// Gives the board the configuration; it begins with fresh weights.
+    pub fn start(mut client: Client<S>, compiled: &Compiled) -> Result<Self> {
+        client.load(&compiled.encode()?)?;
+        Ok(Self { client, states: Vec::new() })
+    }
+
+    /// The line, when the run has ended.
+    pub fn into_client(self) -> Client<S> {
+        self.client
+    }
+}
+
+impl Cut {
+    /// What a configuration says.
+    pub fn of(compiled: &Compiled) -> Self {
+        let layers = compiled.graph.view().layers();
+        let elements =
+            |layer: Option<&fixgrad::graph::Layer>| layer.map_or(0, |layer| layer.shape.elements());
+        Self {
+            widths: (elements(layers.first()), elements(layers.last())),
+            micro_batch: compiled.config.train.micro_batch.into(),
+        }
+    }
+}
+
+impl<S: Stream> Stepper for OnBoard<S> {
+    fn epoch<K: Kernel + Copy + Send>(
+        &mut self,
+        session: &mut Session<'_, K>,
+        after_step: &mut (dyn FnMut(u32) + Send),
+    ) -> Result<EpochOutcome> {
+        let (steps, order) = (session.steps_to_do(), session.order(session.epochs_done()));
+        let (done, cut) = (session.trainer.steps(), Cut::of(session.compiled));
+        self.client.tell(&Request::ResetCounters)?;
+        let begin = Instant::now();
+        let (mut tally, mut lr) = (Tally::default(), Lr::ZERO);
+        for step in 0..steps {
+            session.batch.fill(order.step(step));
+            let data = (session.batch.samples(), session.batch.targets());
+            let (record, _) = self.client.step(done + step, data, cut, false)?;
+            tally += record.tally;
+            lr = record.lr;
+            after_step(step + 1);
+        }
+        let time = begin.elapsed();
+        self.states = self.client.states(session.trainer.states().len())?;
+        session.restore(&self.client.pull(session.compiled)?)?;
+        Ok(EpochOutcome { tally, lr, time })
+    }
+
+    fn states<'s, K: Kernel + Copy + Send>(&'s self, _: &'s Session<'_, K>) -> &'s [LayerState] {
+        &self.states
+    }
+}
