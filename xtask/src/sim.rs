@@ -46,7 +46,7 @@ fn command<'a>(project: &'a Project, args: &Args) -> Cmd<'a> {
 
 /// The `fixgrad` program, built for speed.
 pub(crate) fn fixgrad(project: &Project) -> Cmd<'_> {
-    cmd!(project.shell, "cargo run --release -q -p fixgrad-host --bin fixgrad --")
+    cmd!(project.shell, "cargo run --release -p fixgrad-host --bin fixgrad --")
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     fn without_arguments_it_trains_the_digits() {
         assert_eq!(
             shown(&["sim"]),
-            "cargo run --release -q -p fixgrad-host --bin fixgrad -- train configs/digits_mlp_w8.yaml"
+            "cargo run --release -p fixgrad-host --bin fixgrad -- train configs/digits_mlp_w8.yaml"
         );
     }
 
