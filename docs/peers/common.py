@@ -28,6 +28,19 @@ def read_mnist(directory, part):
     return to_tensors(images.reshape(len(images), -1), labels, 256)
 
 
+def read_digits():
+    """fixgrad's built-in digits in fixgrad's split: (train, validation, test). Pixels become p/16."""
+    here = Path(__file__).parent
+    records = gzip.decompress((here / "../../host/data/digits.bin.gz").read_bytes())
+    records = np.frombuffer(records, np.uint8).reshape(-1, 65)
+    inputs, labels = to_tensors(records[:, 1:], records[:, 0], 16)
+    parts = np.array((here / "digits_split.txt").read_text().split())
+    if len(parts) != len(labels):
+        raise SystemExit(f"digits_split.txt: expected a part for each of {len(labels)} digits, found {len(parts)}")
+    chosen = [torch.from_numpy(np.flatnonzero(parts == part)) for part in ("train", "validation", "test")]
+    return [(inputs[index], labels[index]) for index in chosen]
+
+
 def to_tensors(pixels, labels, divisor):
     """Integer pixels and labels as the tensors that a training loop wants."""
     return (
@@ -92,7 +105,7 @@ def add_speed_arguments(parser):
 
 def print_json(options, result):
     """The last line of every script: arguments (without paths), versions, machine, and the result."""
-    arguments = {key: value for key, value in vars(options).items() if key not in ("data", "repo", "test_indices")}
+    arguments = {key: value for key, value in vars(options).items() if key not in ("data", "repo")}
     environment = {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -68,4 +68,25 @@ mod tests {
         let test = load().unwrap().split.test;
         assert_eq!(test[..8], [203, 650, 200, 49, 209, 352, 284, 61]);
     }
+
+    /// Other programs can use the same pictures: `docs/peers/digits_split.txt` names the part of
+    /// each, in the order of the file. Set `FIXGRAD_BLESS=1` to write it anew.
+    #[test]
+    fn the_published_split_is_this_one() {
+        let set = load().unwrap();
+        let mut parts = vec![""; set.len()];
+        let Split { train, validation, test } = &set.split;
+        for (part, name) in [(train, "train"), (validation, "validation"), (test, "test")] {
+            for &index in part {
+                parts[index as usize] = name;
+            }
+        }
+        let text = parts.join("\n") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/peers/digits_split.txt");
+        if std::env::var_os("FIXGRAD_BLESS").is_some_and(|value| value == "1") {
+            std::fs::write(path, &text).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap();
+        assert_eq!(found, text, "run this test with FIXGRAD_BLESS=1 to write the file anew");
+    }
 }
