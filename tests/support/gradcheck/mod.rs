@@ -2,7 +2,8 @@
 //!
 //! A recorder writes down the sums and the codes of every point. From the codes, floats compute
 //! what the next sums must be, and from the sums what the codes must be, so no error of one place
-//! hides in the next. The bound of each place follows from its widths:
+//! hides in the next. A trainer without a strategy, on the paths that most users run, takes the same
+//! steps and must be left with the same bits. The bound of each place follows from its widths:
 //!
 //! | place | bound | because |
 //! |---|---|---|
@@ -27,8 +28,8 @@ use fixgrad::{
     optim::Lr,
     quant::Quant,
     rng::Key,
-    strategy::Place,
-    trainer::{Tensor, Trainer},
+    strategy::{Place, Strategy},
+    trainer::{LayerMemory, LayerState, Tensor, Trainer},
 };
 
 use self::{forward::Layer, memory::Stored};
@@ -53,6 +54,9 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let memory = memory.as_mut_slice();
     let mut trainer = Trainer::new(&case.graph, &case.config, memory, Scalar, seen.clone())
         .expect("a valid case");
+    let mut plain = Memory::bytes(plan.ram());
+    let mut plain =
+        Trainer::new(&case.graph, &case.config, plain.as_mut_slice(), Scalar, ()).expect("as well");
     let batch = usize::from(case.config.train.batch);
     let mut before = Stored::read(&plan, trainer.persistent());
     let mut units = vec![[0; 2]; plan.layers().len()];
@@ -63,8 +67,11 @@ pub fn check(case: &Case, coverage: &Coverage) {
         let bounds: Vec<_> = bounds.collect();
         seen.clear();
         let from = index * batch;
-        let record =
-            trainer.step(case.samples(from, batch), case.targets(from, batch)).expect("a step");
+        let (samples, targets) = (case.samples(from, batch), case.targets(from, batch));
+        let record = trainer.step(samples, targets).expect("a step");
+        let plain_record = plain.step(samples, targets).expect("a step");
+        assert_eq!(record, plain_record, "step {index} without a strategy");
+        assert_eq!(left_by(&trainer), left_by(&plain), "step {index} without a strategy");
         let after = Stored::read(&plan, trainer.persistent());
         let mut step = Step {
             case,
@@ -82,6 +89,13 @@ pub fn check(case: &Case, coverage: &Coverage) {
         step.check();
         (before, units) = (step.after, step.new_units);
     }
+}
+
+/// All that decides the next step.
+fn left_by<'t, S: Strategy>(
+    trainer: &'t Trainer<'_, LAYERS, Scalar, S>,
+) -> (&'t [u8], Vec<LayerMemory>) {
+    (trainer.persistent(), trainer.states().iter().map(LayerState::memory).collect())
 }
 
 /// One recorded step.
