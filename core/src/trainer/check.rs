@@ -32,21 +32,23 @@ impl Rows {
     ) -> Result<usize, StepError> {
         let outputs = self.outputs;
         let samples = self.samples(samples, room)?;
-        let targets = match targets {
+        match targets {
             Targets::Classes(classes) => {
                 let bad = classes.iter().find(|&&class| usize::from(class) >= outputs);
                 if let Some(&class) = bad {
                     return Err(StepError::Class { class, outputs });
                 }
-                classes.len()
+                let targets = classes.len();
+                if targets != samples {
+                    return Err(StepError::TargetCount { samples, targets });
+                }
             }
-            Targets::Values { mantissas, .. } if mantissas.len() != samples * outputs => {
-                mantissas.len() / outputs.max(1)
+            Targets::Values { mantissas, .. } => {
+                let (expected, found) = (samples.saturating_mul(outputs), mantissas.len());
+                if found != expected {
+                    return Err(StepError::TargetLength { expected, found });
+                }
             }
-            Targets::Values { .. } => samples,
-        };
-        if targets != samples {
-            return Err(StepError::TargetCount { samples, targets });
         }
         Ok(samples)
     }
@@ -73,7 +75,12 @@ mod tests {
         assert_eq!(rows.pairs(samples(4), Targets::Classes(&[3]), 2), Err(error));
         let error = StepError::TargetCount { samples: 2, targets: 1 };
         assert_eq!(rows.pairs(samples(8), Targets::Classes(&[0]), 2), Err(error));
-        let values = Targets::Values { mantissas: &[0; 5], exponent: 0 };
-        assert_eq!(rows.pairs(samples(8), values, 2), Err(error));
+        for found in [0, 3, 5, 7, 8, 9] {
+            let values = Targets::Values { mantissas: &[0; 9][..found], exponent: 0 };
+            let error = StepError::TargetLength { expected: 6, found };
+            assert_eq!(rows.pairs(samples(8), values, 2), Err(error));
+        }
+        let values = Targets::Values { mantissas: &[0; 6], exponent: 0 };
+        assert_eq!(rows.pairs(samples(8), values, 2), Ok(2));
     }
 }

@@ -76,6 +76,13 @@ pub enum StepError {
     },
     /// An update without a single sample.
     Empty,
+    /// Not one target value for each output of each sample.
+    TargetLength {
+        /// Values that the samples need.
+        expected: usize,
+        /// Values that were given.
+        found: usize,
+    },
 }
 
 impl fmt::Display for StepError {
@@ -89,6 +96,13 @@ impl fmt::Display for StepError {
             }
             Self::TargetCount { samples, targets } => {
                 write!(f, "{samples} samples and {targets} targets")
+            }
+            Self::TargetLength { expected, found } => {
+                write!(
+                    f,
+                    "{found} target values; {expected}, one for each output of each sample, \
+                           were expected"
+                )
             }
             Self::Class { class, outputs } => {
                 write!(f, "class {class}; the network has {outputs} outputs, counted from 0")
