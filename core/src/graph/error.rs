@@ -51,6 +51,8 @@ pub enum GraphError {
         /// The layer.
         layer: Name,
     },
+    /// A graph without layers has no output.
+    Empty,
 }
 
 impl GraphError {
@@ -92,6 +94,7 @@ impl GraphError {
             Self::BadInput { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": it must read the layer before it")
             }
+            Self::Empty => m.text("the graph has no layers yet: begin with its input"),
         }
     }
 }
