@@ -231,7 +231,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     fn update(&self, param: &Param) -> Template {
         // Gradients are summed over the batch; the rate is for their mean.
-        let lr = self.lr.times(Lr::ratio(1, self.train.batch.into()));
+        let lr = self.lr.times(Lr::quotient(1, self.train.batch.into()));
         // As in most recipes, biases do not decay.
         let decay = param.which.choose([self.lr.times(self.train.weight_decay), Lr::ZERO]);
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
