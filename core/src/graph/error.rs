@@ -9,6 +9,7 @@ use crate::tensor::Shape;
 
 /// Why a layer could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GraphError {
     /// The table is full.
@@ -109,6 +110,7 @@ impl core::error::Error for GraphError {}
 
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PlanError {
     /// Not as many settings as layers, or none.

@@ -1,6 +1,7 @@
 //! What a call gives is checked before anything changes.
 
 use super::{Samples, StepError, Targets};
+use crate::config::EXPONENTS;
 
 /// Elements of one sample and of one output.
 #[derive(Clone, Copy)]
@@ -12,6 +13,7 @@ pub(super) struct Rows {
 impl Rows {
     /// How many samples these are, if they are whole ones and at most `room`.
     pub(super) fn samples(self, samples: Samples<'_>, room: usize) -> Result<usize, StepError> {
+        check_exponent(samples.exponent)?;
         let (sample, found) = (self.sample, samples.len());
         if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
             return Err(StepError::SampleLength { sample, found });
@@ -43,7 +45,8 @@ impl Rows {
                     return Err(StepError::TargetCount { samples, targets });
                 }
             }
-            Targets::Values { mantissas, .. } => {
+            Targets::Values { mantissas, exponent } => {
+                check_exponent(exponent)?;
                 let (expected, found) = (samples.saturating_mul(outputs), mantissas.len());
                 if found != expected {
                     return Err(StepError::TargetLength { expected, found });
@@ -52,6 +55,12 @@ impl Rows {
         }
         Ok(samples)
     }
+}
+
+/// Of samples and targets as of settings, so that sums of several exponents stay inside an `i16`
+/// and what is learnt inside the bounds that a checkpoint may hold.
+fn check_exponent(exponent: i16) -> Result<(), StepError> {
+    if EXPONENTS.contains(&exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
 }
 
 #[cfg(test)]
@@ -82,5 +91,17 @@ mod tests {
         }
         let values = Targets::Values { mantissas: &[0; 6], exponent: 0 };
         assert_eq!(rows.pairs(samples(8), values, 2), Ok(2));
+    }
+
+    #[test]
+    fn exponents_lie_where_those_of_settings_do() {
+        let rows = Rows { sample: 1, outputs: 1 };
+        for (exponent, fits) in [(-65, false), (-64, true), (64, true), (3000, false)] {
+            let expected = if fits { Ok(1) } else { Err(StepError::Exponent { exponent }) };
+            let samples = Samples { data: SampleData::U8(&[0]), exponent };
+            assert_eq!(rows.samples(samples, 1), expected);
+            let values = Targets::Values { mantissas: &[0], exponent };
+            assert_eq!(rows.pairs(Samples { exponent: 0, ..samples }, values, 1), expected);
+        }
     }
 }
