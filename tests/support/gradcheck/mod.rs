@@ -10,6 +10,7 @@
 //! | sums of products | 0 | products and sums of whole numbers below 2^53 are exact in floats |
 //! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
 //! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
+//! | the loss | see [`softmax_loss`](crate::reference::softmax_loss) and [`mse_loss`](crate::reference::mse_loss) | the same, and 16 bits |
 //! | squared error | 1 unit | see [`mse`](crate::reference::mse) |
 //! | codes | 0 | the rounding rule, with the documented random bits |
 //! | velocity | the reach of the rule and 2^-14 units | two terms, each cut 15 bits below the unit |
@@ -19,6 +20,7 @@
 mod backward;
 mod forward;
 mod memory;
+mod tally;
 mod update;
 
 use fixgrad::{
@@ -29,7 +31,7 @@ use fixgrad::{
     quant::Quant,
     rng::Key,
     strategy::{Place, Strategy},
-    trainer::{LayerMemory, LayerState, Tensor, Trainer},
+    trainer::{LayerMemory, LayerState, Tally, Tensor, Trainer},
 };
 
 use self::{forward::Layer, memory::Stored};
@@ -78,6 +80,7 @@ pub fn check(case: &Case, coverage: &Coverage) {
             coverage,
             index,
             lr: record.lr,
+            tally: record.tally,
             seen: &seen,
             plans: plan.layers(),
             before,
@@ -104,6 +107,7 @@ struct Step<'c> {
     coverage: &'c Coverage,
     index: usize,
     lr: Lr,
+    tally: Tally,
     seen: &'c Recorder,
     plans: &'c [LayerPlan],
     before: Stored,
@@ -128,7 +132,9 @@ impl Step<'_> {
             below.push(self.forward(i, below.last()));
         }
         let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense { .. }));
-        let mut arriving = self.loss(&below.last().expect("a layer").outputs);
+        let outputs = &below.last().expect("a layer").outputs;
+        self.assert_tally(outputs);
+        let mut arriving = self.loss(outputs);
         for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
             let grad = self.backward(i, arriving, &below[i]);
             if matches!(layers[i].kind, Kind::Dense { .. }) {
