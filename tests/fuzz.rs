@@ -3,16 +3,17 @@
 //! Damage comes from seeds, so a failure is repeated by running the test again. Where a checksum
 //! guards a format, half of the damaged files get a right one, so that damage goes deeper.
 
-use std::{panic, path::Path};
+use std::{fs, io::Write, panic, path::Path};
 
 use fixgrad::{
     graph::Graph,
     kernel::Scalar,
-    trainer::{SampleData, Samples, Targets, Trainer},
+    trainer::{LayerMemory, LayerState, SampleData, Samples, Targets, Trainer},
 };
 use fixgrad_host::{
     config::{Compiled, DatasetFacts, Experiment, MAX_LAYERS},
-    data::IdxArray,
+    data::{DataConfig, IdxArray, SearchPath},
+    import::nics_fix,
     run::Model,
 };
 use fixgrad_tests::{
@@ -39,6 +40,21 @@ strategies:
   - noise: {layers: 'fc*', place: weight, pre: {uniform: {min: -0.4, max: 0.4}}}
 ";
 
+const NICS_FIX: &str = "\
+configs:
+  hw:
+    weight:
+      data_config: { training: auto, not_training: fixed, bit_width: 4 }
+      gradient_config: { training: -3, bit_width: 4 }
+    activation:
+      data_config: { training: auto, not_training: fixed, bit_width: 4 }
+by_type:
+  Dense: { config_name: hw }
+by_name:
+  dense1:
+    - { name: weightgradsaver_strategy, scale: -2 }
+";
+
 /// Calls `check` with damaged copies of `good`; says the seed when one panics.
 fn fuzz(good: &[u8], rounds: u64, check: impl Fn(Mutator, Vec<u8>) + panic::RefUnwindSafe) {
     for seed in 0..rounds {
@@ -54,6 +70,12 @@ fn compiled() -> Compiled {
     experiment.compile(&FACTS).expect("a good configuration").0
 }
 
+/// Steps, bounds and parameters.
+fn state(trainer: &Trainer<'_, MAX_LAYERS, Scalar, ()>) -> (u32, Vec<LayerMemory>, Vec<u8>) {
+    let layers = trainer.states().iter().map(LayerState::memory).collect();
+    (trainer.steps(), layers, trainer.persistent().to_vec())
+}
+
 /// Trains one sample when the network is small enough, from a model when there is one.
 fn use_it(compiled: &Compiled, model: Option<&Model>) {
     let Ok(plan) = compiled.plan() else { return };
@@ -64,10 +86,13 @@ fn use_it(compiled: &Compiled, model: Option<&Model>) {
     let memory = memory.as_mut_slice();
     let mut trainer = Trainer::new(&compiled.graph, &compiled.config, memory, Scalar, ())
         .expect("a plan and memory for it");
-    if let Some(model) = model
-        && model.restore(&mut trainer).is_err()
-    {
-        return;
+    if let Some(model) = model {
+        let before = state(&trainer);
+        if model.restore(&mut trainer).is_err() {
+            assert_eq!(state(&trainer), before, "a refused state leaves the old one");
+            return;
+        }
+        assert_eq!(state(&trainer), (model.step, model.layers.clone(), model.parameters.clone()));
     }
     let features = compiled.graph.view().layers()[0].shape.elements();
     let pixels: Vec<u8> = (0..features).map(|i| i as u8).collect();
@@ -119,6 +144,24 @@ fn models() {
     });
 }
 
+/// Damage inside the frame: lengths, bounds and bytes that do not belong to this network.
+#[test]
+fn states() {
+    let compiled = compiled();
+    let plan = compiled.plan().expect("a plan");
+    let mut memory = Memory::bytes(plan.ram());
+    let trainer =
+        Trainer::new(&compiled.graph, &compiled.config, memory.as_mut_slice(), Scalar, ());
+    let (step, layers, parameters) = state(&trainer.expect("a trainer"));
+    let good = postcard::to_stdvec(&(step, layers, parameters)).expect("bytes");
+    fuzz(&good, 20_000, |_, bytes| {
+        if let Ok((step, layers, parameters)) = postcard::from_bytes(&bytes) {
+            let model = Model { compiled: compiled.clone(), step, layers, parameters };
+            use_it(&compiled, Some(&model));
+        }
+    });
+}
+
 #[test]
 fn graphs() {
     let good = postcard::to_stdvec(&compiled().graph).expect("bytes");
@@ -140,6 +183,79 @@ fn idx_arrays() {
         if let Ok(array) = IdxArray::from_bytes(name, bytes) {
             assert_eq!(array.shape.iter().product::<usize>(), array.elements.len());
         }
+    });
+}
+
+/// Loads a data set whose files are damaged copies of these.
+fn fuzz_data(name: &str, files: &[(&str, Vec<u8>)], config: &str) {
+    let config: DataConfig = serde_json::from_str(config).expect("a good configuration");
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(name);
+    fs::create_dir_all(&root).expect("a folder");
+    let load = || config.load(&SearchPath::new(Some(&root), None, None));
+    for (file, good) in files {
+        fs::write(root.join(file), good).expect("a file");
+    }
+    load().expect("good files");
+    for (file, good) in files {
+        fuzz(good, 300, |_, bytes| {
+            fs::write(root.join(file), bytes).expect("a file");
+            if let Ok(set) = load() {
+                let mut sample = vec![0; set.sample_len()];
+                (0..set.len() as u32).for_each(|i| set.copy_sample(i, &mut sample));
+            }
+        });
+        fs::write(root.join(file), good).expect("a file");
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn npy(description: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{description:<117}\n").as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+#[test]
+fn csv_tables_and_gzip() {
+    let table = b"a,b,class\n0.5,-1,x\n2,\"3\",y\n1e-3,4,x\n7,8,y\n9,1,x\n".to_vec();
+    let config = r#"{"csv": {"file": "t.csv", "validation": 1, "test": 1}}"#;
+    fuzz_data("csv-gz", &[("t.csv", gzip(&table))], config);
+    fuzz_data("csv", &[("t.csv", table)], config);
+}
+
+#[test]
+fn numpy_arrays() {
+    let x = npy("{'descr': '<i2', 'fortran_order': False, 'shape': (3, 2), }", &[7; 12]);
+    let y = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", &[0, 1, 0]);
+    let config = r#"{"npy": {"samples": "x.npy", "labels": "y.npy", "validation": 1, "test": 1}}"#;
+    fuzz_data("npy", &[("x.npy", x), ("y.npy", y)], config);
+}
+
+#[test]
+fn cifar_batches() {
+    let batch = |label| [vec![label], vec![label * 25; 3072]].concat();
+    let mut files: Vec<_> = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin"]
+        .into_iter()
+        .chain(["data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"])
+        .map(|name| (name, batch(3)))
+        .collect();
+    files[4].1.extend(batch(9));
+    fuzz_data("cifar10", &files, r#"{"cifar10": {"dir": "cifar10", "validation": 1}}"#);
+}
+
+#[test]
+fn files_of_nics_fix() {
+    let good = NICS_FIX.as_bytes();
+    nics_fix("fuzz.yaml", NICS_FIX).expect("a good file");
+    fuzz(good, 5_000, |_, bytes| {
+        // Any text is an error with its place, or an experiment.
+        let _ = nics_fix("fuzz.yaml", &String::from_utf8_lossy(&bytes));
     });
 }
 

@@ -37,6 +37,8 @@ fn every_step_equals_its_float_reference() {
             "SoftmaxCrossEntropy of values",
             "Mse of classes",
             "Mse of values",
+            "SoftmaxCrossEntropy value",
+            "Mse value",
         ]
         .map(str::to_owned),
     );

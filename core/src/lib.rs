@@ -71,7 +71,7 @@
 //!
 //! # Minimum supported Rust version
 //!
-//! 1.89. It rises only with a minor version.
+//! Rust 1.95, the version that every check runs with. It rises only with a minor version.
 #![no_std]
 #![deny(unsafe_code)]
 // A step must not panic, whatever it is given. Tables and builders that work in a `const` say in

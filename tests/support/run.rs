@@ -78,7 +78,7 @@ pub fn train<K: Kernel, S: Strategy>(
             && way.resume
         {
             trainer = start();
-            assert!(trainer.restore(step as u32, &last.bounds, &last.bytes));
+            trainer.restore(step as u32, &last.bounds, &last.bytes).expect("its own state");
         }
         let record = if way.evaluate {
             step_with_evaluations(&mut trainer, case, from)

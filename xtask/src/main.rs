@@ -15,6 +15,7 @@ mod stage;
 mod test;
 mod tidy;
 mod toolchain;
+mod vector_units;
 
 use std::process::ExitCode;
 

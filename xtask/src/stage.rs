@@ -18,12 +18,15 @@ pub(crate) struct Stage {
 /// How a stage ended when it did not fail.
 pub(crate) enum Outcome {
     Passed,
+    /// Passed but for a part that could not run here; the text says which, and why.
+    PassedWithout(String),
     /// It could not run here; the text says why, and what would help.
     Skipped(String),
 }
 
 enum Verdict {
     Passed,
+    PassedWithout(String),
     Failed(String),
     Skipped(String),
 }
@@ -65,6 +68,7 @@ pub(crate) fn run_stages(
                 println!("== {}", stage.name);
                 match (stage.run)(shell) {
                     Ok(Outcome::Passed) => Verdict::Passed,
+                    Ok(Outcome::PassedWithout(part)) => Verdict::PassedWithout(part),
                     Ok(Outcome::Skipped(reason)) => Verdict::Skipped(reason),
                     Err(error) => Verdict::Failed(format!("{error:#}")),
                 }
@@ -82,6 +86,9 @@ impl fmt::Display for Row {
         let seconds = self.took.as_secs_f64();
         match &self.verdict {
             Verdict::Passed => write!(f, "passed   {:<12} {seconds:7.1} s", self.name),
+            Verdict::PassedWithout(part) => {
+                write!(f, "passed   {:<12} {seconds:7.1} s  without {part}", self.name)
+            }
             Verdict::Failed(why) => write!(f, "FAILED   {:<12} {seconds:7.1} s  {why}", self.name),
             Verdict::Skipped(why) => write!(f, "skipped  {:<12}            {why}", self.name),
         }
@@ -93,7 +100,8 @@ impl fmt::Display for Summary {
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        let passed = self.count(|verdict| matches!(verdict, Verdict::Passed));
+        let passed =
+            self.count(|verdict| matches!(verdict, Verdict::Passed | Verdict::PassedWithout(_)));
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed(_)));
         let skipped = self.count(|verdict| matches!(verdict, Verdict::Skipped(_)));
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
@@ -106,10 +114,11 @@ mod tests {
 
     use super::*;
 
-    const STAGES: [Stage; 4] = [
+    const STAGES: [Stage; 5] = [
         Stage { name: "bad", slow: false, run: |_| bail!("a reason") },
         Stage { name: "good", slow: false, run: |_| Ok(Outcome::Passed) },
         Stage { name: "absent", slow: false, run: |_| Ok(Outcome::Skipped("no tool".into())) },
+        Stage { name: "most", slow: false, run: |_| Ok(Outcome::PassedWithout("a part".into())) },
         Stage { name: "late", slow: true, run: |_| Ok(Outcome::Passed) },
     ];
 
@@ -124,14 +133,15 @@ mod tests {
         assert!(!summary.is_success());
         assert!(text.contains("FAILED   bad") && text.contains("a reason"), "{text}");
         assert!(text.contains("skipped  absent") && text.contains("no tool"), "{text}");
+        assert!(text.contains("passed   most") && text.contains("without a part"), "{text}");
         assert!(text.contains("skipped  late") && text.contains("slow"), "{text}");
-        assert_eq!(text.lines().last(), Some("1 passed, 1 failed, 2 skipped"));
+        assert_eq!(text.lines().last(), Some("2 passed, 1 failed, 2 skipped"));
     }
 
     #[test]
     fn a_stage_that_is_left_out_does_not_run() {
         let summary = summary(|stage| (stage.name == "bad").then(|| "not wanted".to_owned()));
         assert!(summary.is_success());
-        assert!(summary.to_string().ends_with("2 passed, 0 failed, 2 skipped"));
+        assert!(summary.to_string().ends_with("3 passed, 0 failed, 2 skipped"));
     }
 }

@@ -11,7 +11,7 @@ use xshell::{Shell, cmd};
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
 use crate::toolchain::{self, Toolchain};
-use crate::{board, qemu, setup, tidy};
+use crate::{board, qemu, setup, tidy, vector_units};
 
 /// The command line of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -123,12 +123,12 @@ fn doc(shell: &Shell) -> Result<Outcome> {
 
 fn unit(shell: &Shell) -> Result<Outcome> {
     cmd!(shell, "cargo test --workspace --no-fail-fast --lib --bins").run()?;
-    Ok(Outcome::Passed)
+    Ok(vector_units::outcome())
 }
 
 fn integration(shell: &Shell) -> Result<Outcome> {
     cmd!(shell, "cargo test --workspace --no-fail-fast --test * --examples").run()?;
-    Ok(Outcome::Passed)
+    Ok(vector_units::outcome())
 }
 
 fn doctest(shell: &Shell) -> Result<Outcome> {

@@ -44,15 +44,15 @@ mod tests {
 
         let mut changed = bytes.clone();
         changed[0] ^= 1;
-        assert!(trainer.restore(1, &layers, &changed));
+        trainer.restore(1, &layers, &changed).unwrap();
         assert_ne!(fingerprint(&trainer), before);
 
         let mut moved = layers.clone();
         moved.swap(0, 1);
-        assert!(trainer.restore(1, &moved, &bytes));
+        trainer.restore(1, &moved, &bytes).unwrap();
         assert_ne!(fingerprint(&trainer), before);
 
-        assert!(trainer.restore(1, &layers, &bytes));
+        trainer.restore(1, &layers, &bytes).unwrap();
         assert_eq!(fingerprint(&trainer), before);
         for layer in layers {
             let mut bytes = [0; LAYER_BYTES];

@@ -9,7 +9,7 @@ use crate::{
     graph::{GraphView, Kind, Name},
     optim::{Lr, Schedule},
     quant::{Quant, Range, Round},
-    strategy::StrategyConfig,
+    strategy::{GradientBuffer, StrategyConfig, StrategyKind},
     tensor::Width,
 };
 
@@ -90,6 +90,7 @@ pub struct Config<const N: usize> {
 
 /// Why a configuration does not go with a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not as many entries as layers.
@@ -140,6 +141,9 @@ pub enum ConfigError {
         /// The layer.
         layer: Name,
     },
+    /// A gradient buffer whose bound has an exponent outside -64..=64, or whose width is outside
+    /// 2..=30 bits.
+    Buffer(GradientBuffer),
 }
 
 impl fmt::Display for ConfigError {
@@ -179,6 +183,11 @@ impl fmt::Display for ConfigError {
                 f,
                 "layer {layer}: a bound for every channel is found from the weights of the step, \
                  so `moving` has none; use `max` or `percentile`"
+            ),
+            Self::Buffer(GradientBuffer { bound, bits }) => write!(
+                f,
+                "a gradient buffer of {bits} bits under 2^{bound}; it has 2 to 30 bits and an \
+                 exponent in -64..=64"
             ),
         }
     }
@@ -245,12 +254,19 @@ impl<const N: usize> Config<N> {
                 return Err(ConfigError::MissingPoint { layer: name });
             }
         }
+        for strategy in &self.strategies {
+            if let StrategyKind::GradientBuffer(buffer) = strategy.kind
+                && !(EXPONENTS.contains(&buffer.bound) && (2..=30).contains(&buffer.bits))
+            {
+                return Err(ConfigError::Buffer(buffer));
+            }
+        }
         Ok(())
     }
 }
 
 /// Far from the ends of an `i16`, so that sums of several exponents stay inside.
-const EXPONENTS: core::ops::RangeInclusive<i16> = -64..=64;
+pub(crate) const EXPONENTS: core::ops::RangeInclusive<i16> = -64..=64;
 
 fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
     if !(1..=16).contains(&quant.bits) {
@@ -276,7 +292,7 @@ fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Graph;
+    use crate::{graph::Graph, strategy::LayerSet};
 
     const NET: Graph<3> = Graph::input([4, 1, 1]).dense("fc1", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 10));
@@ -307,6 +323,21 @@ mod tests {
             let train = Train { schedule, ..TRAIN };
             assert_eq!(check(train), Err(ConfigError::Schedule), "{schedule:?}");
         }
+    }
+
+    #[test]
+    fn a_gradient_buffer_is_checked_as_points_are() {
+        let mut config = Config::<3>::uniform(NET.view(), LayerConfig::new(8), TRAIN);
+        let mut check = |bound, bits| {
+            let kind = StrategyKind::GradientBuffer(GradientBuffer { bound, bits });
+            config.strategies =
+                core::iter::once(StrategyConfig { layers: LayerSet::ALL, kind }).collect();
+            let found = config.validate(NET.view());
+            assert!(matches!(found, Ok(()) | Err(ConfigError::Buffer(_))), "{found:?}");
+            found.is_ok()
+        };
+        assert!(check(64, 30) && check(-64, 2));
+        assert!(!check(3000, 24) && !check(-65, 24) && !check(0, 1) && !check(0, 31));
     }
 
     #[test]

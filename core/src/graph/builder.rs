@@ -101,7 +101,9 @@ impl<const N: usize> Graph<N> {
 
     /// As [`expect`](Self::expect), at run time.
     pub const fn expecting(self, expected: Shape) -> Result<Self, GraphError> {
-        let last = self.layers[self.len as usize - 1];
+        let Some(last) = self.view().layers().last() else {
+            return Err(GraphError::Empty);
+        };
         let [a, b, c] = last.shape.0;
         let [x, y, z] = expected.0;
         if a == x && b == y && c == z {
@@ -259,6 +261,25 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(postcard::from_bytes::<Graph<6>>(&bytes[..cut]).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_graph_as_deep_as_the_table_allows_names_every_layer() {
+        let mut graph = Graph::<255>::input([1, 1, 1]);
+        for _ in 1..255 {
+            graph = graph.relu();
+        }
+        let name = |i: usize| graph.view().layers()[i].name;
+        assert_eq!(
+            [9, 99, 110, 254].map(name).map(|name| name.to_string()),
+            ["relu9", "relu99", "relu110", "relu254"]
+        );
+    }
+
+    #[test]
+    fn a_graph_without_layers_has_no_shape_to_expect() {
+        let error = Graph::<2>::empty().expecting(Shape::vector(1)).unwrap_err();
+        assert_eq!(error.to_string(), "the graph has no layers yet: begin with its input");
     }
 
     #[test]

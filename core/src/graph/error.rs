@@ -9,6 +9,7 @@ use crate::tensor::Shape;
 
 /// Why a layer could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GraphError {
     /// The table is full.
@@ -51,6 +52,8 @@ pub enum GraphError {
         /// The layer.
         layer: Name,
     },
+    /// A graph without layers has no output.
+    Empty,
 }
 
 impl GraphError {
@@ -92,6 +95,7 @@ impl GraphError {
             Self::BadInput { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": it must read the layer before it")
             }
+            Self::Empty => m.text("the graph has no layers yet: begin with its input"),
         }
     }
 }
@@ -106,6 +110,7 @@ impl core::error::Error for GraphError {}
 
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PlanError {
     /// Not as many settings as layers, or none.

@@ -36,20 +36,22 @@ impl Name {
         Some(Self { bytes, len: from.len() as u8 })
     }
 
-    /// `prefix` and a number below 100: the name of a layer that was given none.
+    /// `prefix` and a number: the name of a layer that was given none.
     pub(super) const fn numbered(prefix: &str, number: u8) -> Self {
         let from = prefix.as_bytes();
         let mut name = Self { bytes: [0; Self::CAPACITY], len: 0 };
-        while (name.len as usize) < from.len() && (name.len as usize) < Self::CAPACITY - 2 {
+        while (name.len as usize) < from.len() && (name.len as usize) < Self::CAPACITY - 3 {
             name.bytes[name.len as usize] = from[name.len as usize];
             name.len += 1;
         }
-        if number >= 10 {
-            name.bytes[name.len as usize] = b'0' + number / 10 % 10;
-            name.len += 1;
+        let mut unit = 100;
+        while unit > 0 {
+            if number >= unit || unit == 1 {
+                name.bytes[name.len as usize] = b'0' + number / unit % 10;
+                name.len += 1;
+            }
+            unit /= 10;
         }
-        name.bytes[name.len as usize] = b'0' + number % 10;
-        name.len += 1;
         name
     }
 

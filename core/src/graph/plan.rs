@@ -63,6 +63,20 @@ pub struct HookNeeds {
     pub activation_off_grid: bool,
 }
 
+impl HookNeeds {
+    /// No strategy.
+    pub const NONE: Self = Self {
+        weight: false,
+        weight_off_grid: false,
+        activation: false,
+        activation_off_grid: false,
+    };
+
+    /// What a strategy needs that says nothing else: it may work everywhere, and what it leaves is
+    /// rounded to the grid of the codes.
+    pub const ANYWHERE: Self = Self { weight: true, activation: true, ..Self::NONE };
+}
+
 /// The memory plan of a graph of at most `N` layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan<const N: usize> {
@@ -80,8 +94,39 @@ pub struct Plan<const N: usize> {
 }
 
 impl<const N: usize> Graph<N> {
-    /// The plan of a network with the same settings in every layer, for a `const`.
+    /// The plan of a network with the same settings in every layer, for a `const`. For a trainer
+    /// without strategies: with one, see [`plan_with_hooks`](Self::plan_with_hooks).
     pub const fn plan(&self, train: &Train, layer: &LayerConfig) -> Plan<N> {
+        self.plan_with_hooks(train, layer, HookNeeds::NONE)
+    }
+
+    /// As [`plan`](Self::plan), for a trainer with strategies that need this much in every layer.
+    /// Weights and activations on their way through a hook take memory; gradients take none.
+    ///
+    /// ```
+    /// use fixgrad::{graph::HookNeeds, prelude::*};
+    ///
+    /// /// Does nothing, and does not say so.
+    /// struct Mine;
+    /// impl Strategy for Mine {}
+    ///
+    /// const NET: Graph<4> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+    /// const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+    /// const LAYER: LayerConfig = LayerConfig::tiny();
+    /// const PLAN: Plan<4> = NET.plan_with_hooks(&TRAIN, &LAYER, HookNeeds::ANYWHERE);
+    ///
+    /// let config = Config::uniform(NET.view(), LAYER, TRAIN);
+    /// let mut arena = Arena::<{ PLAN.ram() }>::for_plan(&PLAN);
+    /// let trainer = Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, Mine)?;
+    /// assert_eq!(trainer.plan(), &PLAN);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub const fn plan_with_hooks(
+        &self,
+        train: &Train,
+        layer: &LayerConfig,
+        hooks: HookNeeds,
+    ) -> Plan<N> {
         let view = self.view();
         let mut settings = [layer.passing(); N];
         let mut i = 0;
@@ -92,7 +137,7 @@ impl<const N: usize> Graph<N> {
             i += 1;
         }
         let (settings, _) = settings.split_at(view.layers().len());
-        match Plan::new(view, settings, Sizes::of(train), &[]) {
+        match Plan::new(view, settings, Sizes::of(train), &[hooks; N]) {
             Ok(plan) => plan,
             Err(error) => panic!("{}", error.message().as_str()),
         }
@@ -139,7 +184,7 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i < count {
             let layer = layers[i];
-            let hook = if i < hooks.len() { hooks[i] } else { NO_HOOKS };
+            let hook = if i < hooks.len() { hooks[i] } else { HookNeeds::NONE };
             let config = &settings[i];
             if layer.kind.accumulates() && config.activation.is_none() {
                 return Err(PlanError::MissingPoint { layer: layer.name });
@@ -305,12 +350,6 @@ const MIN_TILE: usize = 64;
 const MAX_SPREAD: u8 = 7;
 /// Bits of codes that lie between the grid's.
 const OFF_GRID_BITS: u8 = 16;
-const NO_HOOKS: HookNeeds = HookNeeds {
-    weight: false,
-    weight_off_grid: false,
-    activation: false,
-    activation_off_grid: false,
-};
 
 pub(super) const fn storage(bits: u8, off_grid: bool) -> Width {
     if off_grid { Width::I16 } else { Width::for_bits(bits) }
@@ -385,7 +424,44 @@ mod tests {
         let sums = 4 * (64 + 32);
         assert!(PLAN.ram() <= weights + activations + gradients + sums, "{}", PLAN.ram());
         assert_eq!(PLAN.persistent, weights);
-        assert_eq!(PLAN.ram(), 7252, "README states this number");
+        assert_eq!(PLAN.ram(), 7252);
+    }
+
+    /// The formula of README, for 8-bit codes that are the master weights and one moving bound.
+    fn formula(batch: usize, outputs: &[usize]) -> usize {
+        let pairs = || outputs.windows(2);
+        let weights: usize = pairs().map(|pair| pair[0] * pair[1]).sum();
+        let biases: usize = outputs[1..].iter().sum();
+        let activations: usize = outputs[..outputs.len() - 1].iter().sum();
+        let gradients = outputs[1..].windows(2).map(|pair| pair[0] + pair[1]).max().unwrap();
+        let (row, units) = (outputs.iter().max().unwrap(), outputs[1..].iter().max().unwrap());
+        weights + 2 * biases + batch * (activations + gradients) + 4 * row + 4 * units
+    }
+
+    #[test]
+    fn readme_and_its_formula_agree_with_the_plan() {
+        const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+        const DIGITS: Plan<5> = NET.plan(&TRAIN, &LayerConfig::tiny());
+        const MNIST: Graph<4> = Graph::input([1, 28, 28]).dense("fc1", 100).relu().dense("fc2", 10);
+        const PICTURES: Plan<4> = MNIST.plan(&TRAIN, &LayerConfig::tiny());
+        assert_eq!(formula(32, &[64, 32, 10]), DIGITS.ram());
+        assert_eq!(formula(32, &[784, 100, 10]), PICTURES.ram());
+        let readme = include_str!("../../../README.md");
+        for ram in [DIGITS.ram(), PICTURES.ram()] {
+            let stated = std::format!("{},{:03}", ram / 1000, ram % 1000);
+            assert!(readme.contains(&stated), "README does not state {stated}");
+        }
+    }
+
+    #[test]
+    fn hooks_on_weights_and_activations_take_memory() {
+        const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
+        let layer = LayerConfig::tiny();
+        let none = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::NONE);
+        assert_eq!(none, NET.plan(&TRAIN, &layer));
+        let some = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::ANYWHERE);
+        check(&some);
+        assert!(some.ram() > none.ram());
     }
 
     #[test]

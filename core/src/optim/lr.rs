@@ -20,8 +20,18 @@ impl Lr {
     /// Zero.
     pub const ZERO: Self = Self { mantissa: 0, exponent: 0 };
 
-    /// The number nearest to `numerator / denominator` with 15 bits, the larger one on a tie; zero when either is zero.
+    /// The number nearest to `numerator / denominator` with 15 bits, the larger one on a tie.
+    ///
+    /// # Panics
+    ///
+    /// When the denominator is zero; in a `const` that stops the build.
     pub const fn ratio(numerator: u32, denominator: u32) -> Self {
+        assert!(denominator != 0, "a rate of n / 0: the denominator must be at least 1");
+        Self::quotient(numerator, denominator)
+    }
+
+    /// As [`ratio`](Self::ratio), for a step, where nothing may panic: zero when either is zero.
+    pub(crate) const fn quotient(numerator: u32, denominator: u32) -> Self {
         if numerator == 0 || denominator == 0 {
             return Self::ZERO;
         }
@@ -204,6 +214,7 @@ mod tests {
         }
         assert_eq!(Lr::ratio(1, 2), Lr { mantissa: 1 << 14, exponent: -15 });
         assert_eq!(Lr::ratio(0, 5), Lr::ZERO);
+        assert!(std::panic::catch_unwind(|| Lr::ratio(1, 0)).is_err());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::{Format, requantize};
 pub enum Range {
     /// This bound, always.
     Fixed(i16),
-    /// The bound that the tensor has: the last one found in training, or the one it was given.
+    /// The bound that the tensor has: the last one found in training, or that of the state it was
+    /// [restored](crate::trainer::Trainer::restore) from. In training the first bound stays.
     Keep,
     /// The largest magnitude.
     Max,
@@ -100,11 +101,6 @@ impl Observer {
             row,
             highest: None,
         }
-    }
-
-    /// The rule that this observer serves.
-    pub const fn range(&self) -> Range {
-        self.range
     }
 
     /// True when one number, the largest magnitude, decides.

@@ -16,10 +16,9 @@ pub struct RangeState {
     age: u8,
     /// Largest bound that the step at hand has shown so far.
     seen: i16,
-    /// Smallest and largest bound since the reset.
-    pub lowest: i16,
-    /// See `lowest`.
-    pub highest: i16,
+    /// Smallest and largest bound since the reset; the wrong way round until there is one.
+    lowest: i16,
+    highest: i16,
     /// Values quantised since the reset.
     pub elements: u32,
     /// Values outside the representable range.
@@ -53,8 +52,13 @@ impl RangeState {
         }
     }
 
-    /// Gives the tensor a bound from outside, as a calibration or a checkpoint does.
-    pub const fn set_bound(&mut self, bound: i16) {
+    /// The smallest and the largest bound since the counters were last reset, once there is one.
+    pub const fn bounds(&self) -> Option<(i16, i16)> {
+        if self.lowest > self.highest { None } else { Some((self.lowest, self.highest)) }
+    }
+
+    /// The bound that the weights of all channels share.
+    pub(crate) const fn set_bound(&mut self, bound: i16) {
         self.bound = bound;
     }
 
@@ -144,6 +148,18 @@ mod tests {
         assert_eq!(bounds, [2, 2, 5, 5, 5, 5, 1, 1, 1, 1]);
         state.finish_step(MOVING);
         assert_eq!(state.bound(), Some(1), "an all-zero tensor changes nothing");
+    }
+
+    #[test]
+    fn bounds_are_those_since_the_reset() {
+        let mut state = RangeState::NEW;
+        assert_eq!(state.bounds(), None);
+        for bound in [3, -5, 0] {
+            state.resolve(Range::Fixed(bound), None, 0);
+        }
+        assert_eq!(state.bounds(), Some((-5, 3)));
+        state.reset_counters();
+        assert_eq!((state.bounds(), state.bound()), (None, Some(0)));
     }
 
     #[test]

@@ -13,10 +13,16 @@ impl LayerSet {
     /// Every layer.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// With one more layer; layers from 64 on cannot be named.
+    /// With one more layer.
+    ///
+    /// # Panics
+    ///
+    /// For layers from 64 on, which only [`ALL`](Self::ALL) holds; in a `const` that stops the
+    /// build.
     #[must_use]
     pub const fn with(self, layer: u8) -> Self {
-        if layer < 64 { Self(self.0 | 1 << layer) } else { self }
+        assert!(layer < 64, "a layer set names layers 0 to 63; for later ones use LayerSet::ALL");
+        Self(self.0 | 1 << layer)
     }
 
     /// True when the layer is in it.
@@ -140,5 +146,18 @@ impl Strategy for Configured<'_> {
     }
     fn post_activation_grad(&mut self, context: &Context, tile: &mut Tile<'_>) {
         self.post(Place::ActivationGrad, context, tile);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_it_names_and_names_what_it_can() {
+        let set = LayerSet::default().with(0).with(63);
+        assert!(set.holds(0) && set.holds(63) && !set.holds(1) && !set.holds(64));
+        assert!(LayerSet::ALL.holds(64));
+        assert!(std::panic::catch_unwind(|| LayerSet::default().with(64)).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What a call gives is checked before anything changes.
 
 use super::{Samples, StepError, Targets};
+use crate::config::EXPONENTS;
 
 /// Elements of one sample and of one output.
 #[derive(Clone, Copy)]
@@ -12,6 +13,7 @@ pub(super) struct Rows {
 impl Rows {
     /// How many samples these are, if they are whole ones and at most `room`.
     pub(super) fn samples(self, samples: Samples<'_>, room: usize) -> Result<usize, StepError> {
+        check_exponent(samples.exponent)?;
         let (sample, found) = (self.sample, samples.len());
         if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
             return Err(StepError::SampleLength { sample, found });
@@ -32,24 +34,33 @@ impl Rows {
     ) -> Result<usize, StepError> {
         let outputs = self.outputs;
         let samples = self.samples(samples, room)?;
-        let targets = match targets {
+        match targets {
             Targets::Classes(classes) => {
                 let bad = classes.iter().find(|&&class| usize::from(class) >= outputs);
                 if let Some(&class) = bad {
                     return Err(StepError::Class { class, outputs });
                 }
-                classes.len()
+                let targets = classes.len();
+                if targets != samples {
+                    return Err(StepError::TargetCount { samples, targets });
+                }
             }
-            Targets::Values { mantissas, .. } if mantissas.len() != samples * outputs => {
-                mantissas.len() / outputs.max(1)
+            Targets::Values { mantissas, exponent } => {
+                check_exponent(exponent)?;
+                let (expected, found) = (samples.saturating_mul(outputs), mantissas.len());
+                if found != expected {
+                    return Err(StepError::TargetLength { expected, found });
+                }
             }
-            Targets::Values { .. } => samples,
-        };
-        if targets != samples {
-            return Err(StepError::TargetCount { samples, targets });
         }
         Ok(samples)
     }
+}
+
+/// Of samples and targets as of settings, so that sums of several exponents stay inside an `i16`
+/// and what is learnt inside the bounds that a checkpoint may hold.
+fn check_exponent(exponent: i16) -> Result<(), StepError> {
+    if EXPONENTS.contains(&exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
 }
 
 #[cfg(test)]
@@ -73,7 +84,24 @@ mod tests {
         assert_eq!(rows.pairs(samples(4), Targets::Classes(&[3]), 2), Err(error));
         let error = StepError::TargetCount { samples: 2, targets: 1 };
         assert_eq!(rows.pairs(samples(8), Targets::Classes(&[0]), 2), Err(error));
-        let values = Targets::Values { mantissas: &[0; 5], exponent: 0 };
-        assert_eq!(rows.pairs(samples(8), values, 2), Err(error));
+        for found in [0, 3, 5, 7, 8, 9] {
+            let values = Targets::Values { mantissas: &[0; 9][..found], exponent: 0 };
+            let error = StepError::TargetLength { expected: 6, found };
+            assert_eq!(rows.pairs(samples(8), values, 2), Err(error));
+        }
+        let values = Targets::Values { mantissas: &[0; 6], exponent: 0 };
+        assert_eq!(rows.pairs(samples(8), values, 2), Ok(2));
+    }
+
+    #[test]
+    fn exponents_lie_where_those_of_settings_do() {
+        let rows = Rows { sample: 1, outputs: 1 };
+        for (exponent, fits) in [(-65, false), (-64, true), (64, true), (3000, false)] {
+            let expected = if fits { Ok(1) } else { Err(StepError::Exponent { exponent }) };
+            let samples = Samples { data: SampleData::U8(&[0]), exponent };
+            assert_eq!(rows.samples(samples, 1), expected);
+            let values = Targets::Values { mantissas: &[0], exponent };
+            assert_eq!(rows.pairs(Samples { exponent: 0, ..samples }, values, 1), expected);
+        }
     }
 }

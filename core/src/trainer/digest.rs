@@ -72,14 +72,14 @@ mod tests {
 
         let memory: std::vec::Vec<_> = trainer.states().iter().map(|s| s.memory()).collect();
         let bytes = trainer.persistent().to_vec();
-        assert!(trainer.restore(7, &memory, &bytes));
+        trainer.restore(7, &memory, &bytes).unwrap();
         assert_eq!(trainer.digest(), stepped);
         let mut changed = bytes.clone();
         changed[0] ^= 1;
-        assert!(trainer.restore(7, &memory, &changed));
+        trainer.restore(7, &memory, &changed).unwrap();
         assert_ne!(trainer.digest(), stepped);
         let swapped: std::vec::Vec<_> = memory.iter().rev().copied().collect();
-        assert!(trainer.restore(7, &swapped, &bytes));
+        trainer.restore(7, &swapped, &bytes).unwrap();
         assert_ne!(trainer.digest(), stepped);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 
 /// Why a trainer could not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SetupError {
     /// The configuration does not go with the graph.
@@ -33,7 +34,11 @@ impl fmt::Display for SetupError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
-            Self::ArenaTooSmall { needed, found } => too_small(*needed, *found).fmt(f),
+            Self::ArenaTooSmall { needed, found } => write!(
+                f,
+                "{}; strategies need more than `Graph::plan` has, see `Graph::plan_with_hooks`",
+                too_small(*needed, *found)
+            ),
             Self::Misaligned => f.write_str("the memory must start at a multiple of four bytes"),
         }
     }
@@ -76,6 +81,23 @@ pub enum StepError {
     },
     /// An update without a single sample.
     Empty,
+    /// Not one target value for each output of each sample.
+    TargetLength {
+        /// Values that the samples need.
+        expected: usize,
+        /// Values that were given.
+        found: usize,
+    },
+    /// Samples of the step at hand are in, and this call needs a new step.
+    Pending {
+        /// How many.
+        samples: u32,
+    },
+    /// The exponent of samples or targets lies outside -64..=64.
+    Exponent {
+        /// The exponent.
+        exponent: i16,
+    },
 }
 
 impl fmt::Display for StepError {
@@ -90,6 +112,13 @@ impl fmt::Display for StepError {
             Self::TargetCount { samples, targets } => {
                 write!(f, "{samples} samples and {targets} targets")
             }
+            Self::TargetLength { expected, found } => {
+                write!(
+                    f,
+                    "{found} target values; {expected}, one for each output of each sample, \
+                           were expected"
+                )
+            }
             Self::Class { class, outputs } => {
                 write!(f, "class {class}; the network has {outputs} outputs, counted from 0")
             }
@@ -97,8 +126,66 @@ impl fmt::Display for StepError {
                 write!(f, "{samples} samples; there is room for {room}")
             }
             Self::Empty => f.write_str("no samples since the last update"),
+            Self::Pending { samples } => {
+                write!(f, "{samples} samples of a step are in: call `update` first")
+            }
+            Self::Exponent { exponent } => write!(
+                f,
+                "samples or targets in units of 2^{exponent}; the exponent must lie in -64..=64, \
+                 so scale the numbers"
+            ),
         }
     }
 }
 
 impl core::error::Error for StepError {}
+
+/// Why a state was not taken. The trainer is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Not as many layers as the network has.
+    LayerCount {
+        /// Layers of the network.
+        expected: usize,
+        /// Layers of the state.
+        found: usize,
+    },
+    /// Parameters of another length: another network, or other widths.
+    Length {
+        /// Bytes that the plan has for parameters.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+    /// A bound outside 2^-256 .. 2^256.
+    Bounds {
+        /// The layer's place in the graph.
+        layer: usize,
+    },
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LayerCount { expected, found } => write!(
+                f,
+                "a state of {found} layers, the network has {expected}: use the state of this \
+                 network"
+            ),
+            Self::Length { expected, found } => write!(
+                f,
+                "{found} bytes of parameters, the plan has {expected}: use the graph, storage \
+                 widths and momentum that the state was made with"
+            ),
+            Self::Bounds { layer } => write!(
+                f,
+                "layer {layer}: a bound outside 2^-256 .. 2^256; the state is damaged, or a \
+                 strategy moved exponents too far"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for RestoreError {}

@@ -27,7 +27,7 @@ use crate::{
 pub use backward::Targets;
 use check::Rows;
 use engine::{Engine, Mode};
-pub use error::{SetupError, StepError};
+pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
@@ -69,6 +69,8 @@ pub struct Trainer<'a, const N: usize, K, S> {
     /// Loss and right answers of the step at hand.
     tally: Tally,
     prepared: Option<Mode>,
+    /// Samples of the last inference whose outputs are still in memory.
+    shown: u16,
 }
 
 impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
@@ -112,6 +114,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             pending: 0,
             tally: Tally::default(),
             prepared: None,
+            shown: 0,
         };
         trainer.reset();
         Ok(trainer)
@@ -147,8 +150,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         let layers = &self.config.layers;
         init::init(self.graph.view(), layers, self.plan.layers(), seed, self.memory);
         self.states = [LayerState::NEW; N];
-        (self.step, self.pending, self.tally) = (0, 0, Tally::default());
-        self.prepared = None;
+        self.step = 0;
+        self.forget_the_step();
     }
 
     /// One training step on up to a batch of samples. Fewer weigh as a part of a batch.
@@ -158,10 +161,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         targets: Targets<'_>,
     ) -> Result<StepRecord, StepError> {
         let rows @ Rows { sample, outputs } = self.rows();
-        let count = rows.pairs(samples, targets, self.config.train.batch.into())?;
         if self.pending > 0 {
-            return Err(StepError::TooMany { samples: count, room: 0 });
+            return Err(StepError::Pending { samples: self.pending });
         }
+        let count = rows.pairs(samples, targets, self.config.train.batch.into())?;
         let part = usize::from(self.config.train.micro_batch);
         for (from, len) in pieces(count, part) {
             let samples = samples.part(from * sample, len * sample);
@@ -179,11 +182,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     ) -> Result<Tally, StepError> {
         let train = self.config.train;
         let room = usize::from(train.batch).saturating_sub(self.pending as usize);
+        if room == 0 || (self.pending > 0 && !train.accumulates()) {
+            return Err(StepError::Pending { samples: self.pending });
+        }
         let room = room.min(train.micro_batch.into());
         let count = self.rows().pairs(samples, targets, room)?;
-        if self.pending > 0 && !train.accumulates() {
-            return Err(StepError::TooMany { samples: count, room: 0 });
-        }
         Ok(self.accumulate_checked(samples, targets, count))
     }
 
@@ -233,13 +236,15 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         }
         engine.forward(samples, count, 0);
         self.prepared = Some(Mode::Infer);
+        // At most a micro-batch.
+        self.shown = count as u16;
         Ok(count)
     }
 
-    /// The outputs of sample `index` of the last [`infer`](Self::infer). A training step lends
-    /// their memory to gradients.
+    /// The outputs of sample `index` of the last [`infer`](Self::infer). There are none where it
+    /// had fewer samples, and after a training step, which lends their memory to gradients.
     pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
-        let outputs = self.rows().outputs;
+        let outputs = if index < self.shown.into() { self.rows().outputs } else { 0 };
         let last = self.graph.view().layers().len().saturating_sub(1);
         let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
         let holder = self.plan.layers().get(last).map_or(0, |plan| usize::from(plan.output));
@@ -250,7 +255,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             MantissasMut::I16(m) => Mantissas::I16(m),
             MantissasMut::I32(m) => Mantissas::I32(m),
         };
-        Outputs { codes: codes.part(index * outputs, outputs), exponent }
+        Outputs { codes: codes.part(index.saturating_mul(outputs), outputs), exponent }
     }
 
     /// Steps finished so far.
@@ -285,25 +290,33 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
-    /// [`steps`](Self::steps) gave. False, and nothing changes, when the sizes differ or a layer's
-    /// numbers are none that training gives.
-    pub fn restore(&mut self, step: u32, layers: &[LayerMemory], bytes: &[u8]) -> bool {
-        let count = self.plan.layers().len();
-        let Some(place) = self.memory.get_mut(..self.plan.persistent) else { return false };
-        if layers.len() != count
-            || bytes.len() != place.len()
-            || !layers.iter().all(LayerMemory::is_plausible)
-        {
-            return false;
+    /// [`steps`](Self::steps) gave. What is refused changes nothing.
+    pub fn restore(
+        &mut self,
+        step: u32,
+        layers: &[LayerMemory],
+        bytes: &[u8],
+    ) -> Result<(), RestoreError> {
+        let (expected, found) = (self.plan.layers().len(), layers.len());
+        if expected != found {
+            return Err(RestoreError::LayerCount { expected, found });
+        }
+        let place = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
+        let (expected, found) = (place.len(), bytes.len());
+        if expected != found {
+            return Err(RestoreError::Length { expected, found });
+        }
+        if let Some(layer) = layers.iter().position(|memory| !memory.is_plausible()) {
+            return Err(RestoreError::Bounds { layer });
         }
         place.copy_from_slice(bytes);
         for (state, memory) in self.states.iter_mut().zip(layers) {
             *state = LayerState::NEW;
             state.restore(memory);
         }
-        (self.step, self.pending, self.tally) = (step, 0, Tally::default());
-        self.prepared = None;
-        true
+        self.step = step;
+        self.forget_the_step();
+        Ok(())
     }
 
     fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {
@@ -345,7 +358,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         engine.forward(samples, count, base);
         engine.backward(targets, count, base);
         let tally = engine.tally;
-        self.prepared = Some(Mode::Train);
+        (self.prepared, self.shown) = (Some(Mode::Train), 0);
         self.pending = self.pending.saturating_add(count as u32);
         self.tally += tally;
         tally

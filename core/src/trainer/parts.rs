@@ -88,9 +88,10 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
         self.step = step;
     }
 
-    fn forget_the_step(&mut self) {
+    /// What memory holds is the state between two steps, and no codes are made of it yet.
+    pub(super) fn forget_the_step(&mut self) {
         (self.pending, self.tally) = (0, Tally::default());
-        self.prepared = None;
+        (self.prepared, self.shown) = (None, 0);
     }
 }
 

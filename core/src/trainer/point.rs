@@ -279,6 +279,26 @@ impl Pass {
         tile.exponent
     }
 
+    /// Cuts what [`after`](Self::after) left into runs of codes and runs of values between them,
+    /// each with its exponent. A code goes on as it came: rounding rules that draw from the bits
+    /// they drop must not tell a hook that did nothing from no hook.
+    pub(crate) fn runs<'v>(
+        &self,
+        values: &'v mut [i32],
+        exponent: i16,
+    ) -> impl Iterator<Item = (&'v mut [i32], i16)> {
+        let unit = self.unit();
+        let guarded = exponent == unit.saturating_sub(GUARD.into());
+        let is_code = move |value: &i32| guarded && value.trailing_zeros() >= GUARD.into();
+        values.chunk_by_mut(move |a, b| is_code(a) == is_code(b)).map(move |run| {
+            if !run.first().is_some_and(is_code) {
+                return (run, exponent);
+            }
+            run.iter_mut().for_each(|value| *value >>= GUARD);
+            (run, unit)
+        })
+    }
+
     /// Back to the grid, or to the finer one where values may lie between the codes.
     fn store(&self, values: &mut [i32], exponent: i16, mut codes: MantissasMut<'_>) {
         let format =
@@ -312,6 +332,8 @@ pub(crate) fn widen(codes: Mantissas<'_>, sums: &mut [i32]) {
 
 #[cfg(test)]
 mod tests {
+    use std::{vec, vec::Vec};
+
     use super::*;
     use crate::{
         kernel::Scalar,
@@ -373,5 +395,19 @@ mod tests {
         let unit = f64::from(exponent + 7).exp2();
         let mean = codes.iter().map(|&code| f64::from(code) * unit).sum::<f64>() / 4096.0;
         assert!((mean - 20.25).abs() < 0.02, "{mean}");
+    }
+
+    #[test]
+    fn codes_that_a_post_hook_left_alone_go_on_as_they_came() {
+        let pass = pass(Place::WeightGrad, false);
+        let mut values = [1 << 7, -(3 << 7), 5, 6 << 7, 0];
+        let runs = pass.runs(&mut values, pass.unit() - 7);
+        let runs: Vec<_> = runs.map(|(run, exponent)| (run.to_vec(), exponent)).collect();
+        let unit = pass.unit();
+        assert_eq!(runs, [(vec![1, -3], unit), (vec![5], unit - 7), (vec![6, 0], unit)]);
+        // A hook with a grid of its own.
+        let mut values = [1 << 7, 5];
+        let runs: Vec<_> = pass.runs(&mut values, -30).map(|(run, e)| (run.to_vec(), e)).collect();
+        assert_eq!(runs, [(vec![1 << 7, 5], -30)]);
     }
 }

@@ -69,7 +69,7 @@ impl LayerMemory {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) gave. Any bytes are numbers;
-    /// [`is_plausible`](Self::is_plausible) says whether training may have given them.
+    /// [`is_plausible`](Self::is_plausible) says whether a trainer takes them.
     pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let mut memory = Self { ranges: [[0; 4]; 8], velocity_exponents: [0; 2] };
         let ranges = memory.ranges.as_flattened_mut().iter_mut();
@@ -89,7 +89,9 @@ impl LayerMemory {
         }
     }
 
-    /// False for numbers that no training gives. Bytes that enter from outside may hold any.
+    /// False for exponents outside -256..=256, which arithmetic need not take: bytes that enter from
+    /// outside may hold any. Training stays inside, as samples, targets and settings do by far; only
+    /// a strategy that moves exponents, or many layers with bounds near 2^64, can leave it.
     pub fn is_plausible(&self) -> bool {
         let exponent = |e: i16| e == i16::MIN || e.unsigned_abs() <= 256;
         let range = |&[bound, recent, previous, age]: &[i16; 4]| {
@@ -196,8 +198,8 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
         let bytes = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
         let filled = fill(states, bytes);
         if let Ok(step) = filled {
-            (self.step, self.pending, self.tally) = (step, 0, super::Tally::default());
-            self.prepared = None;
+            self.step = step;
+            self.forget_the_step();
         } else {
             self.reset();
         }

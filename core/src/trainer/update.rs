@@ -195,9 +195,15 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let at = first.wrapping_add(from as u32);
             let counts = pass.quantizer().run(part, at, codes);
             let exponent = pass.after(self.strategy, codes, at);
-            let (velocity, master) = (velocity.part(from, len), master.part(from, len));
-            let peak = descend(pass, exponent).apply(codes, at, mask, velocity, master);
-            *descent += Descent { counts, velocity_peak: peak };
+            let mut from = from;
+            for (run, exponent) in pass.runs(codes, exponent) {
+                let (at, len) = (first.wrapping_add(from as u32), run.len());
+                let (velocity, master) = (velocity.part(from, len), master.part(from, len));
+                let velocity_peak = descend(pass, exponent).apply(run, at, mask, velocity, master);
+                *descent += Descent { velocity_peak, ..Descent::default() };
+                from += len;
+            }
+            *descent += Descent { counts, ..Descent::default() };
             pass.count(counts, len);
         }
     }
@@ -225,7 +231,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     fn update(&self, param: &Param) -> Template {
         // Gradients are summed over the batch; the rate is for their mean.
-        let lr = self.lr.times(Lr::ratio(1, self.train.batch.into()));
+        let lr = self.lr.times(Lr::quotient(1, self.train.batch.into()));
         // As in most recipes, biases do not decay.
         let decay = param.which.choose([self.lr.times(self.train.weight_decay), Lr::ZERO]);
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);

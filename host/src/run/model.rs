@@ -13,7 +13,7 @@ use fixgrad::{
     },
     kernel::Kernel,
     strategy::Strategy,
-    trainer::{LayerMemory, Tensor, Trainer},
+    trainer::{LayerMemory, RestoreError, Tensor, Trainer},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -49,24 +49,9 @@ pub enum ModelError {
     /// The configuration inside is wrong.
     #[error("the configuration in the .fxg file: {0}")]
     Config(#[from] FxcError),
-    /// What was trained is not what the configuration describes.
-    #[error(
-        "the .fxg file holds {found} bytes of parameters for {layers} layers; its network needs \
-         {needed} bytes for {expected} layers"
-    )]
-    Mismatch {
-        /// Layers that were found.
-        layers: usize,
-        /// Layers of the network.
-        expected: usize,
-        /// Bytes that were found.
-        found: usize,
-        /// Bytes of the network.
-        needed: usize,
-    },
-    /// A bound that no training gives.
-    #[error("the .fxg file holds bounds outside 2^-256 .. 2^256: no training gives such")]
-    Bounds,
+    /// What was trained is not what the configuration describes, or no trainer takes it.
+    #[error("the .fxg file: {0}")]
+    State(#[from] RestoreError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,8 +87,8 @@ impl Model {
             return Err(BlobError::WrongGraph { expected, found: hash }.into());
         }
         let layers = content.layers.into_owned();
-        if !layers.iter().all(LayerMemory::is_plausible) {
-            return Err(ModelError::Bounds);
+        if let Some(layer) = layers.iter().position(|memory| !memory.is_plausible()) {
+            return Err(RestoreError::Bounds { layer }.into());
         }
         let parameters = content.parameters.into_owned();
         Ok(Self { compiled, step: content.step, layers, parameters })
@@ -125,12 +110,7 @@ impl Model {
         &self,
         trainer: &mut Trainer<'_, MAX_LAYERS, K, S>,
     ) -> Result<(), ModelError> {
-        let (expected, needed) = (trainer.states().len(), trainer.persistent().len());
-        if trainer.restore(self.step, &self.layers, &self.parameters) {
-            return Ok(());
-        }
-        let (layers, found) = (self.layers.len(), self.parameters.len());
-        Err(ModelError::Mismatch { layers, expected, found, needed })
+        Ok(trainer.restore(self.step, &self.layers, &self.parameters)?)
     }
 
     /// SHA-256 over all parameter bytes, then the exponent of the bound of every tensor of every

@@ -42,16 +42,14 @@ pub(crate) fn tensors(
             // Histogram and band are of the same step.
             let bound = seen.and_then(|seen| seen.bound).or(range.bound());
             let Some(bound) = bound else { continue };
-            if range.lowest > range.highest {
-                continue;
-            }
+            let Some((lowest, highest)) = range.bounds() else { continue };
             out.push(TensorStats {
                 layer: layer.name.as_str().to_owned(),
                 point,
                 bits: quant.bits,
                 exponent: exponent_of(bound, quant.bits),
-                exponent_min: exponent_of(range.lowest, quant.bits),
-                exponent_max: exponent_of(range.highest, quant.bits),
+                exponent_min: exponent_of(lowest, quant.bits),
+                exponent_max: exponent_of(highest, quant.bits),
                 elements: range.elements.into(),
                 saturated: range.saturated.into(),
                 underflowed: range.underflowed.into(),

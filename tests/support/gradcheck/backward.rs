@@ -2,7 +2,7 @@
 
 use fixgrad::{config::LossKind, graph::Kind, trainer::Tensor};
 
-use super::{Step, forward::Layer};
+use super::{Step, forward::Layer, tally::shares};
 use crate::{
     net::Wanted,
     reference::{Expected, mse, softmax, values},
@@ -25,17 +25,13 @@ impl Step<'_> {
                 let wanted = self.wanted(sample, units);
                 match loss {
                     LossKind::Mse => mse(row, &wanted),
-                    // A wanted probability has 15 bits.
-                    LossKind::SoftmaxCrossEntropy => {
-                        let share = |t: f64| ((t * 32_768.0).floor() / 32_768.0).clamp(0.0, 1.0);
-                        softmax(row, &wanted.into_iter().map(share).collect::<Vec<_>>())
-                    }
+                    LossKind::SoftmaxCrossEntropy => softmax(row, &shares(&wanted)),
                 }
             })
             .collect()
     }
 
-    fn wanted(&self, sample: usize, units: usize) -> Vec<f64> {
+    pub(super) fn wanted(&self, sample: usize, units: usize) -> Vec<f64> {
         match &self.case.targets {
             Wanted::Classes(classes) => {
                 let class = usize::from(classes[sample]);

@@ -2,13 +2,15 @@
 //!
 //! A recorder writes down the sums and the codes of every point. From the codes, floats compute
 //! what the next sums must be, and from the sums what the codes must be, so no error of one place
-//! hides in the next. The bound of each place follows from its widths:
+//! hides in the next. A trainer without a strategy, on the paths that most users run, takes the same
+//! steps and must be left with the same bits. The bound of each place follows from its widths:
 //!
 //! | place | bound | because |
 //! |---|---|---|
 //! | sums of products | 0 | products and sums of whole numbers below 2^53 are exact in floats |
 //! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
 //! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
+//! | the loss | see [`softmax_loss`](crate::reference::softmax_loss) and [`mse_loss`](crate::reference::mse_loss) | the same, and 16 bits |
 //! | squared error | 1 unit | see [`mse`](crate::reference::mse) |
 //! | codes | 0 | the rounding rule, with the documented random bits |
 //! | velocity | the reach of the rule and 2^-14 units | two terms, each cut 15 bits below the unit |
@@ -18,6 +20,7 @@
 mod backward;
 mod forward;
 mod memory;
+mod tally;
 mod update;
 
 use fixgrad::{
@@ -27,8 +30,8 @@ use fixgrad::{
     optim::Lr,
     quant::Quant,
     rng::Key,
-    strategy::Place,
-    trainer::{Tensor, Trainer},
+    strategy::{Place, Strategy},
+    trainer::{LayerMemory, LayerState, Tally, Tensor, Trainer},
 };
 
 use self::{forward::Layer, memory::Stored};
@@ -53,6 +56,9 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let memory = memory.as_mut_slice();
     let mut trainer = Trainer::new(&case.graph, &case.config, memory, Scalar, seen.clone())
         .expect("a valid case");
+    let mut plain = Memory::bytes(plan.ram());
+    let mut plain =
+        Trainer::new(&case.graph, &case.config, plain.as_mut_slice(), Scalar, ()).expect("as well");
     let batch = usize::from(case.config.train.batch);
     let mut before = Stored::read(&plan, trainer.persistent());
     let mut units = vec![[0; 2]; plan.layers().len()];
@@ -63,14 +69,18 @@ pub fn check(case: &Case, coverage: &Coverage) {
         let bounds: Vec<_> = bounds.collect();
         seen.clear();
         let from = index * batch;
-        let record =
-            trainer.step(case.samples(from, batch), case.targets(from, batch)).expect("a step");
+        let (samples, targets) = (case.samples(from, batch), case.targets(from, batch));
+        let record = trainer.step(samples, targets).expect("a step");
+        let plain_record = plain.step(samples, targets).expect("a step");
+        assert_eq!(record, plain_record, "step {index} without a strategy");
+        assert_eq!(left_by(&trainer), left_by(&plain), "step {index} without a strategy");
         let after = Stored::read(&plan, trainer.persistent());
         let mut step = Step {
             case,
             coverage,
             index,
             lr: record.lr,
+            tally: record.tally,
             seen: &seen,
             plans: plan.layers(),
             before,
@@ -84,12 +94,20 @@ pub fn check(case: &Case, coverage: &Coverage) {
     }
 }
 
+/// All that decides the next step.
+fn left_by<'t, S: Strategy>(
+    trainer: &'t Trainer<'_, LAYERS, Scalar, S>,
+) -> (&'t [u8], Vec<LayerMemory>) {
+    (trainer.persistent(), trainer.states().iter().map(LayerState::memory).collect())
+}
+
 /// One recorded step.
 struct Step<'c> {
     case: &'c Case,
     coverage: &'c Coverage,
     index: usize,
     lr: Lr,
+    tally: Tally,
     seen: &'c Recorder,
     plans: &'c [LayerPlan],
     before: Stored,
@@ -114,7 +132,9 @@ impl Step<'_> {
             below.push(self.forward(i, below.last()));
         }
         let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense { .. }));
-        let mut arriving = self.loss(&below.last().expect("a layer").outputs);
+        let outputs = &below.last().expect("a layer").outputs;
+        self.assert_tally(outputs);
+        let mut arriving = self.loss(outputs);
         for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
             let grad = self.backward(i, arriving, &below[i]);
             if matches!(layers[i].kind, Kind::Dense { .. }) {

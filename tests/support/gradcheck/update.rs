@@ -20,8 +20,6 @@ use crate::{
 /// The codes of 31 bits, where steps end.
 pub(super) const CODE_31: RangeInclusive<f64> = -1_073_741_824.0..=1_073_741_823.0;
 
-/// Bits below the unit of a code that a post hook sees, and that the update therefore gets.
-const GUARD: u32 = 7;
 /// The numbers of the streams in docs/numerics.md.
 const UPDATE: u32 = 2 << 8;
 const VELOCITY: u32 = 3 << 8;
@@ -119,7 +117,7 @@ impl Step<'_> {
         if param.point.clip {
             self.block(&mut grads, &param.forward.clipped, "parameters");
         }
-        let exponent = found.codes[0].exponent - GUARD as i16;
+        let exponent = found.codes[0].exponent;
         let unit = f64::from(exponent).exp2();
         let grads = Scaled {
             mantissas: grads.iter().map(|grad| (grad.value / unit) as i64).collect(),

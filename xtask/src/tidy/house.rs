@@ -34,7 +34,8 @@ pub(super) fn check(files: &[File], packages: &[Package]) -> Vec<Finding> {
         }
     }
     findings.extend(change_log(find(files, "CHANGELOG.md")));
-    findings.extend(rust_version(packages, find(files, "README.md")));
+    let pages = ["README.md", "core/src/lib.rs"].into_iter().filter_map(|path| find(files, path));
+    findings.extend(rust_version(packages, pages));
     findings.extend(files.iter().filter_map(configuration));
     findings
 }
@@ -53,8 +54,11 @@ fn change_log(file: Option<&File>) -> Option<Finding> {
     })
 }
 
-/// All packages need the same Rust, and the README says which.
-fn rust_version(packages: &[Package], readme: Option<&File>) -> Vec<Finding> {
+/// All packages need the same Rust, and the pages that users read first say which.
+fn rust_version<'a>(
+    packages: &[Package],
+    pages: impl IntoIterator<Item = &'a File>,
+) -> Vec<Finding> {
     let Some(first) = packages.iter().find_map(|package| package.rust_version.as_deref()) else {
         return vec![Finding::whole("Cargo.toml", "no package declares its `rust-version`")];
     };
@@ -69,14 +73,13 @@ fn rust_version(packages: &[Package], readme: Option<&File>) -> Vec<Finding> {
             Finding::whole("Cargo.toml", message)
         })
         .collect();
-    if let Some(readme) = readme
-        && !states_rust_version(readme.text(), first)
-    {
+    let silent = pages.into_iter().filter(|page| !states_rust_version(page.text(), first));
+    findings.extend(silent.map(|page| {
         let message = format!(
             "does not say `Rust {first}`, the `rust-version` of the packages: state it where it says what is needed"
         );
-        findings.push(Finding::whole(&readme.path, message));
-    }
+        Finding::whole(&page.path, message)
+    }));
     findings
 }
 
@@ -109,6 +112,7 @@ mod tests {
             file("LICENSE-APACHE", "x"),
             file("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n"),
             file("README.md", "Needs Rust 1.89 or later."),
+            file("core/src/lib.rs", "//! Rust 1.89."),
             file("configs/a.yaml", "# Shows something.\nmodel: x\n"),
             file("configs/README.md", "text"),
         ]
@@ -146,6 +150,12 @@ mod tests {
         assert_eq!(rust_version(&mixed[..1], None), []);
         assert_eq!(rust_version(&mixed[1..2], Some(&readme)).len(), 1);
         assert!(!states_rust_version("Rust 1.890", "1.89"));
+        let mut files = complete();
+        files.retain(|file| file.path != "core/src/lib.rs");
+        files.push(file("core/src/lib.rs", "//! Rust 1.88."));
+        let findings = check(&files, &mixed[..1]);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].to_string().starts_with("core/src/lib.rs: does not say"));
     }
 
     #[test]
