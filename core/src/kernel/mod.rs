@@ -4,7 +4,10 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+mod blocked;
 mod scalar;
+#[cfg(test)]
+mod testing;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
@@ -15,9 +18,13 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source, for_width},
 };
 
+pub use blocked::Blocked;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
+
+/// The fastest kernel for the chip that this is compiled for.
+pub type Device = Blocked;
 
 /// The inner loops of a training step.
 pub trait Kernel {
@@ -61,6 +68,20 @@ pub trait Kernel {
         master: MantissasMut<'_>,
     ) -> Descent {
         descend.run(grad, first, pass, velocity, master)
+    }
+}
+
+/// A product of bytes on top of what `out` holds, for kernels whose own way is to overwrite.
+fn added(kernel: &impl Kernel, a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
+    const PIECE: usize = 64;
+    let mut sums = [0; PIECE];
+    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
+        for (i, slots) in row.chunks_mut(PIECE).enumerate() {
+            let (a, b) = (a.row_range(r, 1), b.col_range(i * PIECE, slots.len()));
+            let sums = sums.get_mut(..slots.len()).unwrap_or_default();
+            kernel.gemm(a, b, 0, false, sums);
+            slots.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = slot.saturating_add(*sum));
+        }
     }
 }
 
