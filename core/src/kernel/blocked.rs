@@ -36,21 +36,29 @@ impl Kernel for Blocked {
 /// Rows of `a` by columns of `b`, both contiguous.
 fn dots(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
     let depth = a.cols.min(b.rows);
-    // The last of an odd number comes alone, in both places.
-    let lanes = |data, stride: usize, i: usize, len: usize| {
-        [i, (i + 1).min(len - 1)].map(|i| part(data, i * stride, depth))
-    };
-    let count = a.rows.min(out.len() / b.cols);
-    for (i, out) in out.chunks_mut(2 * b.cols).take(count.div_ceil(2)).enumerate() {
-        let (upper, lower) = out.split_at_mut_checked(b.cols).unwrap_or_default();
-        let two = lanes(x, a.row_stride, 2 * i, count);
-        for (j, upper) in upper.chunks_mut(2).enumerate() {
-            let sums = two_by_two(two, lanes(y, b.col_stride, 2 * j, b.cols));
-            upper.iter_mut().zip(sums[0]).for_each(|(slot, sum)| *slot = sum);
-            // An incomplete row of results is left as it is.
-            if 2 * i + 1 < count {
-                let lower = lower.iter_mut().skip(2 * j).take(2);
-                lower.zip(sums[1]).for_each(|(slot, sum)| *slot = sum);
+    let count = a.rows.min(out.len() / b.cols.max(1));
+    let mut out = out.chunks_exact_mut(b.cols.max(1));
+    let mut r = 0;
+    while r < count {
+        // The last of an odd number comes alone, in both places.
+        let (upper, lower) = (out.next().unwrap_or_default(), out.next().unwrap_or_default());
+        let a0 = line(x, r * a.row_stride, depth);
+        let a1 = if r + 1 < count { line(x, (r + 1) * a.row_stride, depth) } else { a0 };
+        r += 2;
+        let lower = if r > count { &mut [] } else { lower };
+        let (mut upper, mut lower) = (upper.iter_mut(), lower.iter_mut());
+        let mut at = 0;
+        while let Some(slot) = upper.next() {
+            let b0 = line(y, at, depth);
+            let second = upper.next();
+            let b1 = if second.is_some() { line(y, at + b.col_stride, depth) } else { b0 };
+            at += 2 * b.col_stride;
+            let [s00, s01, s10, s11] = two_by_two(a0, a1, b0, b1);
+            *slot = s00;
+            lower.next().into_iter().for_each(|slot| *slot = s10);
+            if let Some(slot) = second {
+                *slot = s01;
+                lower.next().into_iter().for_each(|slot| *slot = s11);
             }
         }
     }
@@ -58,30 +66,34 @@ fn dots(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
 
 /// Sums over the depth of two lines with two lines.
 #[inline(always)]
-fn two_by_two([a0, a1]: [&[i8]; 2], [b0, b1]: [&[i8]; 2]) -> [[i32; 2]; 2] {
-    let mut sums = [[0i32; 2]; 2];
-    let mut note = |a0: i8, a1: i8, b0: i8, b1: i8| {
-        let [a0, a1, b0, b1] = [a0, a1, b0, b1].map(i32::from);
-        let [[s00, s01], [s10, s11]] = sums;
-        sums = [
-            [s00.wrapping_add(a0 * b0), s01.wrapping_add(a0 * b1)],
-            [s10.wrapping_add(a1 * b0), s11.wrapping_add(a1 * b1)],
-        ];
-    };
+fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4] {
+    let (mut s00, mut s01, mut s10, mut s11) = (0i32, 0i32, 0i32, 0i32);
+    // A macro, because optimising for size would leave a closure as a call.
+    macro_rules! add {
+        ($a0:expr, $a1:expr, $b0:expr, $b1:expr) => {
+            let (a0, a1) = (i32::from($a0), i32::from($a1));
+            let b0 = i32::from($b0);
+            s00 = s00.wrapping_add(a0 * b0);
+            s10 = s10.wrapping_add(a1 * b0);
+            let b1 = i32::from($b1);
+            s01 = s01.wrapping_add(a0 * b1);
+            s11 = s11.wrapping_add(a1 * b1);
+        };
+    }
     let (a0, a0_rest) = a0.as_chunks::<4>();
     let (a1, a1_rest) = a1.as_chunks::<4>();
     let (b0, b0_rest) = b0.as_chunks::<4>();
     let (b1, b1_rest) = b1.as_chunks::<4>();
     for (((a0, a1), b0), b1) in a0.iter().zip(a1).zip(b0).zip(b1) {
-        note(a0[0], a1[0], b0[0], b1[0]);
-        note(a0[1], a1[1], b0[1], b1[1]);
-        note(a0[2], a1[2], b0[2], b1[2]);
-        note(a0[3], a1[3], b0[3], b1[3]);
+        add!(a0[0], a1[0], b0[0], b1[0]);
+        add!(a0[1], a1[1], b0[1], b1[1]);
+        add!(a0[2], a1[2], b0[2], b1[2]);
+        add!(a0[3], a1[3], b0[3], b1[3]);
     }
     for (((&a0, &a1), &b0), &b1) in a0_rest.iter().zip(a1_rest).zip(b0_rest).zip(b1_rest) {
-        note(a0, a1, b0, b1);
+        add!(a0, a1, b0, b1);
     }
-    sums
+    [s00, s01, s10, s11]
 }
 
 /// Any `a` by contiguous rows of `b`.
@@ -89,31 +101,34 @@ fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
     let depth = a.cols.min(b.rows);
     for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
         out.fill(0);
-        for k in (0..depth).step_by(4) {
-            let at = |i: usize| (k + i).min(depth - 1);
-            // Rows beyond the last take no part.
-            let factor = |i: usize| {
-                let value = x.get(r * a.row_stride + at(i) * a.col_stride);
-                if k + i < depth { value.map_or(0, |&v| i32::from(v)) } else { 0 }
-            };
-            let row = |i: usize| part(y, at(i) * b.row_stride, b.cols);
-            let factors = [factor(0), factor(1), factor(2), factor(3)];
-            add_four(factors, [row(0), row(1), row(2), row(3)], out);
+        let (mut left, mut from) = (depth, 0);
+        let factors = x.get(r * a.row_stride..).unwrap_or_default();
+        let mut factors = factors.iter().step_by(a.col_stride).take(depth);
+        while left > 0 {
+            let b0 = line(y, from, b.cols);
+            let f0 = i32::from(factors.next().copied().unwrap_or(0));
+            let f1 = i32::from(factors.next().copied().unwrap_or(0));
+            let f2 = i32::from(factors.next().copied().unwrap_or(0));
+            let f3 = i32::from(factors.next().copied().unwrap_or(0));
+            // Rows that do not exist have a factor of zero, and any numbers.
+            let b1 = if left > 1 { line(y, from + b.row_stride, b.cols) } else { b0 };
+            let b2 = if left > 2 { line(y, from + 2 * b.row_stride, b.cols) } else { b0 };
+            let b3 = if left > 3 { line(y, from + 3 * b.row_stride, b.cols) } else { b0 };
+            for ((((sum, &b0), &b1), &b2), &b3) in out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
+                *sum = sum
+                    .wrapping_add(f0 * i32::from(b0))
+                    .wrapping_add(f1 * i32::from(b1))
+                    .wrapping_add(f2 * i32::from(b2))
+                    .wrapping_add(f3 * i32::from(b3));
+            }
+            left = left.saturating_sub(4);
+            from += 4 * b.row_stride;
         }
     }
 }
 
-/// Adds four rows, each times a number.
 #[inline(always)]
-fn add_four([f0, f1, f2, f3]: [i32; 4], [b0, b1, b2, b3]: [&[i8]; 4], out: &mut [i32]) {
-    for ((((sum, &b0), &b1), &b2), &b3) in out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
-        let [b0, b1, b2, b3] = [b0, b1, b2, b3].map(i32::from);
-        let two = sum.wrapping_add(f0 * b0).wrapping_add(f1 * b1);
-        *sum = two.wrapping_add(f2 * b2).wrapping_add(f3 * b3);
-    }
-}
-
-fn part(data: &[i8], from: usize, len: usize) -> &[i8] {
+fn line(data: &[i8], from: usize, len: usize) -> &[i8] {
     data.get(from..from + len).unwrap_or_default()
 }
 
