@@ -16,25 +16,46 @@ pub struct Blocked;
 
 impl Kernel for Blocked {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        let (Mantissas::I8(x), Mantissas::I8(y), true) = (a.data, b.data, drop == 0) else {
-            return Scalar.gemm(a, b, drop, add, out);
-        };
-        if !a.is_whole() || !b.is_whole() {
-            Scalar.gemm(a, b, drop, add, out);
-        } else if add {
-            added(self, a, b, out);
-        } else if a.col_stride == 1 && b.row_stride == 1 {
-            dots(&a, x, &b, y, out);
-        } else if b.col_stride == 1 {
-            rows(&a, x, &b, y, out);
-        } else {
-            Scalar.gemm(a, b, drop, add, out);
-        }
+        gemm(self, a, b, drop, add, out);
+    }
+}
+
+/// What a chip does its own way. Operands are whole.
+pub(super) trait Blocks: Kernel {
+    /// Sums over the depth of two lines of the same length with two lines: `a0` with both, then
+    /// `a1` with both.
+    fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4];
+    /// Any `a`, with the numbers `x`, by contiguous rows of `b`, with the numbers `y`.
+    fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]);
+}
+
+/// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
+pub(super) fn gemm<B: Blocks>(
+    kernel: &B,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    drop: u32,
+    add: bool,
+    out: &mut [i32],
+) {
+    let (Mantissas::I8(x), Mantissas::I8(y), true) = (a.data, b.data, drop == 0) else {
+        return Scalar.gemm(a, b, drop, add, out);
+    };
+    if !a.is_whole() || !b.is_whole() {
+        Scalar.gemm(a, b, drop, add, out);
+    } else if add {
+        added(kernel, a, b, out);
+    } else if a.col_stride == 1 && b.row_stride == 1 {
+        dots::<B>(&a, x, &b, y, out);
+    } else if b.col_stride == 1 {
+        B::rows(&a, x, &b, y, out);
+    } else {
+        Scalar.gemm(a, b, drop, add, out);
     }
 }
 
 /// Rows of `a` by columns of `b`, both contiguous.
-fn dots(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+fn dots<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
     let depth = a.cols.min(b.rows);
     let count = a.rows.min(out.len() / b.cols.max(1));
     let mut out = out.chunks_exact_mut(b.cols.max(1));
@@ -53,7 +74,7 @@ fn dots(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
             let second = upper.next();
             let b1 = if second.is_some() { line(y, at + b.col_stride, depth) } else { b0 };
             at += 2 * b.col_stride;
-            let [s00, s01, s10, s11] = two_by_two(a0, a1, b0, b1);
+            let [s00, s01, s10, s11] = B::two_by_two(a0, a1, b0, b1);
             *slot = s00;
             lower.next().into_iter().for_each(|slot| *slot = s10);
             if let Some(slot) = second {
@@ -64,72 +85,74 @@ fn dots(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
     }
 }
 
-/// Sums over the depth of two lines with two lines.
-#[inline(always)]
-fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4] {
-    let (mut s00, mut s01, mut s10, mut s11) = (0i32, 0i32, 0i32, 0i32);
-    // A macro, because optimising for size would leave a closure as a call.
-    macro_rules! add {
-        ($a0:expr, $a1:expr, $b0:expr, $b1:expr) => {
-            let (a0, a1) = (i32::from($a0), i32::from($a1));
-            let b0 = i32::from($b0);
-            s00 = s00.wrapping_add(a0 * b0);
-            s10 = s10.wrapping_add(a1 * b0);
-            let b1 = i32::from($b1);
-            s01 = s01.wrapping_add(a0 * b1);
-            s11 = s11.wrapping_add(a1 * b1);
-        };
-    }
-    let (a0, a0_rest) = a0.as_chunks::<4>();
-    let (a1, a1_rest) = a1.as_chunks::<4>();
-    let (b0, b0_rest) = b0.as_chunks::<4>();
-    let (b1, b1_rest) = b1.as_chunks::<4>();
-    for (((a0, a1), b0), b1) in a0.iter().zip(a1).zip(b0).zip(b1) {
-        add!(a0[0], a1[0], b0[0], b1[0]);
-        add!(a0[1], a1[1], b0[1], b1[1]);
-        add!(a0[2], a1[2], b0[2], b1[2]);
-        add!(a0[3], a1[3], b0[3], b1[3]);
-    }
-    for (((&a0, &a1), &b0), &b1) in a0_rest.iter().zip(a1_rest).zip(b0_rest).zip(b1_rest) {
-        add!(a0, a1, b0, b1);
-    }
-    [s00, s01, s10, s11]
-}
-
-/// Any `a` by contiguous rows of `b`.
-fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
-    let depth = a.cols.min(b.rows);
-    for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
-        out.fill(0);
-        let (mut left, mut from) = (depth, 0);
-        let factors = x.get(r * a.row_stride..).unwrap_or_default();
-        let mut factors = factors.iter().step_by(a.col_stride).take(depth);
-        while left > 0 {
-            let b0 = line(y, from, b.cols);
-            let f0 = i32::from(factors.next().copied().unwrap_or(0));
-            let f1 = i32::from(factors.next().copied().unwrap_or(0));
-            let f2 = i32::from(factors.next().copied().unwrap_or(0));
-            let f3 = i32::from(factors.next().copied().unwrap_or(0));
-            // Rows that do not exist have a factor of zero, and any numbers.
-            let b1 = if left > 1 { line(y, from + b.row_stride, b.cols) } else { b0 };
-            let b2 = if left > 2 { line(y, from + 2 * b.row_stride, b.cols) } else { b0 };
-            let b3 = if left > 3 { line(y, from + 3 * b.row_stride, b.cols) } else { b0 };
-            for ((((sum, &b0), &b1), &b2), &b3) in out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
-                *sum = sum
-                    .wrapping_add(f0 * i32::from(b0))
-                    .wrapping_add(f1 * i32::from(b1))
-                    .wrapping_add(f2 * i32::from(b2))
-                    .wrapping_add(f3 * i32::from(b3));
-            }
-            left = left.saturating_sub(4);
-            from += 4 * b.row_stride;
-        }
-    }
-}
-
 #[inline(always)]
 fn line(data: &[i8], from: usize, len: usize) -> &[i8] {
     data.get(from..from + len).unwrap_or_default()
+}
+
+impl Blocks for Blocked {
+    #[inline(always)]
+    fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4] {
+        let (mut s00, mut s01, mut s10, mut s11) = (0i32, 0i32, 0i32, 0i32);
+        // A macro, because optimising for size would leave a closure as a call.
+        macro_rules! add {
+            ($a0:expr, $a1:expr, $b0:expr, $b1:expr) => {
+                let (a0, a1) = (i32::from($a0), i32::from($a1));
+                let b0 = i32::from($b0);
+                s00 = s00.wrapping_add(a0 * b0);
+                s10 = s10.wrapping_add(a1 * b0);
+                let b1 = i32::from($b1);
+                s01 = s01.wrapping_add(a0 * b1);
+                s11 = s11.wrapping_add(a1 * b1);
+            };
+        }
+        let (a0, a0_rest) = a0.as_chunks::<4>();
+        let (a1, a1_rest) = a1.as_chunks::<4>();
+        let (b0, b0_rest) = b0.as_chunks::<4>();
+        let (b1, b1_rest) = b1.as_chunks::<4>();
+        for (((a0, a1), b0), b1) in a0.iter().zip(a1).zip(b0).zip(b1) {
+            add!(a0[0], a1[0], b0[0], b1[0]);
+            add!(a0[1], a1[1], b0[1], b1[1]);
+            add!(a0[2], a1[2], b0[2], b1[2]);
+            add!(a0[3], a1[3], b0[3], b1[3]);
+        }
+        for (((&a0, &a1), &b0), &b1) in a0_rest.iter().zip(a1_rest).zip(b0_rest).zip(b1_rest) {
+            add!(a0, a1, b0, b1);
+        }
+        [s00, s01, s10, s11]
+    }
+
+    fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+        let depth = a.cols.min(b.rows);
+        for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
+            out.fill(0);
+            let (mut left, mut from) = (depth, 0);
+            let factors = x.get(r * a.row_stride..).unwrap_or_default();
+            let mut factors = factors.iter().step_by(a.col_stride).take(depth);
+            while left > 0 {
+                let b0 = line(y, from, b.cols);
+                let f0 = i32::from(factors.next().copied().unwrap_or(0));
+                let f1 = i32::from(factors.next().copied().unwrap_or(0));
+                let f2 = i32::from(factors.next().copied().unwrap_or(0));
+                let f3 = i32::from(factors.next().copied().unwrap_or(0));
+                // Rows that do not exist have a factor of zero, and any numbers.
+                let b1 = if left > 1 { line(y, from + b.row_stride, b.cols) } else { b0 };
+                let b2 = if left > 2 { line(y, from + 2 * b.row_stride, b.cols) } else { b0 };
+                let b3 = if left > 3 { line(y, from + 3 * b.row_stride, b.cols) } else { b0 };
+                for ((((sum, &b0), &b1), &b2), &b3) in
+                    out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3)
+                {
+                    *sum = sum
+                        .wrapping_add(f0 * i32::from(b0))
+                        .wrapping_add(f1 * i32::from(b1))
+                        .wrapping_add(f2 * i32::from(b2))
+                        .wrapping_add(f3 * i32::from(b3));
+                }
+                left = left.saturating_sub(4);
+                from += 4 * b.row_stride;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+#[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
+mod arm_dsp;
 mod blocked;
 mod scalar;
 #[cfg(test)]
@@ -18,12 +20,18 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source, for_width},
 };
 
+#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+pub use arm_dsp::ArmDsp;
 pub use blocked::Blocked;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
 /// The fastest kernel for the chip that this is compiled for.
+#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+pub type Device = ArmDsp;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(not(all(feature = "arm-dsp", target_arch = "arm")))]
 pub type Device = Blocked;
 
 /// The inner loops of a training step.
