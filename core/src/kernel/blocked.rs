@@ -2,9 +2,8 @@
 //!
 //! Where both operands are contiguous along the depth (the forward pass), two rows by two columns
 //! are summed at a time, so that a loaded number is used twice. Where the rows of `b` are
-//! contiguous (both gradients), four of them are added to a row of results at a time, so that a
-//! result is loaded and stored once for four products. Nothing is packed: tiles are too small for
-//! that to pay.
+//! contiguous (both gradients), some columns are summed at a time, so that a number of `a`, widened
+//! beforehand, is used for each. `b` is not packed: tiles have too few rows for that to pay.
 
 use super::{Kernel, Scalar, added};
 use crate::tensor::{Mantissas, Matrix};
@@ -123,37 +122,75 @@ impl Blocks for Blocked {
     }
 
     fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+        if b.cols < COLS || b.row_stride < b.cols {
+            return Scalar.gemm(*a, *b, 0, false, out);
+        }
         let depth = a.cols.min(b.rows);
         for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
-            out.fill(0);
-            let (mut left, mut from) = (depth, 0);
-            let factors = x.get(r * a.row_stride..).unwrap_or_default();
-            let mut factors = factors.iter().step_by(a.col_stride).take(depth);
-            while left > 0 {
-                let b0 = line(y, from, b.cols);
-                let f0 = i32::from(factors.next().copied().unwrap_or(0));
-                let f1 = i32::from(factors.next().copied().unwrap_or(0));
-                let f2 = i32::from(factors.next().copied().unwrap_or(0));
-                let f3 = i32::from(factors.next().copied().unwrap_or(0));
-                // Rows that do not exist have a factor of zero, and any numbers.
-                let b1 = if left > 1 { line(y, from + b.row_stride, b.cols) } else { b0 };
-                let b2 = if left > 2 { line(y, from + 2 * b.row_stride, b.cols) } else { b0 };
-                let b3 = if left > 3 { line(y, from + 3 * b.row_stride, b.cols) } else { b0 };
-                for ((((sum, &b0), &b1), &b2), &b3) in
-                    out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3)
-                {
-                    *sum = sum
-                        .wrapping_add(f0 * i32::from(b0))
-                        .wrapping_add(f1 * i32::from(b1))
-                        .wrapping_add(f2 * i32::from(b2))
-                        .wrapping_add(f3 * i32::from(b3));
+            for from in (0..depth).step_by(PANEL) {
+                let mut panel = [0; PANEL];
+                let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
+                let start = r * a.row_stride + from * a.col_stride;
+                let factors = x.get(start..).unwrap_or_default().iter().step_by(a.col_stride);
+                panel.iter_mut().zip(factors).for_each(|(slot, &v)| *slot = v.into());
+                let mut c = 0;
+                while c < b.cols {
+                    // The last block starts early where it would not be full; some is known then.
+                    let start = c.min(b.cols - COLS);
+                    let y = y.get(from * b.row_stride + start..).unwrap_or_default();
+                    let sums = one_row(panel, y, b.row_stride);
+                    let slots = out.get_mut(c..).unwrap_or_default();
+                    if let (Some(slots), true) = (slots.first_chunk_mut(), from == 0) {
+                        *slots = sums;
+                    } else {
+                        let new = sums.into_iter().skip(c - start);
+                        let old = |slot: i32| if from == 0 { 0 } else { slot };
+                        slots
+                            .iter_mut()
+                            .zip(new)
+                            .for_each(|(slot, sum)| *slot = old(*slot).wrapping_add(sum));
+                    }
+                    c += COLS;
                 }
-                left = left.saturating_sub(4);
-                from += 4 * b.row_stride;
             }
         }
     }
 }
+
+/// Depth of what is widened at a time.
+const PANEL: usize = 64;
+
+/// Numbers times the first columns of rows that are `stride` apart. One variable a column, because
+/// an array would be kept in memory when the build optimises for size.
+macro_rules! columns {
+    ($($sum:ident $number:ident),*) => {
+        /// Columns of a block across the depth: as many sums as there are registers for.
+        const COLS: usize = [$(stringify!($sum)),*].len();
+
+        #[inline(never)]
+        fn one_row(factors: &[i32], rows: &[i8], stride: usize) -> [i32; COLS] {
+            // Callers have no shorter ones; said here, it spares a check in each row.
+            let stride = stride.max(COLS);
+            $(let mut $sum = 0i32;)*
+            let Some((&last, factors)) = factors.split_last() else { return [0; COLS] };
+            // The last row may end before its stride does.
+            let last_row = rows.get(factors.len() * stride..).unwrap_or_default();
+            for (&factor, row) in factors.iter().zip(rows.chunks_exact(stride)) {
+                if let Some(&[$($number),*]) = row.first_chunk() {
+                    $($sum = $sum.wrapping_add(factor * i32::from($number));)*
+                }
+            }
+            if let Some(&[$($number),*]) = last_row.first_chunk() {
+                $($sum = $sum.wrapping_add(last * i32::from($number));)*
+            }
+            [$($sum),*]
+        }
+    };
+}
+#[cfg(target_arch = "arm")]
+columns!(s0 b0, s1 b1, s2 b2, s3 b3);
+#[cfg(not(target_arch = "arm"))]
+columns!(s0 b0, s1 b1, s2 b2, s3 b3, s4 b4, s5 b5, s6 b6, s7 b7);
 
 #[cfg(test)]
 mod tests {
