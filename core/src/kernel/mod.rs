@@ -6,6 +6,8 @@
 
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
+#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
+mod arm_v6m;
 mod blocked;
 mod scalar;
 #[cfg(test)]
@@ -22,16 +24,27 @@ use crate::{
 
 #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
 pub use arm_dsp::ArmDsp;
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+pub use arm_v6m::ArmV6M;
 pub use blocked::Blocked;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
 /// The fastest kernel for the chip that this is compiled for.
+///
+/// The DSP extension of Arm chips is optional, so a board says that its chip has it, by the feature
+/// `arm-dsp`. Armv6-M is recognised by what it lacks: atomic instructions.
 #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
 pub type Device = ArmDsp;
 /// The fastest kernel for the chip that this is compiled for.
-#[cfg(not(all(feature = "arm-dsp", target_arch = "arm")))]
+#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm", not(target_has_atomic = "8")))]
+pub type Device = ArmV6M;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(not(any(
+    all(feature = "arm-dsp", target_arch = "arm"),
+    all(target_arch = "arm", not(target_has_atomic = "8"))
+)))]
 pub type Device = Blocked;
 
 /// The inner loops of a training step.
