@@ -167,7 +167,7 @@ unsafe fn inner_loop(work: &Work) -> [i32; COLS] {
     // SAFETY: both belong to one slice, which the caller vouches for.
     let count = unsafe { work.end.offset_from_unsigned(work.factors) };
     work.columns.map(|column| {
-        (0..count).fold(0, |sum, k| {
+        (0..count).fold(0i32, |sum, k| {
             // SAFETY: the caller vouches for both.
             let (a, b) = unsafe { (*work.factors.add(k), *column.add(k * work.stride)) };
             sum.wrapping_add(a * i32::from(b))

@@ -22,9 +22,9 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source, for_width},
 };
 
-#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+#[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 pub use arm_dsp::ArmDsp;
-#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
 pub use arm_v6m::ArmV6M;
 pub use blocked::Blocked;
 pub use scalar::Scalar;
