@@ -1,10 +1,11 @@
 //! `cargo xtask qemu BOARD`: trains on an emulated board and on this machine, and compares what
-//! both know after every step.
+//! both know after every step. Before that, the board checks its own kernel.
 
 mod audit;
 mod emulate;
 mod firmware;
 mod forbidden;
+mod products;
 mod references;
 mod report;
 mod table;
@@ -121,10 +122,11 @@ fn train_one(
     let firmware = firmware::build(shell, board)?;
     let audit = audit::audit(&firmware)?;
     let mut findings = audit.findings.clone();
+    let costs = products::check(board, &firmware)?;
 
     let mut report = Report::default();
     let mut difference = None;
-    let mut command = emulate::command(board, &firmware, steps);
+    let mut command = emulate::command(board, &firmware, &steps.to_string());
     emulate::lines(&mut command, SILENCE, |line| {
         report.read(line)?;
         difference = report.difference_to(host);
@@ -134,7 +136,7 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report, &audit, difference.is_none());
+    let row = Row::new(board, &report, &audit, costs, difference.is_none());
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }

@@ -1,6 +1,7 @@
 //! The training task: 64-32-10 on handwritten digits that lie in flash.
 
 use fixgrad::{
+    kernel::Device,
     optim::Schedule,
     prelude::*,
     rng::{Key, Permutation},
@@ -44,7 +45,7 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Scalar, ()>;
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, ()>;
 
 /// The settings of the run.
 pub fn config() -> Config<LAYERS> {
@@ -56,7 +57,7 @@ pub fn trainer<'a>(
     config: &'a Config<LAYERS>,
     memory: &'a mut [u8],
 ) -> Result<DigitsTrainer<'a>, fixgrad::trainer::SetupError> {
-    Trainer::new(&CONFIG_GRAPH, config, memory, Scalar, ())
+    Trainer::new(&CONFIG_GRAPH, config, memory, Device::default(), ())
 }
 
 /// One training step, and nothing else: what is measured, and what must not panic.

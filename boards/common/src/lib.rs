@@ -12,6 +12,7 @@ extern crate std;
 mod arm;
 pub mod digits;
 mod fingerprint;
+pub mod products;
 #[cfg(target_os = "none")]
 pub mod qemu;
 mod report;

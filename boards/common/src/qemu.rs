@@ -8,17 +8,26 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, digits, report::Line, stack};
+use crate::{Board, digits, products, report::Line, stack};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
 
-/// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU.
+/// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU. The
+/// word `products` instead of a number checks the kernel.
 pub fn run(arena: &mut digits::DigitsArena) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
-    match crate::run(&mut board, arena, steps()) {
+    let steps = match task() {
+        Task::Train { steps } => steps,
+        Task::CheckProducts => match products::check(&mut board) {
+            Ok(()) => process::exit(0),
+            Err(products::Error::Differs(case)) => fail("a product differs, case", case),
+            Err(products::Error::Out(_)) => process::exit(1),
+        },
+    };
+    match crate::run(&mut board, arena, steps) {
         Ok(()) => process::exit(0),
         Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
@@ -26,13 +35,24 @@ pub fn run(arena: &mut digits::DigitsArena) -> ! {
     }
 }
 
-/// The first argument after the program's name.
-fn steps() -> u32 {
+/// What to do.
+enum Task {
+    Train { steps: u32 },
+    CheckProducts,
+}
+
+/// What the first argument after the program's name asks for.
+fn task() -> Task {
     let given = env::args::<COMMAND_LINE>().ok();
-    let given = given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok);
-    given.map_or(DEFAULT_STEPS, |text| {
-        text.parse().unwrap_or_else(|_| fail("steps must be a number, line", line!()))
-    })
+    match given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok) {
+        None => Task::Train { steps: DEFAULT_STEPS },
+        Some("products") => Task::CheckProducts,
+        Some(text) => Task::Train {
+            steps: text
+                .parse()
+                .unwrap_or_else(|_| fail("expected a number of steps, or products, line", line!())),
+        },
+    }
 }
 
 /// Tells why the run ends here, and ends it.

@@ -4,7 +4,14 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+#[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
+mod arm_dsp;
+#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
+mod arm_v6m;
+mod blocked;
 mod scalar;
+#[cfg(test)]
+mod testing;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
@@ -15,9 +22,30 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source, for_width},
 };
 
+#[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
+pub use arm_dsp::ArmDsp;
+#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
+pub use arm_v6m::ArmV6M;
+pub use blocked::Blocked;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
+
+/// The fastest kernel for the chip that this is compiled for.
+///
+/// The DSP extension of Arm chips is optional, so a board says that its chip has it, by the feature
+/// `arm-dsp`. Armv6-M is recognised by what it lacks: atomic instructions.
+#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+pub type Device = ArmDsp;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm", not(target_has_atomic = "8")))]
+pub type Device = ArmV6M;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(not(any(
+    all(feature = "arm-dsp", target_arch = "arm"),
+    all(target_arch = "arm", not(target_has_atomic = "8"))
+)))]
+pub type Device = Blocked;
 
 /// The inner loops of a training step.
 pub trait Kernel {
@@ -61,6 +89,20 @@ pub trait Kernel {
         master: MantissasMut<'_>,
     ) -> Descent {
         descend.run(grad, first, pass, velocity, master)
+    }
+}
+
+/// A product of bytes on top of what `out` holds, for kernels whose own way is to overwrite.
+fn added(kernel: &impl Kernel, a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
+    const PIECE: usize = 64;
+    let mut sums = [0; PIECE];
+    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
+        for (i, slots) in row.chunks_mut(PIECE).enumerate() {
+            let (a, b) = (a.row_range(r, 1), b.col_range(i * PIECE, slots.len()));
+            let sums = sums.get_mut(..slots.len()).unwrap_or_default();
+            kernel.gemm(a, b, 0, false, sums);
+            slots.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = slot.saturating_add(*sum));
+        }
     }
 }
 

@@ -52,6 +52,16 @@ impl<'a> Matrix<'a> {
         self.t().row_range(from, len).t()
     }
 
+    /// True when the matrix has elements and its data holds them all.
+    pub(crate) fn is_whole(&self) -> bool {
+        let last = |len: usize, stride: usize| len.checked_sub(1)?.checked_mul(stride);
+        self.col_stride.min(self.row_stride) > 0
+            && last(self.rows, self.row_stride)
+                .zip(last(self.cols, self.col_stride))
+                .and_then(|(row, col)| row.checked_add(col))
+                .is_some_and(|last| last < self.data.len())
+    }
+
     /// Element `(row, col)`; zero outside the data.
     pub fn at(&self, row: usize, col: usize) -> i32 {
         let (row, col) = (row.saturating_mul(self.row_stride), col.saturating_mul(self.col_stride));

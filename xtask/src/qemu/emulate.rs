@@ -11,16 +11,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::board::Board;
 
-/// QEMU with the firmware. `-icount shift=0` makes every instruction take a nanosecond of emulated
+/// QEMU with the firmware, which reads its `task` from the command line: steps to train, or
+/// `products`. `-icount shift=0` makes every instruction take a nanosecond of emulated
 /// time, so that a board's counter counts instructions, on every machine the same.
-pub(super) fn command(board: &Board, firmware: &Path, steps: u32) -> Command {
+pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Command {
     let mut command = Command::new(board.emulator());
     command
         .args(["-machine", &board.about.qemu.machine])
         .args(["-display", "none", "-monitor", "none", "-serial", "none", "-bios", "none"])
         .args(["-icount", "shift=0"])
         .arg("-semihosting-config")
-        .arg(format!("enable=on,target=native,arg={},arg={steps}", board.name))
+        .arg(format!("enable=on,target=native,arg={},arg={task}", board.name))
         .arg("-kernel")
         .arg(firmware);
     command

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::audit::Audit;
+use super::products::Costs;
 use super::report::Report;
 use crate::board::Board;
 
@@ -20,6 +21,8 @@ pub(super) struct Row {
     instructions_per_step: u64,
     /// Of the whole step, for each needed multiply-add.
     instructions_per_mac: f64,
+    /// Of the matrix products alone, tile by tile, for each multiply-add.
+    product_instructions_per_mac: Costs,
     /// The memory plan.
     ram_bytes: u64,
     /// Of the whole run, without the memory plan.
@@ -32,7 +35,13 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(board: &Board, report: &Report, audit: &Audit, equal_to_host: bool) -> Row {
+    pub(super) fn new(
+        board: &Board,
+        report: &Report,
+        audit: &Audit,
+        costs: Costs,
+        equal_to_host: bool,
+    ) -> Row {
         let counts: u64 = report.steps.iter().map(|step| step.counts).sum();
         let instructions = counts as f64 * board.about.qemu.instructions_per_count();
         let per_step = instructions / report.steps.len().max(1) as f64;
@@ -44,6 +53,7 @@ impl Row {
             equal_to_host,
             instructions_per_step: per_step.round() as u64,
             instructions_per_mac: rounded(per_step / report.macs.max(1) as f64, 100.0),
+            product_instructions_per_mac: costs,
             ram_bytes: report.ram,
             stack_high_water: report.stack.unwrap_or_default(),
             flash_bytes: audit.flash - audit.data,
@@ -110,7 +120,7 @@ mod tests {
     #[test]
     fn counts_become_instructions_and_too_much_memory_is_found() {
         let audit = Audit { flash: 10_000, data: 2_000, findings: vec![] };
-        let row = Row::new(&board(8_052), &report::example(), &audit, true);
+        let row = Row::new(&board(8_052), &report::example(), &audit, Costs::new(), true);
         assert_eq!((row.instructions_per_step, row.instructions_per_mac), (2_020, 2.02));
         assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
         assert_eq!(

@@ -55,9 +55,9 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// The rows of a matrix that is whole (`wide::is_whole`).
+    /// The rows of a matrix that is whole ([`Matrix::is_whole`]).
     pub(super) fn rows_of(matrix: &Matrix<'_>, data: &'a [i8]) -> Self {
-        debug_assert!(super::wide::is_whole(matrix));
+        debug_assert!(matrix.is_whole());
         Self {
             data,
             lanes: matrix.rows,

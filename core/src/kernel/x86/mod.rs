@@ -129,7 +129,7 @@ macro_rules! at_level {
 
 impl Kernel for X86 {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        if !wide::is_whole(&a) || !wide::is_whole(&b) || a.cols != b.rows {
+        if !a.is_whole() || !b.is_whole() || a.cols != b.rows {
             return Scalar.gemm(a, b, drop, add, out);
         }
         match (a.data, b.data) {

@@ -1,176 +1,16 @@
 //! Every level of this machine gives the bits of the scalar kernel.
 
-use std::{vec, vec::Vec};
+use std::{string::ToString, vec, vec::Vec};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::kernel::testing::*;
 use crate::{
     optim::{Momentum, Update},
     quant::{Format, Overflow, Round},
     rng::Key,
 };
-
-/// Numbers from a key, all of a width's extremes, or one extreme throughout.
-#[derive(Clone, Copy, Debug)]
-enum Fill {
-    Random(u64),
-    Extremes(u64),
-    Lowest,
-    Highest,
-}
-
-fn any_fill() -> impl Strategy<Value = Fill> {
-    prop_oneof![
-        any::<u64>().prop_map(Fill::Random),
-        any::<u64>().prop_map(Fill::Extremes),
-        Just(Fill::Lowest),
-        Just(Fill::Highest),
-    ]
-}
-
-fn numbers(fill: Fill, bits: u32, len: usize) -> impl Iterator<Item = i32> {
-    let (low, high) = (i32::MIN >> (32 - bits), i32::MAX >> (32 - bits));
-    (0..len as u32).map(move |i| match fill {
-        Fill::Random(seed) => Key::new(seed).word(i).cast_signed() >> (32 - bits),
-        Fill::Extremes(seed) => [low, high, 0, -1][Key::new(seed).below(i, 4) as usize],
-        Fill::Lowest => low,
-        Fill::Highest => high,
-    })
-}
-
-/// Owned mantissas of one width.
-#[derive(Clone, Debug, PartialEq)]
-struct Store {
-    i8s: Vec<i8>,
-    i16s: Vec<i16>,
-    i32s: Vec<i32>,
-    width: usize,
-}
-
-impl Store {
-    fn new(width: usize, fill: Fill, len: usize) -> Self {
-        let mut store = Self { i8s: vec![0; len], i16s: vec![0; len], i32s: vec![0; len], width };
-        let bits = 8 << width;
-        let values: Vec<i32> = numbers(fill, bits, len).collect();
-        store.get_mut().store(&values);
-        store
-    }
-
-    fn get(&self) -> Mantissas<'_> {
-        match self.width {
-            0 => Mantissas::I8(&self.i8s),
-            1 => Mantissas::I16(&self.i16s),
-            _ => Mantissas::I32(&self.i32s),
-        }
-    }
-
-    fn get_mut(&mut self) -> MantissasMut<'_> {
-        match self.width {
-            0 => MantissasMut::I8(&mut self.i8s),
-            1 => MantissasMut::I16(&mut self.i16s),
-            _ => MantissasMut::I32(&mut self.i32s),
-        }
-    }
-}
-
-/// A matrix inside a larger one, as stored or transposed.
-#[derive(Clone, Copy, Debug)]
-struct Layout {
-    transposed: bool,
-    before: usize,
-    after: usize,
-}
-
-fn any_layout() -> impl Strategy<Value = Layout> {
-    (any::<bool>(), 0..3usize, 0..3usize).prop_map(|(transposed, before, after)| Layout {
-        transposed,
-        before,
-        after,
-    })
-}
-
-impl Layout {
-    fn outer(self, rows: usize, cols: usize) -> (usize, usize) {
-        let around = self.before + self.after;
-        let (rows, cols) = (rows + around, cols + around);
-        if self.transposed { (cols, rows) } else { (rows, cols) }
-    }
-
-    fn view(self, data: Mantissas<'_>, rows: usize, cols: usize) -> Matrix<'_> {
-        let (outer_rows, outer_cols) = self.outer(rows, cols);
-        let matrix = Matrix::new(data, outer_rows, outer_cols);
-        let matrix = if self.transposed { matrix.t() } else { matrix };
-        matrix.row_range(self.before, rows).col_range(self.before, cols)
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Product {
-    rows: usize,
-    depth: usize,
-    cols: usize,
-    widths: (usize, usize),
-    layouts: (Layout, Layout),
-    fills: (Fill, Fill, Fill),
-    drop: u32,
-    add: bool,
-}
-
-impl Product {
-    fn store(&self) -> (Store, Store) {
-        let len = |(rows, cols): (usize, usize)| rows * cols;
-        let (a, b) = self.layouts;
-        (
-            Store::new(self.widths.0, self.fills.0, len(a.outer(self.rows, self.depth))),
-            Store::new(self.widths.1, self.fills.1, len(b.outer(self.depth, self.cols))),
-        )
-    }
-
-    fn run(&self, kernel: impl Kernel, a: &Store, b: &Store) -> Vec<i32> {
-        let mut out: Vec<i32> = numbers(self.fills.2, 32, self.rows * self.cols).collect();
-        let a = self.layouts.0.view(a.get(), self.rows, self.depth);
-        let b = self.layouts.1.view(b.get(), self.depth, self.cols);
-        kernel.gemm(a, b, self.drop, self.add, &mut out);
-        out
-    }
-
-    fn check(&self) {
-        let (a, b) = self.store();
-        let expected = self.run(Scalar, &a, &b);
-        for level in X86::levels() {
-            assert!(self.run(level, &a, &b) == expected, "{level}: {self:?}");
-        }
-    }
-}
-
-fn any_size(most: usize) -> impl Strategy<Value = usize> {
-    prop_oneof![
-        2 => 0..most,
-        1 => prop::sample::select(vec![1usize, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65]),
-    ]
-}
-
-fn any_product(widths: usize) -> impl Strategy<Value = Product> {
-    (
-        (any_size(200), any_size(200), any_size(200)),
-        (0..widths, 0..widths),
-        (any_layout(), any_layout()),
-        (any_fill(), any_fill(), any_fill()),
-        prop_oneof![Just(0u32), 0..40u32],
-        any::<bool>(),
-    )
-        .prop_map(move |((rows, depth, cols), widths_, layouts, fills, drop, add)| Product {
-            rows,
-            depth,
-            cols,
-            widths: widths_,
-            layouts,
-            fills,
-            drop: if widths == 1 { 0 } else { drop },
-            add,
-        })
-}
 
 fn any_round() -> impl Strategy<Value = Round> {
     (0..Round::ALL.len()).prop_map(|i| Round::ALL[i])
@@ -185,16 +25,6 @@ fn any_format() -> impl Strategy<Value = Format> {
 }
 
 proptest! {
-    #[test]
-    fn products_of_bytes_equal_the_scalar_ones(product in any_product(1)) {
-        product.check();
-    }
-
-    #[test]
-    fn products_of_all_widths_equal_the_scalar_ones(product in any_product(3)) {
-        product.check();
-    }
-
     #[test]
     fn quantizing_equals_the_scalar_code(
         (format, shift) in (any_format(), -34i32..70),
@@ -264,25 +94,6 @@ proptest! {
             prop_assert_eq!(&run(&level), &expected, "{}", level);
         }
     }
-
-    #[test]
-    fn short_outputs_and_uneven_depths_equal_the_scalar_ones(
-        product in any_product(1), rows in 0..40usize, depth in 0..40usize,
-    ) {
-        let (a, b) = product.store();
-        let view = |kernel: &dyn Kernel| {
-            let mut out = vec![7; rows * product.cols + rows / 2];
-            let a = product.layouts.0.view(a.get(), product.rows, product.depth);
-            let b = product.layouts.1.view(b.get(), product.depth, product.cols);
-            kernel.gemm(a.col_range(0, depth), b, 0, product.add, &mut out);
-            kernel.gemm(Matrix { cols: depth * 3, ..a }, b, 0, true, &mut out);
-            out
-        };
-        let expected = view(&Scalar);
-        for level in X86::levels() {
-            prop_assert!(view(&level) == expected, "{}", level);
-        }
-    }
 }
 
 /// Deeper and wider than what is packed at a time.
@@ -299,7 +110,9 @@ fn large_products_equal_the_scalar_ones() {
                 let layouts = (layouts[a], layouts[b]);
                 let product =
                     Product { rows, depth, cols, widths: (0, 0), layouts, fills, drop: 0, add };
-                product.check();
+                for level in X86::levels() {
+                    product.check(level, &level.to_string());
+                }
             }
         }
     }
@@ -312,20 +125,9 @@ fn levels_are_ordered_from_fast_to_slow() {
     assert_eq!(X86::detect(), levels.first().copied());
 }
 
-/// A matrix whose data ends early reads as if the rest were zero.
 #[test]
-fn matrices_that_lack_data_are_left_to_the_scalar_kernel() {
-    let data = vec![3i8; 100];
-    let short =
-        Matrix { data: Mantissas::I8(&data), rows: 20, cols: 20, row_stride: 50, col_stride: 1 };
-    let short = [short, Matrix { row_stride: 20, ..short }, Matrix { row_stride: 0, ..short }];
-    for a in short {
-        let mut expected = vec![1; 400];
-        Scalar.gemm(a, a, 0, true, &mut expected);
-        for level in X86::levels() {
-            let mut out = vec![1; 400];
-            level.gemm(a, a, 0, true, &mut out);
-            assert_eq!(out, expected);
-        }
+fn products_equal_the_scalar_ones() {
+    for level in X86::levels() {
+        check_products(level, &level.to_string());
     }
 }

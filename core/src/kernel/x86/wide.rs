@@ -7,16 +7,6 @@ use crate::{
     tensor::{Mantissa, Matrix, Width, for_width},
 };
 
-/// True when the matrix has elements and its data holds them all.
-pub(super) fn is_whole(matrix: &Matrix<'_>) -> bool {
-    let last = |len: usize, stride: usize| len.checked_sub(1)?.checked_mul(stride);
-    matrix.col_stride.min(matrix.row_stride) > 0
-        && last(matrix.rows, matrix.row_stride)
-            .zip(last(matrix.cols, matrix.col_stride))
-            .and_then(|(row, col)| row.checked_add(col))
-            .is_some_and(|last| last < matrix.data.len())
-}
-
 /// [`Kernel::gemm`] of whole matrices.
 #[inline(always)]
 pub(super) fn gemm(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
