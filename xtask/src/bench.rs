@@ -41,7 +41,9 @@ fn command<'a>(project: &'a Project, what: &What) -> Cmd<'a> {
         What::Host { only, json, quick } => {
             let flags = [(*json, "--json"), (*quick, "--quick")];
             let flags = flags.iter().filter_map(|(given, flag)| given.then_some(*flag));
-            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --").args(only).args(flags)
+            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --")
+                .args(only)
+                .args(flags)
         }
     }
 }
@@ -53,9 +55,12 @@ mod tests {
     #[test]
     fn the_flags_reach_the_bench() {
         let project = Project::enter().expect("the project");
-        let all = command(&project, &What::Host { only: Some("w8/2".into()), json: true, quick: true }).to_string();
+        let all =
+            command(&project, &What::Host { only: Some("w8/2".into()), json: true, quick: true })
+                .to_string();
         assert_eq!(all, "cargo bench -q -p fixgrad-host --bench host -- w8/2 --json --quick");
-        let none = command(&project, &What::Host { only: None, json: false, quick: false }).to_string();
+        let none =
+            command(&project, &What::Host { only: None, json: false, quick: false }).to_string();
         assert_eq!(none, "cargo bench -q -p fixgrad-host --bench host --");
     }
 }

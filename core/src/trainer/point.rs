@@ -15,7 +15,7 @@ use crate::{
 /// as many are stored as 16 bits have room for, with one bit more for growth.
 const GUARD: u8 = 7;
 /// Codes in the hands of a post hook at a time.
-const PIECE: usize = 64;
+pub(crate) const PIECE: usize = 64;
 
 /// A tensor in one pass through its point. Tiles may come in any order.
 pub(crate) struct Pass {
@@ -239,7 +239,8 @@ impl Pass {
                     let piece = piece.get_mut(..part.len()).unwrap_or_default();
                     let from = from + i * PIECE;
                     let at = first.wrapping_add(from as u32);
-                    counts += quantizer.run(part, at, piece);
+                    let codes_of = MantissasMut::I32(&mut *piece);
+                    counts += kernel.quantize(&quantizer, part.into(), at, codes_of);
                     let exponent = self.after(strategy, piece, at);
                     self.store(piece, exponent, codes.part(from, part.len()));
                 }

@@ -3,7 +3,7 @@
 use super::{
     engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
     forward::pieces,
-    point::{Pass, Sums},
+    point::{PIECE, Pass, Sums},
     state::Tensor,
 };
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     graph::{LayerPlan, ParamPlan, Region, pick},
     kernel::Kernel,
     layer::dense,
-    optim::{Descend, Descent, Lr, Momentum, PIECE, Update, velocity_bits},
-    quant::{Format, Overflow, Quant, Range, Round, ceil_log2, exponent_of, requantize},
+    optim::{Descend, Descent, Lr, Momentum, Update, velocity_bits},
+    quant::{Format, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
     tensor::{MantissasMut, Matrix},
@@ -176,13 +176,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
         let (from, len) = (first as usize, sums.len());
         let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
-        let descend = |pass: &Pass, exponent: i16| Descend {
-            quantizer: pass.quantizer(),
+        let descend = |quantizer: Option<Quantizer>, exponent: i16| Descend {
+            quantizer,
             momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
             update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
         };
         if !pass.has_hooks() {
-            let descend = descend(pass, pass.stored_exponent());
+            let descend = descend(Some(pass.quantizer()), pass.stored_exponent());
             let seen = self.kernel.descend(&descend, sums, first, mask, velocity, master);
             pass.count(seen.counts, len);
             *descent += seen;
@@ -193,12 +193,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let codes = codes.get_mut(..part.len()).unwrap_or_default();
             let (from, len) = (i * PIECE, part.len());
             let at = first.wrapping_add(from as u32);
-            let counts = pass.quantizer().run(part, at, codes);
+            let sums = (&*part).into();
+            let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
+            pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
             let exponent = pass.after(self.strategy, codes, at);
             let (velocity, master) = (velocity.part(from, len), master.part(from, len));
-            let peak = descend(pass, exponent).apply(codes, at, mask, velocity, master);
-            *descent += Descent { counts, velocity_peak: peak };
-            pass.count(counts, len);
+            let descend = descend(None, exponent);
+            *descent += self.kernel.descend(&descend, codes, at, mask, velocity, master);
         }
     }
 

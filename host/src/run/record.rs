@@ -269,8 +269,7 @@ mod tests {
     fn the_bound_of_a_tensor_is_the_one_that_its_unit_came_from() {
         for bits in 1..=16u8 {
             let exponent = exponent_of(3, bits);
-            let stats =
-                TensorStats { bits, exponent, ..stats("fc1", Point::Weight, 8, 0, 0.0) };
+            let stats = TensorStats { bits, exponent, ..stats("fc1", Point::Weight, 8, 0, 0.0) };
             assert_eq!(stats.bound_exponent(), 3, "{bits} bits");
         }
     }
