@@ -62,14 +62,13 @@ pub fn run<B: Board>(
     let out = board.out();
     (|| {
         Line::new(out, "config")?.text(digits::NAME)?.end()?;
-        Line::new(out, "ram")?.number(digits::PLAN.ram() as u32)?.end()?;
+        Line::new(out, "ram")?.number(digits::TASK.ram() as u32)?.end()?;
         let macs = digits::NET.view().training_macs() * digits::BATCH;
         Line::new(out, "macs")?.number(macs as u32)?.end()
     })()
     .map_err(Error::Out)?;
 
-    let config = digits::config();
-    let mut trainer = digits::trainer(&config, Arena::as_mut_slice(arena))?;
+    let mut trainer = digits::trainer(Arena::as_mut_slice(arena))?;
     for step in 0..steps {
         let batch = digits::batch(step);
         board.start();

@@ -9,4 +9,5 @@ mod train;
 
 pub use blob::{BlobError, CRC32};
 pub use layer::{Init, LayerConfig, Master};
+pub(crate) use train::validate;
 pub use train::{Config, ConfigError, LossKind, Train};
