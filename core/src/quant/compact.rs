@@ -2,7 +2,7 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Counts, Format, Quantizer, jam, requantize,
+    Counts, Format, Overflow, Quantizer, jam, requantize,
     round::{Carry, draw},
 };
 use crate::tensor::{MantissasMut, Source};
@@ -48,15 +48,16 @@ impl Quantizer {
             // The sign. It has no quick way.
             None => self.each(values, first, |_, _| None),
             Some(_) if shift <= 0 => {
-                let (low, high) = overflow.limits(bits);
                 let left = shift.unsigned_abs().min(31);
+                let (low, high) = overflow.limits(bits);
                 let (least, most) = (-(low.wrapping_neg() >> left), high >> left);
-                self.each(values, first, |v, _| (least..=most).contains(&v).then_some(v << left))
+                let room = most.wrapping_sub(least) as u32;
+                self.each(values, first, |v, _| {
+                    (v.wrapping_sub(least) as u32 <= room).then_some(v << left)
+                })
             }
-            // Floor and carry are one shift wherever the sum of value and bias fits.
-            Some(Carry::Bias(bias)) => self.each(values, first, |v, _| {
-                Some(v.checked_add_unsigned(bias.of(v as u32, v < 0, k))? >> k)
-            }),
+            Some(Carry::Bias(bias)) => self
+                .each(values, first, |v, _| shifted(v, bias.of(v as u32, (v >> 31) as u32, k), k)),
             Some(Carry::Random) => {
                 let mut word = key.word(first >> 1);
                 self.each(values, first, |v, element| {
@@ -66,7 +67,7 @@ impl Quantizer {
                     } else {
                         word >> 16
                     };
-                    Some(v.checked_add_unsigned(draw(k, random))? >> k)
+                    shifted(v, draw(k, random), k)
                 })
             }
             Some(Carry::Pseudo) => self.each(values, first, |v, _| {
@@ -75,7 +76,7 @@ impl Quantizer {
         }
     }
 
-    /// The `quick` code of every value and element where it is one, else the definition's.
+    /// Every value's code: the definition's where there is no `quick` one.
     #[inline(always)]
     fn each(
         &self,
@@ -83,20 +84,27 @@ impl Quantizer {
         first: u32,
         mut quick: impl FnMut(i32, u32) -> Option<i32>,
     ) -> Counts {
-        let (low, high) = self.format.overflow.limits(self.format.bits);
+        let Format { bits, overflow, .. } = self.format;
+        let (low, high) = overflow.limits(bits);
+        let room = high.wrapping_sub(low) as u32;
+        let saturates = matches!(overflow, Overflow::Sat | Overflow::SatSym);
         let mut counts = Counts::default();
         let mut element = first;
         for value in values {
             let v = *value;
-            match quick(v, element) {
-                Some(code) if (low..=high).contains(&code) => {
-                    *value = code;
+            *value = match quick(v, element) {
+                Some(code) if code.wrapping_sub(low) as u32 <= room => {
                     if code == 0 {
                         counts.note(false, v != 0);
                     }
+                    code
                 }
-                _ => *value = self.rarely(v, element, &mut counts),
-            }
+                Some(code) if saturates => {
+                    counts.note(true, false);
+                    if code < low { low } else { high }
+                }
+                _ => self.rarely(v, element, &mut counts),
+            };
             element = element.wrapping_add(1);
         }
         counts
@@ -109,4 +117,11 @@ impl Quantizer {
         counts.note(code.clipped, !code.clipped & (v != 0) & (code.value == 0));
         code.value
     }
+}
+
+/// Floor and carry in one shift; `None` where the sum of value and bias does not fit.
+#[inline(always)]
+const fn shifted(v: i32, bias: u32, k: u32) -> Option<i32> {
+    let sum = v.wrapping_add(bias as i32);
+    if sum < v { None } else { Some(sum >> k) }
 }

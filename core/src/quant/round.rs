@@ -99,7 +99,8 @@ impl Carry {
         match self {
             Self::Bias(bias) => {
                 let fraction = low & ((1 << k) - 1);
-                (fraction.wrapping_add(bias.of(low, negative, k)) >> k) as i32
+                let sign = (negative as u32).wrapping_neg();
+                (fraction.wrapping_add(bias.of(low, sign, k)) >> k) as i32
             }
             Self::Random => {
                 let fraction = low & ((1 << k) - 1);
@@ -112,11 +113,11 @@ impl Carry {
 }
 
 impl Bias {
-    /// What is added to the dropped bits of a value, of whose integer `low` holds 32 bits: less
-    /// than 2^31.
+    /// What is added to the dropped bits of a value, less than 2^31. `low` holds its low bits, and
+    /// all bits of `sign` are its sign.
     #[inline(always)]
-    pub(crate) const fn of(self, low: u32, negative: bool, k: u32) -> u32 {
-        let negative = (negative as u32).wrapping_neg() & self.negative;
+    pub(crate) const fn of(self, low: u32, sign: u32, k: u32) -> u32 {
+        let negative = sign & self.negative;
         // The same shift as for `t`, so that it is done once.
         let odd = (low as i32 >> k) as u32 & self.odd;
         self.always.wrapping_add(negative).wrapping_add(odd)
