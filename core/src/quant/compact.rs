@@ -2,7 +2,7 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Counts, Format, Overflow, Quantizer, jam, requantize,
+    Code, Counts, Format, Quantizer, jam, requantize,
     round::{Carry, draw},
 };
 use crate::tensor::{MantissasMut, Source};
@@ -52,7 +52,7 @@ impl Quantizer {
                 let (low, high) = overflow.limits(bits);
                 let (least, most) = (-(low.wrapping_neg() >> left), high >> left);
                 let room = most.wrapping_sub(least) as u32;
-                self.each(values, first, |v, _| {
+                self.each(values, first, move |v, _| {
                     (v.wrapping_sub(least) as u32 <= room).then_some(v << left)
                 })
             }
@@ -60,7 +60,7 @@ impl Quantizer {
                 .each(values, first, |v, _| shifted(v, bias.of(v as u32, (v >> 31) as u32, k), k)),
             Some(Carry::Random) => {
                 let mut word = key.word(first >> 1);
-                self.each(values, first, |v, element| {
+                self.each(values, first, move |v, element| {
                     let random = if element & 1 == 0 {
                         word = key.word(element >> 1);
                         word & 0xffff
@@ -70,28 +70,26 @@ impl Quantizer {
                     shifted(v, draw(k, random), k)
                 })
             }
-            Some(Carry::Pseudo) => self.each(values, first, |v, _| {
+            Some(Carry::Pseudo) => self.each(values, first, move |v, _| {
                 Some((v >> k) + Carry::Pseudo.of(v as u32, v < 0, k, 0))
             }),
         }
     }
 
-    /// Every value's code: the definition's where there is no `quick` one.
-    #[inline(always)]
+    /// Every value's code: the definition's where there is no `quick` one. Not inlined, so that
+    /// each loop has all registers.
+    #[inline(never)]
     fn each(
         &self,
         values: &mut [i32],
         first: u32,
         mut quick: impl FnMut(i32, u32) -> Option<i32>,
     ) -> Counts {
-        let Format { bits, overflow, .. } = self.format;
-        let (low, high) = overflow.limits(bits);
+        let (low, high) = self.format.overflow.limits(self.format.bits);
         let room = high.wrapping_sub(low) as u32;
-        let saturates = matches!(overflow, Overflow::Sat | Overflow::SatSym);
         let mut counts = Counts::default();
-        let mut element = first;
-        for value in values {
-            let v = *value;
+        for (value, i) in values.iter_mut().zip(0u32..) {
+            let (v, element) = (*value, first.wrapping_add(i));
             *value = match quick(v, element) {
                 Some(code) if code.wrapping_sub(low) as u32 <= room => {
                     if code == 0 {
@@ -99,23 +97,20 @@ impl Quantizer {
                     }
                     code
                 }
-                Some(code) if saturates => {
-                    counts.note(true, false);
-                    if code < low { low } else { high }
+                _ => {
+                    let Code { value, clipped } = self.rarely(v, element);
+                    counts.note(clipped, !clipped & (v != 0) & (value == 0));
+                    value
                 }
-                _ => self.rarely(v, element, &mut counts),
             };
-            element = element.wrapping_add(1);
         }
         counts
     }
 
     #[cold]
     #[inline(never)]
-    fn rarely(&self, v: i32, element: u32, counts: &mut Counts) -> i32 {
-        let code = requantize(v.into(), self.shift, self.format, self.key.half(element));
-        counts.note(code.clipped, !code.clipped & (v != 0) & (code.value == 0));
-        code.value
+    fn rarely(&self, v: i32, element: u32) -> Code {
+        requantize(v.into(), self.shift, self.format, self.key.half(element))
     }
 }
 
