@@ -68,21 +68,23 @@ pub fn run<B: Board>(
     })()
     .map_err(Error::Out)?;
 
-    let mut trainer = digits::trainer(Arena::as_mut_slice(arena))?;
+    let mut trainer = digits::trainer(Arena::as_mut_slice(arena));
+    // Borrowed, so that it is not moved: there would be two of them on the stack.
+    let trainer = trainer.as_mut().map_err(|error| Error::Setup(*error))?;
     for step in 0..steps {
         let batch = digits::batch(step);
         board.start();
-        let record = digits::train_step(&mut trainer, batch);
+        let record = digits::train_step(trainer, batch);
         let counts = board.elapsed();
         let step = record?.step;
-        let fingerprint = fingerprint(&trainer);
+        let fingerprint = fingerprint(trainer);
         Line::new(board.out(), "step")
             .and_then(|line| line.number(step)?.hex(fingerprint)?.number(counts)?.end())
             .map_err(Error::Out)?;
     }
     // Looked up before the test, whose memory is not that of training.
     let stack = board.stack_high_water();
-    let test = digits::test(&mut trainer)?;
+    let test = digits::test(trainer)?;
     (|| {
         let out = board.out();
         Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;

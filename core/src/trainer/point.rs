@@ -292,7 +292,7 @@ impl Pass {
     }
 
     /// Ends the pass.
-    pub(crate) fn finish(mut self) -> Passed {
+    pub(crate) fn finish(&mut self) -> Passed {
         let bound = self.settle(&[]);
         let exponent = self.stored_exponent();
         let limit = exponent.saturating_add(i16::from(self.stored_bits()) - 1);

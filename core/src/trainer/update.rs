@@ -60,7 +60,7 @@ impl Param {
 
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Weight and bias gradients of one layer: added up, or used at once.
-    pub(crate) fn param_grads(&mut self, i: usize, plan: LayerPlan, count: usize) {
+    pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
         let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
         let weight_exponent = grad_exponent
@@ -77,7 +77,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let mut pass = self.grad_pass(&param);
             let mut descent = Descent::default();
             self.tile(&param, &mut pass, &mut descent, bias, 0);
-            self.finish_param(&param, pass, descent);
+            self.finish_param(&param, &mut pass, descent);
         }
         let Some(param) = self.param(i, Which::Weight, weight_exponent) else { return };
         let mut pass = self.grad_pass(&param);
@@ -102,7 +102,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 self.tile(&param, &mut pass, &mut descent, tile, first);
             }
         }
-        self.finish_param(&param, pass, descent);
+        self.finish_param(&param, &mut pass, descent);
     }
 
     /// At the end of a step whose batch came in parts.
@@ -114,7 +114,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 let mut pass = self.grad_pass(&param);
                 let mut descent = Descent::default();
                 self.tile(&param, &mut pass, &mut descent, param.plan.sum, 0);
-                self.finish_param(&param, pass, descent);
+                self.finish_param(&param, &mut pass, descent);
             }
         }
     }
@@ -233,7 +233,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
     }
 
-    fn finish_param(&mut self, param: &Param, pass: Pass, descent: Descent) {
+    fn finish_param(&mut self, param: &Param, pass: &mut Pass, descent: Descent) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), passed.state);
         let velocity = self.momentum(param, passed.exponent);
@@ -257,7 +257,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
     /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
-    fn add_up(&mut self, i: usize, plan: LayerPlan, count: usize, exponents: [i16; 2]) {
+    fn add_up(&mut self, i: usize, plan: &LayerPlan, count: usize, exponents: [i16; 2]) {
         let Some(input) = self.input_of(i) else { return };
         let Some(state) = self.states.get_mut(i) else { return };
         if self.first_part {
