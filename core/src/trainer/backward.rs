@@ -72,6 +72,8 @@ enum Source<'a> {
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
     /// move at once, or their gradients are added up when the batch comes in parts.
+    // Not inlined, so that its frame is not under the forward pass.
+    #[inline(never)]
     pub(crate) fn backward(&mut self, targets: Targets<'_>, count: usize, base: u32) {
         let top = self.graph.layers().len().saturating_sub(1);
         self.downwards(Source::Loss(targets), top, count, base);

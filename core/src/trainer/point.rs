@@ -85,6 +85,18 @@ pub(crate) struct Mask<'m> {
     pub(crate) first: u32,
 }
 
+impl Mask<'_> {
+    /// Not inlined: its piece would lie on the stack under every kernel that quantises.
+    #[inline(never)]
+    fn clear_clipped(self, quantizer: &Quantizer, source: Source<'_>, first: u32) {
+        source.widened(|from, sums| {
+            let from = from as u32;
+            let at = first.wrapping_add(from);
+            quantizer.clear_clipped(sums, at, self.bits, self.first.wrapping_add(from));
+        });
+    }
+}
+
 /// What is left when all tiles have passed.
 pub(crate) struct Passed {
     pub(crate) state: RangeState,
@@ -250,11 +262,7 @@ impl Pass {
             kernel.quantize(&quantizer, source, first, codes)
         };
         if counts.saturated > 0 && !mask.bits.is_empty() {
-            source.widened(|from, sums| {
-                let from = from as u32;
-                let at = first.wrapping_add(from);
-                quantizer.clear_clipped(sums, at, mask.bits, mask.first.wrapping_add(from));
-            });
+            mask.clear_clipped(&quantizer, source, first);
         }
         self.count(counts, source.len());
     }

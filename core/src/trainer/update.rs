@@ -60,6 +60,8 @@ impl Param {
 
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Weight and bias gradients of one layer: added up, or used at once.
+    // Not inlined, so that its frame is not under the gradients of activations.
+    #[inline(never)]
     pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
         let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
@@ -74,10 +76,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if let Some(param) = self.param(i, Which::Bias, grad_exponent) {
             let bias = Region { len: plan.bias.master.len, ..self.row };
             self.bias_sums(plan.grad, count, bias);
-            let mut pass = self.grad_pass(&param);
-            let mut descent = Descent::default();
-            self.tile(&param, &mut pass, &mut descent, bias, 0);
-            self.finish_param(&param, &mut pass, descent);
+            self.descend_at_once(&param, bias);
         }
         let Some(param) = self.param(i, Which::Weight, weight_exponent) else { return };
         let mut pass = self.grad_pass(&param);
@@ -111,10 +110,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             for which in [Which::Bias, Which::Weight] {
                 let exponent = self.state(i).map_or(0, |s| which.choose(s.sum_exponents));
                 let Some(param) = self.param(i, which, exponent) else { continue };
-                let mut pass = self.grad_pass(&param);
-                let mut descent = Descent::default();
-                self.tile(&param, &mut pass, &mut descent, param.plan.sum, 0);
-                self.finish_param(&param, &mut pass, descent);
+                self.descend_at_once(&param, param.plan.sum);
             }
         }
     }
@@ -151,6 +147,15 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             sums: param.sums,
             row: param.plan.master.len as usize,
         })
+    }
+
+    /// All gradient sums of a parameter through the point and into the weights.
+    #[inline(never)]
+    fn descend_at_once(&mut self, param: &Param, sums: Region) {
+        let mut pass = self.grad_pass(param);
+        let mut descent = Descent::default();
+        self.tile(param, &mut pass, &mut descent, sums, 0);
+        self.finish_param(param, &mut pass, descent);
     }
 
     /// One tile of gradient sums through the point and into the weights.
@@ -257,6 +262,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
     /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
+    #[inline(never)]
     fn add_up(&mut self, i: usize, plan: &LayerPlan, count: usize, exponents: [i16; 2]) {
         let Some(input) = self.input_of(i) else { return };
         let Some(state) = self.states.get_mut(i) else { return };
