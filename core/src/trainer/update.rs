@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
-    forward::pieces,
+    forward::{Input, pieces},
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
@@ -60,15 +60,12 @@ impl Param {
 
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Weight and bias gradients of one layer: added up, or used at once.
-    // Not inlined, so that its frame is not under the gradients of activations.
-    #[inline(never)]
     pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
         let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
         let weight_exponent = grad_exponent
             .saturating_add(input.exponent)
             .saturating_add(plan.weight_grad.drop.into());
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
         if self.train.accumulates() {
             self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
             return;
@@ -78,8 +75,17 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             self.bias_sums(plan.grad, count, bias);
             self.descend_at_once(&param, bias);
         }
-        let Some(param) = self.param(i, Which::Weight, weight_exponent) else { return };
-        let mut pass = self.grad_pass(&param);
+        if let Some(param) = self.param(i, Which::Weight, weight_exponent) {
+            self.descend_by_tiles(&param, plan, &input, count);
+        }
+    }
+
+    /// The gradient of a weight, tile by tile from the product into the weights.
+    // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
+    #[inline(never)]
+    fn descend_by_tiles(&mut self, param: &Param, plan: &LayerPlan, input: &Input, count: usize) {
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         let room = self.scratch.len as usize;
         // Whole rows of the weight where they fit, pieces of a row where they do not.
@@ -98,10 +104,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     dense::weight_grad(self.kernel, grad, x, drop, false, sums);
                 }
                 let first = (unit * input.numbers + col) as u32;
-                self.tile(&param, &mut pass, &mut descent, tile, first);
+                self.tile(param, &mut pass, &mut descent, tile, first);
             }
         }
-        self.finish_param(&param, &mut pass, descent);
+        self.finish_param(param, &mut pass, descent);
     }
 
     /// At the end of a step whose batch came in parts.
