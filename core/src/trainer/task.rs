@@ -67,9 +67,52 @@ impl<const N: usize> Task<N> {
     pub(super) fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
         validate(self.graph(), &self.train, self.layers()).map_err(SetupError::Config)?;
         let needs = |layer| [Place::Weight, Place::Activation].map(|at| strategy.active(layer, at));
-        match (0..).zip(self.layers()).any(|(layer, _)| needs(layer).contains(&true)) {
-            true => Err(SetupError::Unplanned),
-            false => Ok(()),
+        if (0..).zip(self.layers()).any(|(layer, _)| needs(layer).contains(&true)) {
+            return Err(SetupError::Unplanned);
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{prelude::*, trainer::SetupError};
+
+    const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+    const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
+    static TASK: Task<4> = Task::new(NET, TRAIN, LayerConfig::tiny());
+
+    struct On(Place);
+
+    impl Strategy for On {
+        fn active(&self, _: u8, place: Place) -> bool {
+            place == self.0
+        }
+    }
+
+    #[test]
+    fn a_task_trains_as_its_parts_do() {
+        let config = Config::uniform(NET.view(), LayerConfig::tiny(), TRAIN);
+        let mut memories = [const { Arena::<{ TASK.ram() }>::new() }; 2];
+        let [one, other] = &mut memories;
+        let mut task = Trainer::of(&TASK, one.as_mut_slice(), Scalar, ()).unwrap();
+        let mut parts = Trainer::new(&NET, &config, other.as_mut_slice(), Scalar, ()).unwrap();
+        assert_eq!(task.plan(), parts.plan());
+        let samples = Samples { data: SampleData::I8(&[0, 0, 0, 64, 64, 0, 64, 64]), exponent: -6 };
+        let targets = Targets::Classes(&[0, 1, 1, 0]);
+        for _ in 0..9 {
+            assert_eq!(task.step(samples, targets), parts.step(samples, targets));
+            assert_eq!(task.persistent(), parts.persistent());
+        }
+    }
+
+    #[test]
+    fn a_strategy_without_a_place_in_the_plan_is_refused() {
+        let mut arena = Arena::<{ TASK.ram() }>::new();
+        for place in [Place::Weight, Place::Activation] {
+            let refused = Trainer::of(&TASK, arena.as_mut_slice(), Scalar, On(place));
+            assert_eq!(refused.err(), Some(SetupError::Unplanned));
+        }
+        assert!(Trainer::of(&TASK, arena.as_mut_slice(), Scalar, On(Place::WeightGrad)).is_ok());
     }
 }
