@@ -123,7 +123,7 @@ pub mod prelude {
         optim::{Lr, Schedule},
         quant::{Overflow, Point, Quant, Range, Round},
         strategy::{Context, Place, Strategy, Tile},
-        trainer::{SampleData, Samples, StepRecord, Targets, Trainer},
+        trainer::{SampleData, Samples, StepRecord, Targets, Task, Trainer},
     };
 }
 

@@ -29,35 +29,26 @@ pub const TRAIN: Train = Train {
 };
 /// The settings of every layer.
 pub const LAYER: LayerConfig = LayerConfig::tiny();
-/// The memory plan.
-pub const PLAN: Plan<LAYERS> = NET.plan(&TRAIN, &LAYER);
+/// Network, settings and memory plan.
+pub static TASK: Task<LAYERS> = Task::new(NET, TRAIN, LAYER);
 /// The name of the task in reports.
 pub const NAME: &str = "digits-tiny";
 
 /// All memory of the trainer.
-pub type DigitsArena = Arena<{ PLAN.ram() }>;
+pub type DigitsArena = Arena<{ TASK.ram() }>;
 /// The arena as it is before training.
-pub const ARENA: DigitsArena = Arena::for_plan(&PLAN);
+pub const ARENA: DigitsArena = Arena::for_plan(TASK.plan());
 
-static CONFIG_GRAPH: Graph<LAYERS> = NET;
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, ()>;
-
-/// The settings of the run.
-pub fn config() -> Config<LAYERS> {
-    Config::uniform(NET.view(), LAYER, TRAIN)
-}
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Plan<LAYERS>>;
 
 /// A trainer at its first step.
-pub fn trainer<'a>(
-    config: &'a Config<LAYERS>,
-    memory: &'a mut [u8],
-) -> Result<DigitsTrainer<'a>, fixgrad::trainer::SetupError> {
-    Trainer::new(&CONFIG_GRAPH, config, memory, Device::default(), ())
+pub fn trainer(memory: &mut [u8]) -> Result<DigitsTrainer<'_>, fixgrad::trainer::SetupError> {
+    Trainer::of(&TASK, memory, Device::default(), ())
 }
 
 /// One training step, and nothing else: what is measured, and what must not panic.
@@ -114,14 +105,13 @@ mod tests {
 
     #[test]
     fn the_network_learns_them() {
-        let config = config();
         let mut arena = ARENA;
-        let mut trainer = trainer(&config, arena.as_mut_slice()).unwrap();
+        let mut trainer = trainer(arena.as_mut_slice()).unwrap();
         for step in 0..EPOCHS * STEPS_PER_EPOCH {
             train_step(&mut trainer, batch(step)).unwrap();
         }
         let tally = test(&mut trainer).unwrap();
         assert_eq!(tally.samples, 389);
-        assert!(tally.correct >= 360, "{tally:?}, {} bytes", PLAN.ram());
+        assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
     }
 }

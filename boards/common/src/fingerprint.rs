@@ -1,7 +1,9 @@
 //! A number for all that decides later steps: master weights, momentum, ranges and exponents.
 
+use core::borrow::Borrow;
+
 use crc::{CRC_64_XZ, Crc, NoTable};
-use fixgrad::{kernel::Kernel, strategy::Strategy, trainer::Trainer};
+use fixgrad::{graph::Plan, kernel::Kernel, strategy::Strategy, trainer::Trainer};
 
 /// Without a table: a chip has time between steps, and little flash.
 const CRC: Crc<u64, NoTable> = Crc::<u64, NoTable>::new(&CRC_64_XZ);
@@ -10,8 +12,8 @@ const CRC: Crc<u64, NoTable> = Crc::<u64, NoTable>::new(&CRC_64_XZ);
 const LAYER_BYTES: usize = 102;
 
 /// The fingerprint of a trainer between two steps.
-pub(crate) fn fingerprint<const N: usize, K: Kernel, S: Strategy>(
-    trainer: &Trainer<'_, N, K, S>,
+pub(crate) fn fingerprint<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    trainer: &Trainer<'_, N, K, S, P>,
 ) -> u64 {
     let mut digest = CRC.digest();
     digest.update(&trainer.steps().to_le_bytes());
@@ -33,9 +35,8 @@ mod tests {
 
     #[test]
     fn every_byte_and_every_range_counts() {
-        let config = digits::config();
         let mut arena = digits::ARENA;
-        let mut trainer = digits::trainer(&config, arena.as_mut_slice()).unwrap();
+        let mut trainer = digits::trainer(arena.as_mut_slice()).unwrap();
         digits::train_step(&mut trainer, digits::batch(0)).unwrap();
         let before = fingerprint(&trainer);
         let layers: std::vec::Vec<_> = trainer.states().iter().map(|s| s.memory()).collect();

@@ -62,28 +62,29 @@ pub fn run<B: Board>(
     let out = board.out();
     (|| {
         Line::new(out, "config")?.text(digits::NAME)?.end()?;
-        Line::new(out, "ram")?.number(digits::PLAN.ram() as u32)?.end()?;
+        Line::new(out, "ram")?.number(digits::TASK.ram() as u32)?.end()?;
         let macs = digits::NET.view().training_macs() * digits::BATCH;
         Line::new(out, "macs")?.number(macs as u32)?.end()
     })()
     .map_err(Error::Out)?;
 
-    let config = digits::config();
-    let mut trainer = digits::trainer(&config, Arena::as_mut_slice(arena))?;
+    let mut trainer = digits::trainer(Arena::as_mut_slice(arena));
+    // Borrowed, so that it is not moved: there would be two of them on the stack.
+    let trainer = trainer.as_mut().map_err(|error| Error::Setup(*error))?;
     for step in 0..steps {
         let batch = digits::batch(step);
         board.start();
-        let record = digits::train_step(&mut trainer, batch);
+        let record = digits::train_step(trainer, batch);
         let counts = board.elapsed();
         let step = record?.step;
-        let fingerprint = fingerprint(&trainer);
+        let fingerprint = fingerprint(trainer);
         Line::new(board.out(), "step")
             .and_then(|line| line.number(step)?.hex(fingerprint)?.number(counts)?.end())
             .map_err(Error::Out)?;
     }
     // Looked up before the test, whose memory is not that of training.
     let stack = board.stack_high_water();
-    let test = digits::test(&mut trainer)?;
+    let test = digits::test(trainer)?;
     (|| {
         let out = board.out();
         Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;

@@ -58,7 +58,7 @@ mod identity;
 mod slots;
 mod stream;
 
-use core::ops::Range;
+use core::{borrow::Borrow, ops::Range};
 
 use embedded_storage::nor_flash::NorFlash;
 
@@ -68,7 +68,7 @@ pub use header::VERSION;
 use identity::Identity;
 use slots::{Found, Slots, Verdict};
 
-use crate::{config::Config, graph::Plan, kernel::Kernel, strategy::Strategy, trainer::Trainer};
+use crate::{graph::Plan, kernel::Kernel, strategy::Strategy, trainer::Trainer};
 
 /// What was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,9 +155,9 @@ impl<F: NorFlash> Journal<F> {
     /// Puts the trainer into the newest state that was saved for it, and says which; nothing where
     /// none was saved. After an error the trainer is as it was; only after
     /// [`Unsteady`](CheckpointError::Unsteady) it is reset.
-    pub fn load<const N: usize, K: Kernel, S: Strategy>(
+    pub fn load<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
         &mut self,
-        trainer: &mut Trainer<'_, N, K, S>,
+        trainer: &mut Trainer<'_, N, K, S, P>,
     ) -> Result<Option<Loaded>, CheckpointError<F::Error>> {
         self.load_as(Demand::SameConfig, trainer)
     }
@@ -165,18 +165,18 @@ impl<F: NorFlash> Journal<F> {
     /// As [`load`](Self::load), and takes a state that was saved under other settings, as a new
     /// firmware with another learning rate may want to. The settings of master weights, momentum
     /// and channels must be the same, because they give the bytes their meaning.
-    pub fn adopt<const N: usize, K: Kernel, S: Strategy>(
+    pub fn adopt<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
         &mut self,
-        trainer: &mut Trainer<'_, N, K, S>,
+        trainer: &mut Trainer<'_, N, K, S, P>,
     ) -> Result<Option<Loaded>, CheckpointError<F::Error>> {
         self.load_as(Demand::SameStorage, trainer)
     }
 
     /// Saves the state of the trainer and reads it back. After an error, the state of the save
     /// before is still there.
-    pub fn save<const N: usize, K: Kernel, S: Strategy>(
+    pub fn save<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
         &mut self,
-        trainer: &Trainer<'_, N, K, S>,
+        trainer: &Trainer<'_, N, K, S, P>,
     ) -> Result<Saved, CheckpointError<F::Error>> {
         self.check(extent(trainer.plan()))?;
         if !trainer.is_between_steps() {
@@ -218,10 +218,10 @@ impl<F: NorFlash> Journal<F> {
         self.slots.release()
     }
 
-    fn load_as<const N: usize, K: Kernel, S: Strategy>(
+    fn load_as<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
         &mut self,
         demand: Demand,
-        trainer: &mut Trainer<'_, N, K, S>,
+        trainer: &mut Trainer<'_, N, K, S, P>,
     ) -> Result<Option<Loaded>, CheckpointError<F::Error>> {
         self.check(extent(trainer.plan()))?;
         let Some(Choice { found, crc, damaged }) = self.find(demand, &identity(trainer))? else {
@@ -293,7 +293,9 @@ const fn extent<const N: usize>(plan: &Plan<N>) -> Extent {
     Extent { layers: plan.layers().len() as u16, parameters: plan.persistent as u32 }
 }
 
-fn identity<const N: usize, K: Kernel, S: Strategy>(trainer: &Trainer<'_, N, K, S>) -> Identity {
-    let (graph, Config { train, layers, strategies }) = trainer.purpose();
+fn identity<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    trainer: &Trainer<'_, N, K, S, P>,
+) -> Identity {
+    let (graph, train, layers, strategies) = trainer.purpose();
     Identity::of(graph, trainer.plan().layers(), train, layers, strategies)
 }

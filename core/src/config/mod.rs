@@ -9,5 +9,5 @@ mod train;
 
 pub use blob::{BlobError, CRC32};
 pub use layer::{Init, LayerConfig, Master};
-pub(crate) use train::EXPONENTS;
 pub use train::{Config, ConfigError, LossKind, Train};
+pub(crate) use train::{EXPONENTS, validate};

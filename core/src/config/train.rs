@@ -207,53 +207,7 @@ impl<const N: usize> Config<N> {
 
     /// Checks everything that arithmetic later relies on.
     pub fn validate(&self, graph: GraphView<'_>) -> Result<(), ConfigError> {
-        let (layers, entries) = (graph.layers().len(), self.layers.len());
-        if layers != entries {
-            return Err(ConfigError::LayerCount { layers, entries });
-        }
-        let Train { batch, micro_batch, lr, schedule, weight_decay, momentum, .. } = self.train;
-        if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
-            return Err(ConfigError::Batch { batch, micro_batch });
-        }
-        let near = |rate: Lr| EXPONENTS.contains(&rate.exponent);
-        if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15
-            || !near(lr)
-            || !near(weight_decay)
-        {
-            return Err(ConfigError::Rate);
-        }
-        if !schedule.is_valid() {
-            return Err(ConfigError::Schedule);
-        }
-        for (layer, config) in graph.layers().iter().zip(&self.layers) {
-            let name = layer.name;
-            let points = [Some(config.weight), Some(config.bias), config.activation];
-            for point in points.into_iter().flatten() {
-                check(name, point.train)?;
-                check(name, point.infer)?;
-            }
-            check(name, config.weight_grad)?;
-            check(name, config.bias_grad)?;
-            if let Some(grad) = config.activation_grad {
-                check(name, grad)?;
-            }
-            let moving = |quant: Quant| matches!(quant.range, Range::Moving { .. });
-            if config.per_channel
-                && matches!(layer.kind, Kind::Dense { .. })
-                && (moving(config.weight.train) || moving(config.weight.infer))
-            {
-                return Err(ConfigError::ChannelRange { layer: name });
-            }
-            for master in [config.master, config.bias_master] {
-                check_exponent(name, master.bound)?;
-            }
-            let input = matches!(layer.kind, Kind::Input);
-            let complete =
-                config.activation.is_some() && (input || config.activation_grad.is_some());
-            if layer.kind.accumulates() && !complete {
-                return Err(ConfigError::MissingPoint { layer: name });
-            }
-        }
+        validate(graph, &self.train, &self.layers)?;
         for strategy in &self.strategies {
             if let StrategyKind::GradientBuffer(buffer) = strategy.kind
                 && !(EXPONENTS.contains(&buffer.bound) && (2..=30).contains(&buffer.bits))
@@ -263,6 +217,61 @@ impl<const N: usize> Config<N> {
         }
         Ok(())
     }
+}
+
+/// Checks everything that arithmetic later relies on.
+pub(crate) fn validate(
+    graph: GraphView<'_>,
+    train: &Train,
+    configs: &[LayerConfig],
+) -> Result<(), ConfigError> {
+    let (layers, entries) = (graph.layers().len(), configs.len());
+    if layers != entries {
+        return Err(ConfigError::LayerCount { layers, entries });
+    }
+    let Train { batch, micro_batch, lr, schedule, weight_decay, momentum, .. } = *train;
+    if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
+        return Err(ConfigError::Batch { batch, micro_batch });
+    }
+    let near = |rate: Lr| EXPONENTS.contains(&rate.exponent);
+    if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15
+        || !near(lr)
+        || !near(weight_decay)
+    {
+        return Err(ConfigError::Rate);
+    }
+    if !schedule.is_valid() {
+        return Err(ConfigError::Schedule);
+    }
+    for (layer, config) in graph.layers().iter().zip(configs) {
+        let name = layer.name;
+        let points = [Some(config.weight), Some(config.bias), config.activation];
+        for point in points.into_iter().flatten() {
+            check(name, point.train)?;
+            check(name, point.infer)?;
+        }
+        check(name, config.weight_grad)?;
+        check(name, config.bias_grad)?;
+        if let Some(grad) = config.activation_grad {
+            check(name, grad)?;
+        }
+        let moving = |quant: Quant| matches!(quant.range, Range::Moving { .. });
+        if config.per_channel
+            && matches!(layer.kind, Kind::Dense { .. })
+            && (moving(config.weight.train) || moving(config.weight.infer))
+        {
+            return Err(ConfigError::ChannelRange { layer: name });
+        }
+        for master in [config.master, config.bias_master] {
+            check_exponent(name, master.bound)?;
+        }
+        let input = matches!(layer.kind, Kind::Input);
+        let complete = config.activation.is_some() && (input || config.activation_grad.is_some());
+        if layer.kind.accumulates() && !complete {
+            return Err(ConfigError::MissingPoint { layer: name });
+        }
+    }
+    Ok(())
 }
 
 /// Far from the ends of an `i16`, so that sums of several exponents stay inside.

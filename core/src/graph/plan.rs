@@ -128,6 +128,17 @@ impl<const N: usize> Graph<N> {
         hooks: HookNeeds,
     ) -> Plan<N> {
         let view = self.view();
+        let settings = self.uniform(layer);
+        let (settings, _) = settings.split_at(view.layers().len());
+        match Plan::new(view, settings, Sizes::of(train), &[hooks; N]) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{}", error.message().as_str()),
+        }
+    }
+
+    /// The same settings in every layer; layers that only pass numbers on get no points.
+    pub(crate) const fn uniform(&self, layer: &LayerConfig) -> [LayerConfig; N] {
+        let view = self.view();
         let mut settings = [layer.passing(); N];
         let mut i = 0;
         while i < view.layers().len() {
@@ -136,11 +147,7 @@ impl<const N: usize> Graph<N> {
             }
             i += 1;
         }
-        let (settings, _) = settings.split_at(view.layers().len());
-        match Plan::new(view, settings, Sizes::of(train), &[hooks; N]) {
-            Ok(plan) => plan,
-            Err(error) => panic!("{}", error.message().as_str()),
-        }
+        settings
     }
 }
 

@@ -19,7 +19,7 @@ mod x86;
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix, Source, for_source, for_width},
+    tensor::{MantissasMut, Matrix, Source, for_source},
 };
 
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
@@ -66,16 +66,9 @@ pub trait Kernel {
         quantizer: &Quantizer,
         source: Source<'_>,
         first: u32,
-        mut codes: MantissasMut<'_>,
+        codes: MantissasMut<'_>,
     ) -> Counts {
-        // Widened first, so that a board has the quantiser's code three times and not twelve.
-        let mut counts = Counts::default();
-        source.widened(|from, sums| {
-            let at = first.wrapping_add(from as u32);
-            let codes = codes.part(from, sums.len());
-            counts += for_width!(MantissasMut, codes, codes => quantizer.run(sums, at, codes));
-        });
-        counts
+        quantizer.run_compact(source, first, codes)
     }
 
     /// [`Descend::run`]: moves master weights against their gradient.
@@ -88,7 +81,7 @@ pub trait Kernel {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        descend.run(grad, first, pass, velocity, master)
+        descend.run_compact(grad, first, pass, velocity, master)
     }
 }
 

@@ -195,7 +195,7 @@ impl<'a> Desk<'a> {
         }
         let widths @ (sample, outputs) = trainer.widths();
         let (samples, targets) = self.store.batch(&part.batch, widths)?;
-        let (batch, size) = (trainer.config().train.batch, trainer.config().train.micro_batch);
+        let (batch, size) = (trainer.train().batch, trainer.train().micro_batch);
         // Before anything moves: a step is done as a whole or not at all.
         let room = u32::from(batch).saturating_sub(done) as usize;
         let count = trainer.check(samples, targets, room)?;

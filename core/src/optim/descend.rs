@@ -9,8 +9,8 @@ use crate::{
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
 #[derive(Clone, Copy, Debug)]
 pub struct Descend {
-    /// The weight gradient's point.
-    pub quantizer: Quantizer,
+    /// The weight gradient's point; none where the gradient comes as codes.
+    pub quantizer: Option<Quantizer>,
     /// Momentum, if any.
     pub momentum: Option<Momentum>,
     /// The update itself.
@@ -33,8 +33,47 @@ impl core::ops::AddAssign for Descent {
     }
 }
 
-/// Gradients in registers and first-level cache between the three stages.
-pub(crate) const PIECE: usize = 256;
+/// How the stages are compiled. The stages, and with them the numbers, are the same.
+pub(super) trait Build {
+    /// A buffer for gradients between two stages.
+    type Piece: AsMut<[i32]>;
+    /// An empty one.
+    const PIECE: Self::Piece;
+    /// [`Quantizer::in_place`].
+    fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts;
+    /// [`Momentum::run`].
+    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32;
+}
+
+/// Inlined where it is called, and once for every storage, for the wide registers there.
+pub(super) struct Wide;
+
+impl Build for Wide {
+    type Piece = [i32; 256];
+    const PIECE: Self::Piece = [0; 256];
+    #[inline(always)]
+    fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
+        quantizer.in_place(values, first)
+    }
+    #[inline(always)]
+    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32 {
+        for_width!(MantissasMut, velocity, v => m.run(grad, first, v))
+    }
+}
+
+/// As little code and stack as possible.
+pub(super) struct Compact;
+
+impl Build for Compact {
+    type Piece = [i32; 64];
+    const PIECE: Self::Piece = [0; 64];
+    fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
+        quantizer.in_place_compact(values, first)
+    }
+    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32 {
+        m.run_compact(grad, first, velocity)
+    }
+}
 
 impl Descend {
     /// `grad`, `velocity` and `master` begin at element `first` of the tensor; `pass` is the mask
@@ -45,47 +84,57 @@ impl Descend {
         grad: &[i32],
         first: u32,
         pass: &[u8],
-        mut velocity: MantissasMut<'_>,
-        mut master: MantissasMut<'_>,
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
     ) -> Descent {
-        let mut codes = [0i32; PIECE];
-        let mut seen = Descent::default();
-        for (i, sums) in grad.chunks(PIECE).enumerate() {
-            let codes = codes.get_mut(..sums.len()).unwrap_or_default();
-            let from = i * PIECE;
-            let at = first.wrapping_add(from as u32);
-            seen.counts += self.quantizer.run(sums, at, codes);
-            let velocity = velocity.part(from, sums.len());
-            seen.velocity_peak = seen.velocity_peak.max(self.apply(
-                codes,
-                at,
-                pass,
-                velocity,
-                master.part(from, sums.len()),
-            ));
-        }
-        seen
+        self.stages::<Wide>(grad, first, pass, velocity, master)
     }
 
-    /// The stages after the point. Returns the largest magnitude of the new velocity.
-    #[inline(always)]
-    pub fn apply(
+    /// As [`run`](Self::run), for cores without vectors.
+    #[inline(never)]
+    pub fn run_compact(
         &self,
-        codes: &mut [i32],
+        grad: &[i32],
         first: u32,
         pass: &[u8],
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
-    ) -> u32 {
-        if !pass.is_empty() {
-            block(codes, first, pass);
+    ) -> Descent {
+        self.stages::<Compact>(grad, first, pass, velocity, master)
+    }
+
+    #[inline(always)]
+    fn stages<B: Build>(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        mut velocity: MantissasMut<'_>,
+        mut master: MantissasMut<'_>,
+    ) -> Descent {
+        let mut piece = B::PIECE;
+        let piece = piece.as_mut();
+        let size = piece.len().max(1);
+        let mut seen = Descent::default();
+        for (i, sums) in grad.chunks(size).enumerate() {
+            let piece = piece.get_mut(..sums.len()).unwrap_or_default();
+            let from = i * size;
+            let at = first.wrapping_add(from as u32);
+            piece.copy_from_slice(sums);
+            if let Some(quantizer) = &self.quantizer {
+                seen.counts += B::quantize(quantizer, piece, at);
+            }
+            if !pass.is_empty() {
+                block(piece, at, pass);
+            }
+            if let Some(momentum) = &self.momentum {
+                let velocity = velocity.part(from, sums.len());
+                let peak = B::velocity(momentum, piece, at, velocity);
+                seen.velocity_peak = seen.velocity_peak.max(peak);
+            }
+            self.update.run::<B>(piece, at, master.part(from, sums.len()));
         }
-        let mut peak = 0;
-        if let Some(momentum) = &self.momentum {
-            peak = for_width!(MantissasMut, velocity, v => momentum.run(codes, first, v));
-        }
-        for_width!(MantissasMut, master, m => self.update.run(codes, first, m));
-        peak
+        seen
     }
 }
 
@@ -142,7 +191,7 @@ mod tests {
         let key = Key::new(0);
         let format = Format { bits: 8, round: Round::Rnd, overflow: Overflow::Sat };
         let descend = Descend {
-            quantizer: Quantizer { shift: 2, format, key },
+            quantizer: Some(Quantizer { shift: 2, format, key }),
             momentum: None,
             update: Update { lr: 1, shift: 0, decay: 0, decay_shift: 0, round: Round::Rnd, key },
         };

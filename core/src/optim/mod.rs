@@ -5,7 +5,6 @@ mod lr;
 mod momentum;
 mod sgd;
 
-pub(crate) use descend::PIECE;
 pub(crate) use descend::block;
 pub use descend::{Descend, Descent};
 pub use lr::{Lr, Schedule};

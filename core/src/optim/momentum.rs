@@ -3,7 +3,7 @@
 use crate::{
     quant::{Overflow, Quantizer, Round, round::Carry},
     rng::Key,
-    tensor::{Mantissa, Width},
+    tensor::{Mantissa, MantissasMut, Width},
 };
 
 /// One step of `v = momentum * v + g`, PyTorch's form (no dampening).
@@ -34,21 +34,30 @@ pub(crate) const fn velocity_bits(storage: Width) -> u8 {
     }
 }
 
+/// The largest mantissa of a stored velocity; the smallest is its negative.
+const fn limit(storage: Width) -> i64 {
+    Overflow::SatSym.limits(velocity_bits(storage)).1 as i64
+}
+
+/// Elements that are widened at a time in [`Momentum::run_compact`].
+const PIECE: usize = 32;
+
 impl Momentum {
     /// Updates `velocity` and leaves its mantissas in `grad` too. Returns the largest magnitude
     /// in units of the new exponent, before saturation.
     #[inline(always)]
     pub fn run<T: Mantissa>(&self, grad: &mut [i32], first: u32, velocity: &mut [T]) -> u32 {
+        let limit = limit(T::WIDTH);
         let mut peak = 0;
         let mut random = [0u16; Quantizer::CHUNK];
         let mut at = first;
         for (v, g) in velocity.chunks_mut(Quantizer::CHUNK).zip(grad.chunks_mut(Quantizer::CHUNK)) {
             let chunk = match self.round.carry(GUARD) {
-                Carry::Bias(bias) => self.chunk(Carry::Bias(bias), g, v, &random),
-                Carry::Pseudo => self.chunk(Carry::Pseudo, g, v, &random),
+                Carry::Bias(bias) => self.chunk(Carry::Bias(bias), limit, g, v, &random),
+                Carry::Pseudo => self.chunk(Carry::Pseudo, limit, g, v, &random),
                 Carry::Random => {
                     self.key.halves(at, &mut random);
-                    self.chunk(Carry::Random, g, v, &random)
+                    self.chunk(Carry::Random, limit, g, v, &random)
                 }
             };
             peak = peak.max(chunk);
@@ -57,16 +66,38 @@ impl Momentum {
         peak.min(u64::from(u32::MAX)) as u32
     }
 
-    /// As [`run`](Self::run), without branches. `carry` is a constant where this is called.
+    /// As [`run`](Self::run), compiled once for all storages.
+    #[inline(never)]
+    pub(super) fn run_compact(
+        &self,
+        grad: &mut [i32],
+        first: u32,
+        mut velocity: MantissasMut<'_>,
+    ) -> u32 {
+        let limit = limit(velocity.as_ref().width());
+        let carry = self.round.carry(GUARD);
+        let mut peak = 0;
+        for (i, g) in grad.chunks_mut(PIECE).enumerate() {
+            let (mut old, mut random) = ([0i32; PIECE], [0u16; PIECE]);
+            let mut v = velocity.part(i * PIECE, g.len());
+            v.as_ref().widen_into(&mut old);
+            self.key.halves(first.wrapping_add((i * PIECE) as u32), &mut random);
+            peak = peak.max(self.chunk(carry, limit, g, &mut old, &random));
+            v.store(g);
+        }
+        peak.min(u64::from(u32::MAX)) as u32
+    }
+
+    /// As [`run`](Self::run), without branches where `carry` is a constant.
     #[inline(always)]
     fn chunk<T: Mantissa>(
         &self,
         carry: Carry,
+        limit: i64,
         grad: &mut [i32],
         velocity: &mut [T],
         random: &[u16],
     ) -> u64 {
-        let limit = i64::from(Overflow::SatSym.limits(velocity_bits(T::WIDTH)).1);
         let unit = i32::from(self.new_exponent) - GUARD as i32;
         let old_unit = Shift::new(i32::from(self.old_exponent) - 15 - unit);
         let grad_unit = Shift::new(i32::from(self.grad_exponent) - unit);

@@ -1,9 +1,10 @@
 //! Stochastic gradient descent on integer master weights.
 
+use super::descend::Build;
 use crate::{
     quant::{Format, Overflow, Quantizer, Round, jam, peak, requantize},
     rng::Key,
-    tensor::{Mantissa, Width},
+    tensor::{Mantissa, MantissasMut, Width, for_width},
 };
 
 /// One update of a parameter tensor: `w -= round(lr * g)`, and `w -= round(decay * w)` where
@@ -28,60 +29,77 @@ pub struct Update {
 const NARROW: u32 = 1 << 16;
 
 impl Update {
-    /// Moves `master`, whose first element is element `first` of the tensor, against `grad`.
-    /// Weights saturate at the ends of their storage.
+    /// Moves `master`, whose first element is element `first` of the tensor, against `grad`, of
+    /// which nothing is left. Weights saturate at the ends of their storage.
     #[inline(always)]
-    pub fn run<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) {
+    pub(super) fn run<B: Build>(&self, grad: &mut [i32], first: u32, mut master: MantissasMut<'_>) {
         let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
-        let step = Quantizer { shift: self.shift, format, key: self.key };
-        // 15 bits times a 32-bit weight do not fit; the sticky bit keeps the rounding exact.
-        let guard = if T::WIDTH == Width::I32 { 16 } else { 0 };
-        let shift = self.decay_shift.saturating_sub(guard);
-        let decay = Quantizer { shift, format, key: self.key.child(1) };
-        let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
-        let moved = |w: T, d: i32| {
-            let moved = if T::WIDTH == Width::I32 {
-                w.widen().saturating_sub(d)
-            } else {
-                // Neither a narrow weight nor a code of 31 bits is large enough to overflow.
-                w.widen().wrapping_sub(d)
-            };
-            T::from_code(moved.max(-limit - 1).min(limit))
-        };
-        let decayed = |w: T| {
-            if T::WIDTH == Width::I32 {
-                jam(i64::from(self.decay) * i64::from(w.widen()), guard as u32) as i32
-            } else {
-                self.decay * w.widen()
-            }
-        };
-        let mut at = first;
-        for (weights, grads) in
-            master.chunks_mut(Quantizer::CHUNK).zip(grad.chunks(Quantizer::CHUNK))
-        {
-            if peak(grads) < NARROW {
-                let items = weights.iter_mut().zip(grads);
-                step.chunk(items, at, |item| self.lr * *item.1, |(w, _), d| *w = moved(*w, d));
-            } else {
-                // A rare width: the definition itself.
-                for ((w, &g), element) in weights.iter_mut().zip(grads).zip(0u32..) {
-                    let product = i64::from(self.lr) * i64::from(g);
-                    let random = self.key.half(at.wrapping_add(element));
-                    *w = moved(*w, requantize(product, self.shift, format, random).value);
-                }
-            }
-            if self.decay != 0 {
-                let items = weights.iter_mut();
-                decay.chunk(items, at, |w| decayed(**w), |w, d| *w = moved(*w, d));
-            }
-            at = at.wrapping_add(Quantizer::CHUNK as u32);
+        if peak(grad) < NARROW {
+            grad.iter_mut().for_each(|g| *g *= self.lr);
+            B::quantize(&Quantizer { shift: self.shift, format, key: self.key }, grad, first);
+        } else {
+            self.wide_steps(format, grad, first);
         }
+        for_width!(MantissasMut, &mut master, m => subtract(m, grad));
+        if self.decay != 0 {
+            let guard = guard(master.as_ref().width());
+            let shift = self.decay_shift.saturating_sub(guard as i32);
+            for_width!(MantissasMut, &mut master, m => decayed(self.decay, m, grad));
+            B::quantize(&Quantizer { shift, format, key: self.key.child(1) }, grad, first);
+            for_width!(MantissasMut, &mut master, m => subtract(m, grad));
+        }
+    }
+
+    /// Steps of a rare width: the definition itself.
+    #[inline(never)]
+    fn wide_steps(&self, format: Format, grad: &mut [i32], first: u32) {
+        for (g, i) in grad.iter_mut().zip(0u32..) {
+            let product = i64::from(self.lr) * i64::from(*g);
+            let random = self.key.half(first.wrapping_add(i));
+            *g = requantize(product, self.shift, format, random).value;
+        }
+    }
+}
+
+/// 15 bits times a 32-bit weight do not fit; the sticky bit keeps the rounding exact.
+const fn guard(storage: Width) -> u32 {
+    match storage {
+        Width::I32 => 16,
+        _ => 0,
+    }
+}
+
+#[inline(always)]
+fn decayed<T: Mantissa>(decay: i32, master: &[T], steps: &mut [i32]) {
+    for (step, w) in steps.iter_mut().zip(master) {
+        *step = match T::WIDTH {
+            Width::I32 => jam(i64::from(decay) * i64::from(w.widen()), guard(T::WIDTH)) as i32,
+            _ => decay * w.widen(),
+        };
+    }
+}
+
+#[inline(always)]
+fn subtract<T: Mantissa>(master: &mut [T], steps: &[i32]) {
+    let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
+    for (w, &step) in master.iter_mut().zip(steps) {
+        let moved = match T::WIDTH {
+            Width::I32 => w.widen().saturating_sub(step),
+            // Neither a narrow weight nor a code of 31 bits is large enough to overflow.
+            _ => w.widen().wrapping_sub(step),
+        };
+        *w = T::from_code(moved.max(-limit - 1).min(limit));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::descend::Compact;
+
+    fn run(update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
+        update.run::<Compact>(&mut grad.to_vec(), first, master);
+    }
 
     fn update(shift: i32, round: Round) -> Update {
         Update { lr: 3, shift, decay: 0, decay_shift: 0, round, key: Key::new(1) }
@@ -90,7 +108,8 @@ mod tests {
     #[test]
     fn weights_move_against_the_gradient_and_saturate() {
         let mut master = [0i8, 0, 127, -128, 100];
-        update(1, Round::Rnd).run(&[2, -3, -60, 60, -600], 0, &mut master);
+        let grad = [2, -3, -60, 60, -600];
+        run(&update(1, Round::Rnd), &grad, 0, MantissasMut::I8(&mut master));
         // 3 * g / 2, to nearest, ties up: 3, -4, -90, 90, -900.
         assert_eq!(master, [-3, 4, 127, -128, 127]);
     }
@@ -98,7 +117,8 @@ mod tests {
     #[test]
     fn stochastic_updates_below_one_unit_still_move_the_mean() {
         let mut master = [0i16; 8192];
-        update(10, Round::Stochastic).run(&[50; 8192], 0, &mut master);
+        let update = update(10, Round::Stochastic);
+        run(&update, &[50; 8192], 0, MantissasMut::I16(&mut master));
         let mean = master.iter().map(|&w| f64::from(w)).sum::<f64>() / 8192.0;
         assert!((mean + 150.0 / 1024.0).abs() < 0.02, "{mean}");
     }
@@ -111,7 +131,7 @@ mod tests {
             let update = Update { lr, ..update(shift, round) };
             let format = Format { bits: 31, round, overflow: Overflow::Sat };
             let mut master = [0i32; 7];
-            update.run(&wide, 5, &mut master);
+            run(&update, &wide, 5, MantissasMut::I32(&mut master));
             for ((&g, &w), i) in wide.iter().zip(&master).zip(5u32..) {
                 let product = i64::from(lr) * i64::from(g);
                 let code = requantize(product, shift, format, update.key.half(i)).value;
@@ -126,11 +146,11 @@ mod tests {
         for round in [Round::Stochastic, Round::RndConv] {
             let update = Update { decay: 20_000, decay_shift: 20, ..update(6, round) };
             let mut whole = [55i32; 300];
-            update.run(&grad, 0, &mut whole);
+            run(&update, &grad, 0, MantissasMut::I32(&mut whole));
             let mut parts = [55i32; 300];
             let (a, b) = parts.split_at_mut(133);
-            update.run(&grad[..133], 0, a);
-            update.run(&grad[133..], 133, b);
+            run(&update, &grad[..133], 0, MantissasMut::I32(a));
+            run(&update, &grad[133..], 133, MantissasMut::I32(b));
             assert_eq!(whole, parts);
         }
     }
@@ -140,9 +160,9 @@ mod tests {
         // decay = 2^14 * 2^-20 = 1/64.
         let update = Update { decay: 1 << 14, decay_shift: 20, ..update(0, Round::RndConv) };
         let (mut a, mut b, mut c) = ([64i8], [6400i16], [640_000_000i32]);
-        update.run(&[0], 0, &mut a);
-        update.run(&[0], 0, &mut b);
-        update.run(&[0], 0, &mut c);
+        run(&update, &[0], 0, MantissasMut::I8(&mut a));
+        run(&update, &[0], 0, MantissasMut::I16(&mut b));
+        run(&update, &[0], 0, MantissasMut::I32(&mut c));
         assert_eq!((a, b, c), ([63], [6300], [630_000_000]));
     }
 }

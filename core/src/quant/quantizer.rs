@@ -22,7 +22,7 @@ pub struct Counts {
 
 impl Counts {
     #[inline(always)]
-    const fn note(&mut self, saturated: bool, underflowed: bool) {
+    pub(super) const fn note(&mut self, saturated: bool, underflowed: bool) {
         self.saturated = self.saturated.wrapping_add(saturated as u32);
         self.underflowed = self.underflowed.wrapping_add(underflowed as u32);
     }
@@ -69,13 +69,25 @@ impl Quantizer {
         counts
     }
 
+    /// As [`run`](Self::run), and the codes replace the values.
+    #[inline(always)]
+    pub fn in_place(&self, values: &mut [i32], first: u32) -> Counts {
+        let mut counts = Counts::default();
+        let mut at = first;
+        for values in values.chunks_mut(Self::CHUNK) {
+            counts += self.chunk(values.iter_mut(), at, |v| **v, |v, code| *v = code);
+            at = at.wrapping_add(Self::CHUNK as u32);
+        }
+        counts
+    }
+
     /// Elements that [`chunk`](Self::chunk) takes.
     pub(crate) const CHUNK: usize = 128;
 
     /// Reads the `value` of each item and has its code `put`. There are at most
     /// [`CHUNK`](Self::CHUNK) items, from element `first` on.
     #[inline(always)]
-    pub(crate) fn chunk<I>(
+    fn chunk<I>(
         &self,
         items: impl Iterator<Item = I>,
         first: u32,
@@ -276,6 +288,9 @@ mod tests {
             let quantizer = Quantizer { shift, format, key: Key::new(seed) };
             let mut codes = std::vec![0i32; source.len()];
             let counts = quantizer.run(&source, first, &mut codes);
+            let mut compact = source.clone();
+            prop_assert_eq!(quantizer.in_place_compact(&mut compact, first), counts);
+            prop_assert_eq!(&compact, &codes);
             let mut pass = std::vec![0xffu8; (first as usize + source.len()).div_ceil(8)];
             quantizer.clear_clipped(&source, first, &mut pass, first);
             let mut saturated = 0;

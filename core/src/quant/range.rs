@@ -209,17 +209,17 @@ impl Observer {
         }
         let n = u128::from(self.count);
         let mean = u128::from(self.sum.unsigned_abs());
-        let nine = (n * self.squares).saturating_sub(mean * mean) * 9;
+        let nine = times(times(n, self.squares)?.saturating_sub(times(mean, mean)?), 9)?;
         let holds = |t: i16| {
             // Below zero both sides are multiplied by 2^-t; the values are small there.
             let (up, down) = if t >= 0 { (t, 0) } else { (0, t.unsigned_abs()) };
-            let spread = nine.checked_mul(1 << (2 * down));
+            let spread = times(nine, 1 << (2 * down));
             let (Some(rest), Some(spread)) = ((n << up).checked_sub(mean << down), spread) else {
                 return false;
             };
             // n / (n - 1) of it, rounded up, as the other side is an integer.
             let more = spread.div_ceil(n.saturating_sub(1).max(1));
-            rest * rest >= spread.saturating_add(more)
+            times(rest, rest).is_none_or(|square| square >= spread.saturating_add(more))
         };
         // Two opposite values spread most: 3 sqrt(2) times their magnitude.
         let mut t = MOMENT_BITS as i16 + 3;
@@ -228,6 +228,12 @@ impl Observer {
         }
         Some(t)
     }
+}
+
+/// Not inlined: the products of 128 bits are a large part of a board's program.
+#[inline(never)]
+const fn times(a: u128, b: u128) -> Option<u128> {
+    a.checked_mul(b)
 }
 
 /// The largest magnitude of a slice.

@@ -99,27 +99,36 @@ impl Carry {
         match self {
             Self::Bias(bias) => {
                 let fraction = low & ((1 << k) - 1);
-                let negative = (negative as u32).wrapping_neg() & bias.negative;
-                // The same shift as for `t`, so that it is done once.
-                let odd = (low as i32 >> k) as u32 & bias.odd;
-                let sum = fraction.wrapping_add(bias.always).wrapping_add(negative);
-                (sum.wrapping_add(odd) >> k) as i32
+                let sign = (negative as u32).wrapping_neg();
+                (fraction.wrapping_add(bias.of(low, sign, k)) >> k) as i32
             }
-            Self::Random => random_carry(low, k, random),
+            Self::Random => {
+                let fraction = low & ((1 << k) - 1);
+                // Both are below 2^k <= 2^31, so the sum fits 32 bits.
+                ((fraction + draw(k, random)) >> k) as i32
+            }
             Self::Pseudo => pseudo_carry(low, k),
         }
     }
 }
 
-/// The carry of `Stochastic` from 16 random bits; `1 <= k <= 31`. Probabilities are exact to
-/// 2^-16.
+impl Bias {
+    /// What is added to the dropped bits of a value, less than 2^31. `low` holds its low bits, and
+    /// all bits of `sign` are its sign.
+    #[inline(always)]
+    pub(crate) const fn of(self, low: u32, sign: u32, k: u32) -> u32 {
+        let negative = sign & self.negative;
+        // The same shift as for `t`, so that it is done once.
+        let odd = (low as i32 >> k) as u32 & self.odd;
+        self.always.wrapping_add(negative).wrapping_add(odd)
+    }
+}
+
+/// What `Stochastic` adds to the dropped bits: 16 random bits, aligned below bit `k`, so that
+/// `0 <= draw < 2^k`; `1 <= k <= 31`. Probabilities are exact to 2^-16.
 #[inline(always)]
-const fn random_carry(low: u32, k: u32, random: u32) -> i32 {
-    let fraction = low & ((1 << k) - 1);
-    // Aligns the 16 bits below bit k: 0 <= draw < 2^k.
-    let draw = ((random << 16) >> 1) >> (31 - k);
-    // Both are below 2^k <= 2^31, so the sum fits 32 bits.
-    ((fraction + draw) >> k) as i32
+pub(crate) const fn draw(k: u32, random: u32) -> u32 {
+    ((random << 16) >> 1) >> (31 - k)
 }
 
 /// The carry of `PseudoStochastic`; `1 <= k <= 31`. The dropped bits are split: the upper half is
@@ -171,7 +180,7 @@ mod tests {
         let key = crate::rng::Key::new(11);
         for (k, v) in [(4, 5), (8, 200), (16, -12345), (20, 777_777), (1, 1)] {
             let n = 40_000u32;
-            let ups: i32 = (0..n).map(|i| random_carry(v as u32, k, key.half(i))).sum();
+            let ups: i32 = (0..n).map(|i| Carry::Random.of(v as u32, v < 0, k, key.half(i))).sum();
             let mean = f64::from(v >> k) + f64::from(ups) / f64::from(n);
             let exact = f64::from(v) / f64::from(1u32 << k);
             assert!((mean - exact).abs() < 0.015, "{v} >> {k}: {mean} against {exact}");

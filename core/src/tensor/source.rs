@@ -30,7 +30,7 @@ macro_rules! for_source {
 }
 
 /// Numbers that are widened at a time.
-const PIECE: usize = 128;
+const PIECE: usize = 64;
 
 impl<'a> Source<'a> {
     /// How many there are.

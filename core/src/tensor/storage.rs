@@ -144,6 +144,15 @@ impl<'a> Mantissas<'a> {
         self.len() == 0
     }
 
+    /// Their storage.
+    pub const fn width(&self) -> Width {
+        match self {
+            Self::I8(_) => Width::I8,
+            Self::I16(_) => Width::I16,
+            Self::I32(_) => Width::I32,
+        }
+    }
+
     /// The mantissa at `index`, widened; zero outside.
     pub fn get(&self, index: usize) -> i32 {
         for_width!(Mantissas, self, m => m.get(index).map_or(0, |m| m.widen()))

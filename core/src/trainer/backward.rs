@@ -72,11 +72,13 @@ enum Source<'a> {
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
     /// move at once, or their gradients are added up when the batch comes in parts.
+    // Not inlined, so that its frame is not under the forward pass.
+    #[inline(never)]
     pub(crate) fn backward(&mut self, targets: Targets<'_>, count: usize, base: u32) {
         let top = self.graph.layers().len().saturating_sub(1);
         self.downwards(Source::Loss(targets), top, count, base);
         for i in (1..=top).rev() {
-            let (Some(&plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
                 return;
             };
             if plan.grad.len == 0 {
@@ -95,7 +97,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Sends the gradient of the output of layer `from` down to the next point.
     fn downwards(&mut self, source: Source<'_>, from: usize, count: usize, base: u32) {
         let Some(target) = self.gradient_target(from) else { return };
-        let (Some(&plan), Some(config), Some(layer)) =
+        let (Some(plan), Some(config), Some(layer)) =
             (self.plan.get(target), self.layers.get(target), self.graph.layers().get(target))
         else {
             return;
@@ -193,10 +195,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
             Source::Layer(i) => i,
         };
-        let (Some(&plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+        let (Some(plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
             return;
         };
-        let Some(&holder) = self.plan.get(usize::from(plan.output)) else { return };
+        let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
         let exponent = self.state(i).map_or(0, |s| s.output_exponent);
         let units = layer.shape.elements();
         let grad = if plan.spread > 0 { plan.aligned_grad } else { plan.grad };
@@ -245,7 +247,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         };
         let (first, len) = (at * numbers, rows * numbers);
         for i in (target + 1..=from).chain(own) {
-            let (Some(&plan), Some(layer), Some(state)) =
+            let (Some(plan), Some(layer), Some(state)) =
                 (self.plan.get(i), self.graph.layers().get(i), self.states.get(i))
             else {
                 return;
@@ -269,7 +271,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     fn emit_grad(
         &mut self,
         pass: &mut Pass,
-        plan: LayerPlan,
+        plan: &LayerPlan,
         at: usize,
         rows: usize,
         numbers: usize,
@@ -289,7 +291,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     }
 
     /// The straight-through gradient is zero where the output was clipped.
-    fn block_clipped(&mut self, i: usize, plan: LayerPlan, count: usize) {
+    fn block_clipped(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         if plan.pass.len == 0 || !self.state(i).is_some_and(|s| s.output_clipped) {
             return;
         }

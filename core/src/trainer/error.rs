@@ -27,6 +27,8 @@ pub enum SetupError {
     },
     /// The memory does not start at a multiple of four bytes; [`Arena`](crate::graph::Arena) does.
     Misaligned,
+    /// A strategy works on weights or activations, for which a task's plan has no room.
+    Unplanned,
 }
 
 impl fmt::Display for SetupError {
@@ -40,6 +42,10 @@ impl fmt::Display for SetupError {
                 too_small(*needed, *found)
             ),
             Self::Misaligned => f.write_str("the memory must start at a multiple of four bytes"),
+            Self::Unplanned => f.write_str(
+                "the strategy works on weights or activations, for which the plan of a task has \
+                 no room; `Trainer::new` plans for it",
+            ),
         }
     }
 }

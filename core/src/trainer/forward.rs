@@ -92,10 +92,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Layers without a point work on the codes of the layer below.
     fn forward_in_place(&mut self, i: usize, count: usize) {
-        let (Some(&plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
             return;
         };
-        let Some(&below) = self.plan.get(usize::from(plan.output)) else { return };
+        let Some(below) = self.plan.get(usize::from(plan.output)) else { return };
         if layer.kind == Kind::Relu {
             let [mut codes] = pick(self.memory, [below.activation]);
             relu::forward(codes.part(0, count * layer.shape.elements()));
@@ -114,7 +114,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         count: usize,
         base: u32,
     ) {
-        let (Some(&plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+        let (Some(plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
             return;
         };
         let numbers = layer.shape.elements();
@@ -173,7 +173,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             pass.settle(&[]);
             let mask = Mask { bits: mask, first: 0 };
             pass.emit(self.kernel, self.strategy, source, first, codes, mask);
-            self.keep_activation(i, pass);
+            self.keep_activation(i, &mut pass);
             return;
         }
         let rows = tile_rows(scratch.len(), numbers, count);
@@ -201,10 +201,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let mask = Mask { bits: &mut *mask, first: at as u32 };
             pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
         }
-        self.keep_activation(i, pass);
+        self.keep_activation(i, &mut pass);
     }
 
-    fn keep_activation(&mut self, i: usize, pass: Pass) {
+    fn keep_activation(&mut self, i: usize, pass: &mut Pass) {
         let passed = pass.finish();
         self.keep(i, Tensor::Activation, passed.state);
         if let Some(state) = self.states.get_mut(i) {
@@ -214,7 +214,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     }
 
     /// The output sums of a dense layer: products first, then the bias.
-    fn dense_sums(&self, i: usize, plan: LayerPlan, input: &Input) -> Sums {
+    fn dense_sums(&self, i: usize, plan: &LayerPlan, input: &Input) -> Sums {
         let (weight, bias) = self.state(i).map_or((0, 0), |s| (s.weight_exponent, s.bias_limit));
         let spread = if plan.channels.len > 0 { plan.spread } else { 0 };
         let up = i16::from(plan.forward.drop) - i16::from(spread);
@@ -231,7 +231,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         Sums { exponent, bits, slack: bits.saturating_sub(likely) }
     }
 
-    fn align_bias(&mut self, i: usize, plan: LayerPlan, exponent: i16) {
+    fn align_bias(&mut self, i: usize, plan: &LayerPlan, exponent: i16) {
         let len = plan.bias.master.len as usize;
         if len == 0 {
             return;

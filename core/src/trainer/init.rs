@@ -41,14 +41,18 @@ fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
         Init::XavierUniform => (6, fan_in.saturating_add(fan_out)),
         Init::LecunUniform => (1, fan_in),
     };
-    // sqrt(n / d) * 2^up = sqrt((n << 2 up) / d), with the square root of an integer. What the two
-    // caps cut off exceeds every storage, or is less than one unit.
+    // The largest root with root^2 <= (n << 2 up) / d = (sqrt(n / d) * 2^up)^2. What the two caps
+    // cut off exceeds every storage, or is less than one unit.
     let up = -i32::from(master.exponent());
-    let (left, right) = (up.clamp(0, 62) as u32, (-up).clamp(0, 50) as u32);
-    let denominator = u128::from(denominator.max(1)) << (2 * right);
-    let square = (u128::from(numerator as u32) << (2 * left)) / denominator;
-    let most = (1u64 << (master.width.bits() - 1)) - 1;
-    square.isqrt().min(most.into()) as u32
+    let (left, right) = (up.clamp(0, 62) as u32, (-up).clamp(0, 2) as u32);
+    let numerator = u128::from(numerator as u32) << (2 * left);
+    let denominator = u64::from(denominator.max(1)) << (2 * right);
+    // Bit by bit: a division and a root of 128 bits would be a large part of a board's program.
+    (0..master.width.bits() - 1).rev().fold(0, |root, bit| {
+        let larger = root | 1u32 << bit;
+        let square = u64::from(larger) * u64::from(larger);
+        if u128::from(square) * u128::from(denominator) <= numerator { larger } else { root }
+    })
 }
 
 fn uniform<T: Mantissa>(values: &mut [T], limit: u32, key: Key) {

@@ -12,11 +12,14 @@ mod parts;
 mod point;
 mod record;
 mod state;
+mod task;
 mod update;
 
+use core::borrow::Borrow;
+
 use crate::{
-    config::Config,
-    graph::{Graph, HookNeeds, Layer, Plan, Region, Sizes, pick},
+    config::{Config, LayerConfig, Train},
+    graph::{Graph, GraphView, HookNeeds, Layer, Plan, Region, Sizes, pick},
     kernel::Kernel,
     loss::Outputs,
     optim::Lr,
@@ -32,6 +35,7 @@ use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
 pub use state::{LayerMemory, LayerState, Tensor};
+pub use task::Task;
 
 /// Trains a network in the memory that the caller gives.
 ///
@@ -53,11 +57,14 @@ pub use state::{LayerMemory, LayerState, Tensor};
 /// assert_eq!(trainer.evaluate(samples, Targets::Classes(&[0, 1, 1, 0]))?.correct, 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The trainer of a [`Task`] borrows its plan, which then lies in flash.
 #[derive(Debug)]
-pub struct Trainer<'a, const N: usize, K, S> {
-    graph: &'a Graph<N>,
-    config: &'a Config<N>,
-    plan: Plan<N>,
+pub struct Trainer<'a, const N: usize, K, S, P = Plan<N>> {
+    graph: GraphView<'a>,
+    train: &'a Train,
+    layers: &'a [LayerConfig],
+    plan: P,
     memory: &'a mut [u8],
     states: [LayerState; N],
     kernel: K,
@@ -95,16 +102,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         tile: usize,
     ) -> Result<Self, SetupError> {
         let plan = Self::plan_for(graph, config, &strategy, tile)?;
-        let (needed, found) = (plan.ram(), memory.len());
-        if found < needed {
-            return Err(SetupError::ArenaTooSmall { needed, found });
-        }
-        if !memory.as_ptr().addr().is_multiple_of(4) {
-            return Err(SetupError::Misaligned);
-        }
+        check_memory(plan.ram(), memory)?;
         let mut trainer = Self {
-            graph,
-            config,
+            graph: graph.view(),
+            train: &config.train,
+            layers: &config.layers,
             plan,
             memory,
             states: [LayerState::NEW; N],
@@ -116,7 +118,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             prepared: None,
             shown: 0,
         };
-        trainer.reset();
+        trainer.init();
         Ok(trainer)
     }
 
@@ -143,13 +145,61 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         let sizes = Sizes::of(&config.train).tile(tile);
         Plan::new(graph.view(), &config.layers, sizes, &hooks).map_err(SetupError::Plan)
     }
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N>> {
+    /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
+    /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
+    /// for it.
+    pub fn of(
+        task: &'a Task<N>,
+        memory: &'a mut [u8],
+        kernel: K,
+        strategy: S,
+    ) -> Result<Self, SetupError> {
+        task.check(&strategy)?;
+        check_memory(task.ram(), memory)?;
+        let mut trainer = Self {
+            graph: task.graph(),
+            train: task.train(),
+            layers: task.layers(),
+            plan: task.plan(),
+            memory,
+            states: [LayerState::NEW; N],
+            kernel,
+            strategy: (strategy, Configured(&[])),
+            step: 0,
+            pending: 0,
+            tally: Tally::default(),
+            prepared: None,
+            shown: 0,
+        };
+        trainer.init();
+        Ok(trainer)
+    }
+}
+
+fn check_memory(needed: usize, memory: &[u8]) -> Result<(), SetupError> {
+    let found = memory.len();
+    if found < needed {
+        return Err(SetupError::ArenaTooSmall { needed, found });
+    }
+    if !memory.as_ptr().addr().is_multiple_of(4) {
+        return Err(SetupError::Misaligned);
+    }
+    Ok(())
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a, N, K, S, P> {
+    fn init(&mut self) {
+        let plan = self.plan.borrow().layers();
+        init::init(self.graph, self.layers, plan, self.train.seed, self.memory);
+    }
 
     /// Back to the first step with freshly initialised weights.
     pub fn reset(&mut self) {
-        let seed = self.config.train.seed;
-        let layers = &self.config.layers;
-        init::init(self.graph.view(), layers, self.plan.layers(), seed, self.memory);
-        self.states = [LayerState::NEW; N];
+        self.init();
+        self.states.fill(LayerState::NEW);
         self.step = 0;
         self.forget_the_step();
     }
@@ -164,8 +214,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         if self.pending > 0 {
             return Err(StepError::Pending { samples: self.pending });
         }
-        let count = rows.pairs(samples, targets, self.config.train.batch.into())?;
-        let part = usize::from(self.config.train.micro_batch);
+        let count = rows.pairs(samples, targets, self.train.batch.into())?;
+        let part = usize::from(self.train.micro_batch);
         for (from, len) in pieces(count, part) {
             let samples = samples.part(from * sample, len * sample);
             self.accumulate_checked(samples, targets.part(from, len, outputs), len);
@@ -180,7 +230,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<Tally, StepError> {
-        let train = self.config.train;
+        let train = self.train;
         let room = usize::from(train.batch).saturating_sub(self.pending as usize);
         if room == 0 || (self.pending > 0 && !train.accumulates()) {
             return Err(StepError::Pending { samples: self.pending });
@@ -196,7 +246,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
             return Err(StepError::Empty);
         }
         let lr = self.lr();
-        let accumulates = self.config.train.accumulates();
+        let accumulates = self.train.accumulates();
         let mut engine = self.engine(Mode::Train);
         if accumulates {
             engine.apply_sums();
@@ -216,7 +266,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     ) -> Result<Tally, StepError> {
         let rows @ Rows { sample, outputs } = self.rows();
         let count = rows.pairs(samples, targets, usize::MAX)?;
-        let part = usize::from(self.plan.micro_batch);
+        let part = usize::from(self.plan().micro_batch);
         let mut tally = Tally::default();
         for (from, len) in pieces(count, part) {
             self.infer(samples.part(from * sample, len * sample))?;
@@ -228,7 +278,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
     /// then gives the results. Returns how many samples there were. Leaves no trace in training.
     pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
-        let count = self.rows().samples(samples, self.plan.micro_batch.into())?;
+        let count = self.rows().samples(samples, self.plan().micro_batch.into())?;
         let ready = self.prepared == Some(Mode::Infer);
         let mut engine = self.engine(Mode::Infer);
         if !ready {
@@ -245,10 +295,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     /// had fewer samples, and after a training step, which lends their memory to gradients.
     pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
         let outputs = if index < self.shown.into() { self.rows().outputs } else { 0 };
-        let last = self.graph.view().layers().len().saturating_sub(1);
+        let last = self.graph.layers().len().saturating_sub(1);
         let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
-        let holder = self.plan.layers().get(last).map_or(0, |plan| usize::from(plan.output));
-        let region = self.plan.layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
+        let holder = self.plan().layers().get(last).map_or(0, |plan| usize::from(plan.output));
+        let region = self.plan().layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
         let [codes] = pick(self.memory, [region]);
         let codes = match codes {
             MantissasMut::I8(m) => Mantissas::I8(m),
@@ -265,17 +315,17 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
 
     /// The learning rate of the next step.
     pub const fn lr(&self) -> Lr {
-        self.config.train.schedule.at(self.config.train.lr, self.step)
+        self.train.schedule.at(self.train.lr, self.step)
     }
 
     /// The memory plan.
-    pub const fn plan(&self) -> &Plan<N> {
-        &self.plan
+    pub fn plan(&self) -> &Plan<N> {
+        self.plan.borrow()
     }
 
     /// Bounds and counters, one entry a layer.
     pub fn states(&self) -> &[LayerState] {
-        self.states.get(..self.plan.layers().len()).unwrap_or_default()
+        self.states.get(..self.plan().layers().len()).unwrap_or_default()
     }
 
     /// Forgets the counters of all layers and keeps the bounds.
@@ -286,7 +336,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     /// Master weights and momentum: with [`states`](Self::states) and [`steps`](Self::steps) all
     /// that decides later steps. Little-endian as in memory on every supported machine.
     pub fn persistent(&self) -> &[u8] {
-        self.memory.get(..self.plan.persistent).unwrap_or_default()
+        self.memory.get(..self.plan().persistent).unwrap_or_default()
     }
 
     /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
@@ -297,11 +347,12 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         layers: &[LayerMemory],
         bytes: &[u8],
     ) -> Result<(), RestoreError> {
-        let (expected, found) = (self.plan.layers().len(), layers.len());
+        let plan: &Plan<N> = self.plan.borrow();
+        let (expected, found) = (plan.layers().len(), layers.len());
         if expected != found {
             return Err(RestoreError::LayerCount { expected, found });
         }
-        let place = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
+        let place = self.memory.get_mut(..plan.persistent).unwrap_or_default();
         let (expected, found) = (place.len(), bytes.len());
         if expected != found {
             return Err(RestoreError::Length { expected, found });
@@ -320,14 +371,14 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {
-        let lr = self.lr();
+        let (lr, plan) = (self.lr(), self.plan.borrow());
         Engine {
-            graph: self.graph.view(),
-            layers: &self.config.layers,
-            train: &self.config.train,
-            plan: self.plan.layers(),
-            scratch: self.plan.scratch,
-            row: self.plan.row,
+            graph: self.graph,
+            layers: self.layers,
+            train: self.train,
+            plan: plan.layers(),
+            scratch: plan.scratch,
+            row: plan.row,
             memory: self.memory,
             states: &mut self.states,
             kernel: &self.kernel,
@@ -347,7 +398,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         count: usize,
     ) -> Tally {
         let ready = self.prepared == Some(Mode::Train);
-        let (base, accumulates) = (self.pending, self.config.train.accumulates());
+        let (base, accumulates) = (self.pending, self.train.accumulates());
         let mut engine = self.engine(Mode::Train);
         if !ready {
             engine.prepare();
@@ -367,7 +418,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     /// Compares the outputs of the last forward pass with their targets.
     fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
         let outputs = self.rows().outputs;
-        let loss = self.config.train.loss;
+        let loss = self.train.loss;
         let mut tally = Tally::default();
         for i in 0..count {
             let target = targets.at(i, outputs);
@@ -379,7 +430,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     fn rows(&self) -> Rows {
-        let layers = self.graph.view().layers();
+        let layers = self.graph.layers();
         let elements = |layer: Option<&Layer>| layer.map_or(0, |layer| layer.shape.elements());
         Rows { sample: elements(layers.first()), outputs: elements(layers.last()) }
     }

@@ -19,7 +19,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Quantises all parameters for this step, or for inference.
     pub(crate) fn prepare(&mut self) {
         for i in 0..self.graph.layers().len() {
-            let (Some(&config), Some(&plan)) = (self.layers.get(i), self.plan.get(i)) else {
+            let (Some(config), Some(plan)) = (self.layers.get(i), self.plan.get(i)) else {
                 continue;
             };
             if plan.weight.master.len == 0 {
@@ -140,7 +140,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     fn prepare_channels(&mut self, layer: usize, point: Point, known: Sums) -> Passed {
         let (quant, mode) = (self.quant_of(point), self.mode);
         let Sums { exponent, bits, .. } = known;
-        let plan = self.plan.get(layer).copied().unwrap_or(LayerPlan::NONE);
+        let plan = self.plan.get(layer).unwrap_or(&LayerPlan::NONE);
         let regions = [
             self.scratch,
             plan.weight.master,

@@ -1,23 +1,25 @@
 //! For those who hold a trainer on behalf of somebody else, such as the link: its sizes, checks
 //! ahead of a call, and a state that comes in parts.
 
+use core::borrow::Borrow;
+
 use super::{LayerMemory, LayerState, Samples, SetupError, StepError, Tally, Targets, Trainer};
 use crate::{
-    config::Config,
-    graph::{Graph, GraphView},
+    config::{Config, Train},
+    graph::{Graph, GraphView, Plan},
     kernel::Kernel,
     strategy::Strategy,
 };
 
-impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
+impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, K, S, P> {
     /// The network.
     pub fn graph(&self) -> GraphView<'_> {
-        self.graph.view()
+        self.graph
     }
 
-    /// The settings.
-    pub const fn config(&self) -> &Config<N> {
-        self.config
+    /// The settings of the run.
+    pub const fn train(&self) -> &Train {
+        self.train
     }
 
     /// Samples of the step at hand that are in already.
@@ -50,7 +52,7 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
     /// Bytes that this trainer would need for another network and other settings, when its memory
     /// has them.
     pub fn fits(&self, graph: &Graph<N>, config: &Config<N>) -> Result<usize, SetupError> {
-        let needed = Self::plan_for(graph, config, &self.strategy.0, 0)?.ram();
+        let needed = Trainer::<N, K, S>::plan_for(graph, config, &self.strategy.0, 0)?.ram();
         let found = self.memory.len();
         if needed > found {
             return Err(SetupError::ArenaTooSmall { needed, found });
@@ -61,7 +63,8 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
     /// Overwrites a part of [`persistent`](Self::persistent). Until all parts are there the
     /// trainer holds a mixture: who calls this must keep it from training.
     pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
-        let place = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
+        let len = self.plan().persistent;
+        let place = self.memory.get_mut(..len).unwrap_or_default();
         let Some(place) = place.get_mut(at..at.saturating_add(bytes.len())) else { return false };
         place.copy_from_slice(bytes);
         self.forget_the_step();
@@ -70,7 +73,7 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
 
     /// As [`overwrite`](Self::overwrite), for what one layer remembers.
     pub(crate) fn overwrite_layer(&mut self, layer: usize, memory: &LayerMemory) -> bool {
-        let count = self.plan.layers().len();
+        let count = self.plan().layers().len();
         let Some(state) = self.states.get_mut(..count).and_then(|all| all.get_mut(layer)) else {
             return false;
         };

@@ -15,7 +15,7 @@ use crate::{
 /// as many are stored as 16 bits have room for, with one bit more for growth.
 const GUARD: u8 = 7;
 /// Codes in the hands of a post hook at a time.
-const PIECE: usize = 64;
+pub(crate) const PIECE: usize = 64;
 
 /// A tensor in one pass through its point. Tiles may come in any order.
 pub(crate) struct Pass {
@@ -83,6 +83,18 @@ pub(crate) struct Mask<'m> {
     pub(crate) bits: &'m mut [u8],
     /// The bit of the tile's first element.
     pub(crate) first: u32,
+}
+
+impl Mask<'_> {
+    /// Not inlined: its piece would lie on the stack under every kernel that quantises.
+    #[inline(never)]
+    fn clear_clipped(self, quantizer: &Quantizer, source: Source<'_>, first: u32) {
+        source.widened(|from, sums| {
+            let from = from as u32;
+            let at = first.wrapping_add(from);
+            quantizer.clear_clipped(sums, at, self.bits, self.first.wrapping_add(from));
+        });
+    }
 }
 
 /// What is left when all tiles have passed.
@@ -239,7 +251,8 @@ impl Pass {
                     let piece = piece.get_mut(..part.len()).unwrap_or_default();
                     let from = from + i * PIECE;
                     let at = first.wrapping_add(from as u32);
-                    counts += quantizer.run(part, at, piece);
+                    let codes_of = MantissasMut::I32(&mut *piece);
+                    counts += kernel.quantize(&quantizer, part.into(), at, codes_of);
                     let exponent = self.after(strategy, piece, at);
                     self.store(piece, exponent, codes.part(from, part.len()));
                 }
@@ -249,11 +262,7 @@ impl Pass {
             kernel.quantize(&quantizer, source, first, codes)
         };
         if counts.saturated > 0 && !mask.bits.is_empty() {
-            source.widened(|from, sums| {
-                let from = from as u32;
-                let at = first.wrapping_add(from);
-                quantizer.clear_clipped(sums, at, mask.bits, mask.first.wrapping_add(from));
-            });
+            mask.clear_clipped(&quantizer, source, first);
         }
         self.count(counts, source.len());
     }
@@ -311,7 +320,7 @@ impl Pass {
     }
 
     /// Ends the pass.
-    pub(crate) fn finish(mut self) -> Passed {
+    pub(crate) fn finish(&mut self) -> Passed {
         let bound = self.settle(&[]);
         let exponent = self.stored_exponent();
         let limit = exponent.saturating_add(i16::from(self.stored_bits()) - 1);

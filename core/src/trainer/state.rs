@@ -4,9 +4,18 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::Trainer;
+use core::borrow::Borrow;
+
 use crate::{
-    config::Config, graph::GraphView, kernel::Kernel, quant::RangeState, strategy::Strategy,
+    config::{LayerConfig, Train},
+    graph::{GraphView, Plan},
+    kernel::Kernel,
+    quant::RangeState,
+    strategy::{Strategy, StrategyConfig},
 };
+
+/// What is trained, and how.
+type Purpose<'t> = (GraphView<'t>, &'t Train, &'t [LayerConfig], &'t [StrategyConfig]);
 
 /// A quantised tensor of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
@@ -175,7 +184,7 @@ impl LayerState {
     }
 }
 
-impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
+impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, K, S, P> {
     /// True between steps. Within one, weights may have moved by a part of it, and sums and what
     /// range rules have seen are nowhere but in memory.
     pub(crate) const fn is_between_steps(&self) -> bool {
@@ -183,8 +192,8 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
     }
 
     /// What is trained, and how.
-    pub(crate) const fn purpose(&self) -> (GraphView<'_>, &Config<N>) {
-        (self.graph.view(), self.config)
+    pub(crate) const fn purpose(&self) -> Purpose<'_> {
+        (self.graph, self.train, self.layers, self.strategy.1.0)
     }
 
     /// Lets `fill` overwrite layer states and [`persistent`](Self::persistent) bytes in place. It
@@ -194,8 +203,9 @@ impl<const N: usize, K: Kernel, S: Strategy> Trainer<'_, N, K, S> {
         &mut self,
         fill: impl FnOnce(&mut [LayerState], &mut [u8]) -> Result<u32, E>,
     ) -> Result<(), E> {
-        let states = self.states.get_mut(..self.plan.layers().len()).unwrap_or_default();
-        let bytes = self.memory.get_mut(..self.plan.persistent).unwrap_or_default();
+        let plan: &Plan<N> = self.plan.borrow();
+        let states = self.states.get_mut(..plan.layers().len()).unwrap_or_default();
+        let bytes = self.memory.get_mut(..plan.persistent).unwrap_or_default();
         let filled = fill(states, bytes);
         if let Ok(step) = filled {
             self.step = step;

@@ -2,8 +2,8 @@
 
 use super::{
     engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
-    forward::pieces,
-    point::{Pass, Sums},
+    forward::{Input, pieces},
+    point::{PIECE, Pass, Sums},
     state::Tensor,
 };
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     graph::{LayerPlan, ParamPlan, Region, pick},
     kernel::Kernel,
     layer::dense,
-    optim::{Descend, Descent, Lr, Momentum, PIECE, Update, velocity_bits},
-    quant::{Format, Overflow, Quant, Range, Round, ceil_log2, exponent_of, requantize},
+    optim::{Descend, Descent, Lr, Momentum, Update, velocity_bits},
+    quant::{Format, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
     tensor::{MantissasMut, Matrix},
@@ -60,13 +60,12 @@ impl Param {
 
 impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Weight and bias gradients of one layer: added up, or used at once.
-    pub(crate) fn param_grads(&mut self, i: usize, plan: LayerPlan, count: usize) {
+    pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
         let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
         let weight_exponent = grad_exponent
             .saturating_add(input.exponent)
             .saturating_add(plan.weight_grad.drop.into());
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
         if self.train.accumulates() {
             self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
             return;
@@ -74,13 +73,19 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         if let Some(param) = self.param(i, Which::Bias, grad_exponent) {
             let bias = Region { len: plan.bias.master.len, ..self.row };
             self.bias_sums(plan.grad, count, bias);
-            let mut pass = self.grad_pass(&param);
-            let mut descent = Descent::default();
-            self.tile(&param, &mut pass, &mut descent, bias, 0);
-            self.finish_param(&param, pass, descent);
+            self.descend_at_once(&param, bias);
         }
-        let Some(param) = self.param(i, Which::Weight, weight_exponent) else { return };
-        let mut pass = self.grad_pass(&param);
+        if let Some(param) = self.param(i, Which::Weight, weight_exponent) {
+            self.descend_by_tiles(&param, plan, &input, count);
+        }
+    }
+
+    /// The gradient of a weight, tile by tile from the product into the weights.
+    // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
+    #[inline(never)]
+    fn descend_by_tiles(&mut self, param: &Param, plan: &LayerPlan, input: &Input, count: usize) {
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         let room = self.scratch.len as usize;
         // Whole rows of the weight where they fit, pieces of a row where they do not.
@@ -99,10 +104,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     dense::weight_grad(self.kernel, grad, x, drop, false, sums);
                 }
                 let first = (unit * input.numbers + col) as u32;
-                self.tile(&param, &mut pass, &mut descent, tile, first);
+                self.tile(param, &mut pass, &mut descent, tile, first);
             }
         }
-        self.finish_param(&param, pass, descent);
+        self.finish_param(param, &mut pass, descent);
     }
 
     /// At the end of a step whose batch came in parts.
@@ -111,10 +116,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             for which in [Which::Bias, Which::Weight] {
                 let exponent = self.state(i).map_or(0, |s| which.choose(s.sum_exponents));
                 let Some(param) = self.param(i, which, exponent) else { continue };
-                let mut pass = self.grad_pass(&param);
-                let mut descent = Descent::default();
-                self.tile(&param, &mut pass, &mut descent, param.plan.sum, 0);
-                self.finish_param(&param, pass, descent);
+                self.descend_at_once(&param, param.plan.sum);
             }
         }
     }
@@ -153,6 +155,15 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         })
     }
 
+    /// All gradient sums of a parameter through the point and into the weights.
+    #[inline(never)]
+    fn descend_at_once(&mut self, param: &Param, sums: Region) {
+        let mut pass = self.grad_pass(param);
+        let mut descent = Descent::default();
+        self.tile(param, &mut pass, &mut descent, sums, 0);
+        self.finish_param(param, &mut pass, descent);
+    }
+
     /// One tile of gradient sums through the point and into the weights.
     fn tile(
         &mut self,
@@ -176,13 +187,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
         let (from, len) = (first as usize, sums.len());
         let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
-        let descend = |pass: &Pass, exponent: i16| Descend {
-            quantizer: pass.quantizer(),
+        let descend = |quantizer: Option<Quantizer>, exponent: i16| Descend {
+            quantizer,
             momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
             update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
         };
         if !pass.has_hooks() {
-            let descend = descend(pass, pass.stored_exponent());
+            let descend = descend(Some(pass.quantizer()), pass.stored_exponent());
             let seen = self.kernel.descend(&descend, sums, first, mask, velocity, master);
             pass.count(seen.counts, len);
             *descent += seen;
@@ -193,18 +204,18 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let codes = codes.get_mut(..part.len()).unwrap_or_default();
             let (from, len) = (i * PIECE, part.len());
             let at = first.wrapping_add(from as u32);
-            let counts = pass.quantizer().run(part, at, codes);
+            let sums = (&*part).into();
+            let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
+            pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
             let exponent = pass.after(self.strategy, codes, at);
             let mut from = from;
             for (run, exponent) in pass.runs(codes, exponent) {
                 let (at, len) = (first.wrapping_add(from as u32), run.len());
                 let (velocity, master) = (velocity.part(from, len), master.part(from, len));
-                let velocity_peak = descend(pass, exponent).apply(run, at, mask, velocity, master);
-                *descent += Descent { velocity_peak, ..Descent::default() };
+                let descend = descend(None, exponent);
+                *descent += self.kernel.descend(&descend, run, at, mask, velocity, master);
                 from += len;
             }
-            *descent += Descent { counts, ..Descent::default() };
-            pass.count(counts, len);
         }
     }
 
@@ -238,7 +249,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
     }
 
-    fn finish_param(&mut self, param: &Param, pass: Pass, descent: Descent) {
+    fn finish_param(&mut self, param: &Param, pass: &mut Pass, descent: Descent) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), passed.state);
         let velocity = self.momentum(param, passed.exponent);
@@ -262,7 +273,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
     /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
-    fn add_up(&mut self, i: usize, plan: LayerPlan, count: usize, exponents: [i16; 2]) {
+    #[inline(never)]
+    fn add_up(&mut self, i: usize, plan: &LayerPlan, count: usize, exponents: [i16; 2]) {
         let Some(input) = self.input_of(i) else { return };
         let Some(state) = self.states.get_mut(i) else { return };
         if self.first_part {

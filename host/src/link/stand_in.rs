@@ -93,7 +93,7 @@ impl Board for Desk<'_> {
         let (Some(data), Some(batch)) = (self.data, &mut self.batch) else {
             return Err(Refusal::NoSamples);
         };
-        let train = trainer.config().train;
+        let train = *trainer.train();
         let (samples, size) = (&data.split.train, u32::from(train.batch));
         let steps = (samples.len() as u32 / size.max(1)).max(1);
         let (epoch, step) = (trainer.steps() / steps, trainer.steps() % steps);

@@ -75,7 +75,7 @@ proptest! {
             factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
         });
         let descend = Descend {
-            quantizer: Quantizer { shift, format, key },
+            quantizer: Some(Quantizer { shift, format, key }),
             momentum,
             update: Update { lr, shift: update_shift, decay, decay_shift, round, key: key.child(1) },
         };
