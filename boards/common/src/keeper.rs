@@ -1,0 +1,178 @@
+//! What a board keeps over a power cut: the network that a desktop sent, and checkpoints of it.
+//!
+//! The first page of the region holds the network, because a checkpoint means nothing without it;
+//! the pages behind it are a [`Journal`]. A checkpoint is old or new, whenever the power fails. The
+//! network is written anew only when the first checkpoint of another one is saved: power that
+//! fails within that one write leaves no network, and the board starts with its own.
+
+use core::fmt;
+
+use embedded_storage::nor_flash::{NorFlash, NorFlashError};
+use fixgrad::{
+    checkpoint::{CheckpointError, Journal, Loaded, RegionError, Saved},
+    config::BlobError,
+    kernel::Kernel,
+    link::Network,
+    strategy::Strategy,
+    trainer::Trainer,
+};
+
+/// Bytes of the longest network that is kept, and of its length in front of it.
+const LONGEST: usize = 1024;
+const LENGTH: usize = 4;
+
+/// Keeps networks and checkpoints in a whole flash.
+#[derive(Debug)]
+pub struct Keeper<F> {
+    flash: F,
+}
+
+/// Why something could not be kept or found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeepError<E> {
+    /// The flash failed.
+    Flash(E),
+    /// The network is too long to be kept.
+    Network(BlobError),
+    /// There is no room for two checkpoints of this network.
+    Region(RegionError),
+    /// There is no checkpoint to be had.
+    Checkpoint(CheckpointError<E>),
+}
+
+impl<E: NorFlashError> fmt::Display for KeepError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flash(error) => write!(f, "the flash failed: {:?}", error.kind()),
+            Self::Network(error) => write!(f, "the network is too long to be kept: {error}"),
+            Self::Region(error) => error.fmt(f),
+            Self::Checkpoint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: NorFlashError> core::error::Error for KeepError<E> {}
+
+impl<E> From<CheckpointError<E>> for KeepError<E> {
+    fn from(error: CheckpointError<E>) -> Self {
+        Self::Checkpoint(error)
+    }
+}
+
+/// Some flashes take words only, so buffers start at one.
+#[repr(align(8))]
+struct Page([u8; LONGEST]);
+
+impl<F: NorFlash> Keeper<F> {
+    /// A keeper of all of this flash.
+    pub const fn new(flash: F) -> Self {
+        Self { flash }
+    }
+
+    /// The network that was kept, if there is one.
+    pub fn network<const N: usize>(&mut self) -> Option<Network<N>> {
+        let mut page = Page([0xff; LONGEST]);
+        self.flash.read(0, &mut page.0).ok()?;
+        let (length, rest) = page.0.split_first_chunk::<LENGTH>()?;
+        let bytes = rest.get(..u32::from_le_bytes(*length) as usize)?;
+        Network::decode(bytes, None).ok()
+    }
+
+    /// Puts the trainer into the state that was saved last for its network.
+    pub fn load<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &mut Trainer<'_, N, K, S>,
+    ) -> Result<Option<Loaded>, KeepError<F::Error>> {
+        Ok(self.journal(trainer)?.load(trainer)?)
+    }
+
+    /// Saves the state of the trainer, and its network where another one is kept.
+    pub fn save<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<Saved, KeepError<F::Error>> {
+        // First of all it is found out whether there is room.
+        self.journal(trainer)?;
+        self.keep_network(trainer)?;
+        Ok(self.journal(trainer)?.save(trainer)?)
+    }
+
+    fn journal<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<Journal<&mut F>, KeepError<F::Error>> {
+        let end = self.flash.capacity() as u32;
+        let region = first_page::<F>()..end;
+        Journal::new(&mut self.flash, region, trainer.plan()).map_err(KeepError::Region)
+    }
+
+    fn keep_network<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<(), KeepError<F::Error>> {
+        let mut page = Page([0xff; LONGEST]);
+        let (length, rest) = page.0.split_at_mut(LENGTH);
+        let bytes = Network::encode(trainer.graph(), trainer.config(), rest);
+        let used = bytes.map_err(KeepError::Network)?.len();
+        length.copy_from_slice(&(used as u32).to_le_bytes());
+        let mut there = Page([0; LONGEST]);
+        self.flash.read(0, &mut there.0).map_err(KeepError::Flash)?;
+        if there.0 == page.0 {
+            return Ok(());
+        }
+        self.flash.erase(0, first_page::<F>()).map_err(KeepError::Flash)?;
+        self.flash.write(0, &page.0).map_err(KeepError::Flash)
+    }
+}
+
+/// As many pages as hold a network.
+const fn first_page<F: NorFlash>() -> u32 {
+    LONGEST.next_multiple_of(F::ERASE_SIZE) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{digits, nor::NorInRam};
+
+    type Flash<'a> = NorInRam<'a, 8, 2048>;
+
+    #[test]
+    fn network_and_state_come_back() {
+        let mut memory = [0; 64 << 10];
+        let mut keeper = Keeper::new(Flash::new(&mut memory));
+        assert!(keeper.network::<{ digits::LAYERS }>().is_none());
+
+        let config = digits::config();
+        let mut arena = digits::ARENA;
+        let mut trainer = digits::trainer(&config, arena.as_mut_slice()).unwrap();
+        assert!(keeper.load(&mut trainer).unwrap().is_none());
+        digits::train_step(&mut trainer, digits::batch(0)).unwrap();
+        let digest = trainer.digest();
+        keeper.save(&trainer).unwrap();
+        digits::train_step(&mut trainer, digits::batch(1)).unwrap();
+        assert_eq!(keeper.save(&trainer).unwrap().sequence, 1);
+        let later = trainer.digest();
+        assert_ne!(digest, later);
+
+        let network = keeper.network::<{ digits::LAYERS }>().unwrap();
+        assert_eq!(network, Network { graph: digits::NET, config: config.clone() });
+        trainer.reset();
+        assert_eq!(keeper.load(&mut trainer).unwrap().unwrap().step, 2);
+        assert_eq!(trainer.digest(), later);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_what_was_kept_stays() {
+        let mut memory = [0; 64 << 10];
+        Keeper::new(Flash::new(&mut memory)).flash.erase(0, 64 << 10).unwrap();
+        let config = digits::config();
+        let mut arena = digits::ARENA;
+        let trainer = digits::trainer(&config, arena.as_mut_slice()).unwrap();
+        let small = memory.get_mut(..8 << 10).unwrap();
+        let mut keeper = Keeper::new(Flash::new(small));
+        assert!(matches!(keeper.save(&trainer), Err(KeepError::Region(_))));
+        assert!(memory.iter().all(|&byte| byte == 0xff));
+    }
+}
