@@ -90,7 +90,8 @@ impl<F, B: Board> Station<F, B> {
         word: &str,
         rest: impl FnOnce(
             Line<'b, B::Out>,
-        ) -> Result<Line<'b, B::Out>, <B::Out as embedded_io::ErrorType>::Error>,
+        )
+            -> Result<Line<'b, B::Out>, <B::Out as embedded_io::ErrorType>::Error>,
     ) {
         let _ = Line::new(self.board.out(), word).and_then(rest).and_then(Line::end);
     }

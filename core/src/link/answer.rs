@@ -224,6 +224,9 @@ impl<'a> Desk<'a> {
 }
 
 /// A part of a step, micro-batch by micro-batch; the last part moves the weights.
+///
+/// Never inlined, so that the checks of a linked firmware find it by its name.
+#[inline(never)]
 fn work<const N: usize, K: Kernel, S: Strategy>(
     samples: Samples<'_>,
     targets: Targets<'_>,
