@@ -22,6 +22,8 @@ const LONGEST: usize = 1024;
 const LENGTH: usize = 4;
 
 /// Keeps networks and checkpoints in a whole flash.
+///
+/// Its functions are never inlined: their buffers would lie on the stack during training, too.
 #[derive(Debug)]
 pub struct Keeper<F> {
     flash: F,
@@ -71,6 +73,7 @@ impl<F: NorFlash> Keeper<F> {
     }
 
     /// The network that was kept, if there is one.
+    #[inline(never)]
     pub fn network<const N: usize>(&mut self) -> Option<Network<N>> {
         let mut page = Page([0xff; LONGEST]);
         self.flash.read(0, &mut page.0).ok()?;
@@ -80,6 +83,7 @@ impl<F: NorFlash> Keeper<F> {
     }
 
     /// Puts the trainer into the state that was saved last for its network.
+    #[inline(never)]
     pub fn load<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         trainer: &mut Trainer<'_, N, K, S>,
@@ -88,6 +92,7 @@ impl<F: NorFlash> Keeper<F> {
     }
 
     /// Saves the state of the trainer, and its network where another one is kept.
+    #[inline(never)]
     pub fn save<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         trainer: &Trainer<'_, N, K, S>,

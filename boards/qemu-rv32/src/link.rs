@@ -20,5 +20,5 @@ fn main() -> ! {
     if line.init(Config::DEFAULT).is_err() {
         panic!("there is a UART");
     }
-    qemu::serve::<2, 4096>("qemu-rv32", MEMORY.take(), line)
+    qemu::serve::<4, 4096>("qemu-rv32", MEMORY.take(), line)
 }

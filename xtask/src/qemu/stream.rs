@@ -67,8 +67,8 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
     if verified.equal_to_host {
         let seen: Seen = {
             let link = &machine.link;
-            let text =
-                cmd!(shell, "{FIXGRAD...} -- monitor --link {link} --looks 1 --json").read()?;
+            let text = cmd!(shell, "cargo {FIXGRAD...} -- monitor --link {link} --looks 1 --json")
+                .read()?;
             serde_json::from_str(&text)?
         };
         if told.resumed != Some(verified.steps) || seen.digest != verified.digest {
@@ -94,11 +94,12 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
 }
 
 /// As built for the other checks: the desktop has little to do here.
-const FIXGRAD: [&str; 7] = ["cargo", "run", "-q", "-p", "fixgrad-host", "--bin", "fixgrad"];
+const FIXGRAD: [&str; 6] = ["run", "-q", "-p", "fixgrad-host", "--bin", "fixgrad"];
 
 fn verify(shell: &Shell, link: &str, task: Task<'_>) -> Result<Verified> {
     let config = task.config;
-    let mut verify = cmd!(shell, "{FIXGRAD...} -- verify {config} --link {link} --commit --json");
+    let mut verify =
+        cmd!(shell, "cargo {FIXGRAD...} -- verify {config} --link {link} --commit --json");
     if let Some(data) = task.data {
         verify = verify.arg("--data").arg(data);
     }
