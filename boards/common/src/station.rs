@@ -130,3 +130,117 @@ impl<F: NorFlash, B: Board> link::Board for Station<F, B> {
         self.keeper.save(trainer).map(|_| ()).map_err(|_| Refusal::CommitFailed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{string::String, vec::Vec};
+
+    use embedded_io::{ErrorKind, ErrorType};
+    use fixgrad::link::{Receiver, Request, Response, decode, encode};
+
+    use super::*;
+    use crate::NorInRam;
+
+    /// A line whose whole input is known.
+    struct Script<'a> {
+        input: &'a [u8],
+        output: &'a mut Vec<u8>,
+    }
+
+    impl ErrorType for Script<'_> {
+        type Error = ErrorKind;
+    }
+
+    impl Read for Script<'_> {
+        fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
+            Ok(self.input.read(bytes).unwrap())
+        }
+    }
+
+    impl ReadReady for Script<'_> {
+        fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+            Ok(true)
+        }
+    }
+
+    impl Write for Script<'_> {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+            self.output.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+    }
+
+    struct Desk<'a>(&'a mut Vec<u8>);
+
+    impl Board for Desk<'_> {
+        type Out = Vec<u8>;
+        fn out(&mut self) -> &mut Vec<u8> {
+            self.0
+        }
+        fn start(&mut self) {}
+        fn elapsed(&mut self) -> u32 {
+            7
+        }
+        fn stack_high_water(&self) -> Option<u32> {
+            Some(512)
+        }
+    }
+
+    /// What a station tells, and the answers that it gives from one start to the end of the line.
+    fn start(flash: &mut [u8], requests: &[Request<'_>]) -> (String, Vec<u8>) {
+        let mut input = Vec::new();
+        for (sequence, request) in (1..).zip(requests) {
+            let mut frame = [0; FRAME];
+            input.extend_from_slice(encode(sequence, request, &mut frame).unwrap());
+        }
+        let (mut output, mut told) = (Vec::new(), Vec::new());
+        let line = Script { input: &input, output: &mut output };
+        let mut memory = std::boxed::Box::new(Memory::NEW);
+        let flash = NorInRam::<8, 2048>::new(flash);
+        let end = serve("desk", &mut memory, line, flash, Desk(&mut told)).unwrap();
+        assert!(matches!(end, ServeError::Closed));
+        (String::from_utf8(told).unwrap(), output)
+    }
+
+    fn last_step(output: &[u8]) -> Option<u32> {
+        let (mut receiver, mut frame) = (Receiver::default(), [0; FRAME]);
+        let mut step = None;
+        for &byte in output {
+            let Some(len) = receiver.push(byte, &mut frame) else { continue };
+            if let Some((_, Response::State(state))) = decode(&frame[..len]) {
+                step = Some(state.step);
+            }
+        }
+        step
+    }
+
+    #[test]
+    fn what_was_committed_is_there_after_a_power_cut() {
+        let mut flash = std::vec![0; 192 << 10];
+        let (told, _) = start(&mut flash, &[Request::Hello]);
+        assert_eq!(told, "link desk\nfresh\n");
+
+        let mut bytes = [0; FRAME];
+        let config = Config::uniform(NET.view(), LAYER, TRAIN);
+        let bytes = Network::encode(NET.view(), &config, &mut bytes).unwrap();
+        let len = bytes.len() as u32;
+        let mut arena = Memory::NEW.arena;
+        let trainer = Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+        let digest = trainer.digest();
+        let requests = [
+            Request::Hello,
+            Request::Put { at: 0, bytes },
+            Request::Load { len },
+            // As if seven steps had left these weights.
+            Request::SetDone { step: 7, digest },
+            Request::Commit,
+        ];
+        start(&mut flash, &requests);
+        let (told, output) = start(&mut flash, &[Request::Hello, Request::State]);
+        assert_eq!((told.as_str(), last_step(&output)), ("link desk\nresumed 7\n", Some(7)));
+    }
+}
