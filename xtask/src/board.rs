@@ -27,6 +27,8 @@ pub(crate) struct About {
     /// Bytes of memory of that part.
     pub(crate) ram: u64,
     pub(crate) flash: u64,
+    /// Bytes of the flash that hold checkpoints, where there is a firmware that serves the link.
+    pub(crate) kept: Option<u64>,
     pub(crate) qemu: Qemu,
 }
 
@@ -132,7 +134,10 @@ mod tests {
                     line.and_then(|line| line.split("LENGTH = ").nth(1)?.strip_suffix('K'));
                 kilobytes.and_then(|number| number.parse::<u64>().ok()).map(|number| number * 1024)
             };
-            assert_eq!(room("FLASH"), Some(about.flash), "{name}");
+            assert_eq!(room("KEPT"), about.kept, "{name}");
+            assert_eq!(folder.join("src/link.rs").is_file(), about.kept.is_some(), "{name}");
+            let kept = about.kept.unwrap_or_default();
+            assert_eq!(room("FLASH"), Some(about.flash - kept), "{name}");
             assert_eq!(room("RAM"), Some(about.ram), "{name}");
             let cargo = read(".cargo/config.toml");
             assert!(cargo.contains(&format!("target = \"{}\"\n", about.target)), "{name}");

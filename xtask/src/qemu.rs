@@ -1,16 +1,20 @@
-//! `cargo xtask qemu BOARD`: trains on an emulated board and on this machine, and compares what
-//! both know after every step. Before that, the board checks its own kernel.
+//! `cargo xtask qemu BOARD [CONFIG]`: trains on an emulated board and on this machine, and compares
+//! what both know after every step. Without a configuration the board checks its own kernel and
+//! trains on digits in its flash; with one, on samples that this machine sends over its serial line.
 
 mod audit;
 mod emulate;
 mod firmware;
 mod forbidden;
+mod machine;
+mod pictures;
 mod products;
 mod references;
 mod report;
+mod stream;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +26,7 @@ use crate::project::Project;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
 use report::Report;
+use stream::Task;
 use table::Row;
 
 /// The command line of `cargo xtask qemu`.
@@ -30,23 +35,35 @@ pub(crate) struct Args {
     /// The board: a folder of boards/, or `all`.
     #[arg(value_name = "BOARD")]
     board: String,
+    /// What to train over the serial line: a YAML file, or the name of one in configs/. With `all`,
+    /// on the boards that have a firmware for it. By default, the digits in the board's flash.
+    #[arg(value_name = "CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder with the data sets of CONFIG.
+    #[arg(long, value_name = "DIR", requires = "config")]
+    data: Option<PathBuf>,
     /// End with one line of JSON that holds the results.
     #[arg(long)]
     json: bool,
-    /// How many steps to train.
-    #[arg(long, value_name = "N", default_value_t = STEPS,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    steps: u32,
+    /// How many steps to train; by default an epoch of the digits, or all steps of CONFIG.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
 }
 
 /// One epoch of the digits.
 const STEPS: u32 = 44;
+/// What the checks stream, on pictures that stand in for MNIST.
+const STREAMED: &str = "configs/mnist_mlp_board.yaml";
+const STREAMED_STEPS: u32 = 200;
 /// The longest silence that is not a crash: a step and a test on the slowest board are seconds.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Trains on the boards that were asked for.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
-    let boards = board::select(&project.root, &args.board)?;
+    let mut boards = board::select(&project.root, &args.board)?;
+    if args.config.is_some() && args.board == "all" {
+        boards.retain(|board| board.about.kept.is_some());
+    }
     for board in &boards {
         // This verb may install what `test` only looks for.
         Toolchain::obtain(&project.shell, &board.about.target)?;
@@ -54,7 +71,15 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
             bail!("{}: {reason}", board.name);
         }
     }
-    let (rows, findings) = train(&project.shell, &boards, args.steps)?;
+    let (rows, findings) = match &args.config {
+        None => train(&project.shell, &boards, args.steps.unwrap_or(STEPS))?,
+        Some(config) => {
+            let config = project.locate_config(config);
+            let data = args.data.as_ref().map(|data| project.locate(data));
+            let task = Task { config: &config, data: data.as_deref(), steps: args.steps };
+            collect(&boards, |board| stream::train(&project.shell, board, task))
+        }
+    };
     println!("{}", table::show(&rows));
     for finding in &findings {
         eprintln!("error: {finding}");
@@ -75,7 +100,17 @@ pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
             None => boards.push(board),
         }
     }
-    let (rows, findings) = train(shell, &boards, STEPS)?;
+    let (mut rows, mut findings) = train(shell, &boards, STEPS)?;
+    boards.retain(|board| board.about.kept.is_some());
+    if !boards.is_empty() {
+        let data = toolchain::target_dir().join("pictures");
+        pictures::write(&data)?;
+        let config = Path::new(STREAMED);
+        let task = Task { config, data: Some(&data), steps: Some(STREAMED_STEPS) };
+        let streamed = collect(&boards, |board| stream::train(shell, board, task));
+        rows.extend(streamed.0);
+        findings.extend(streamed.1);
+    }
     println!("{}", table::show(&rows));
     if !findings.is_empty() {
         bail!("{}", findings.join("; "));
@@ -95,14 +130,22 @@ fn reason_against(shell: &Shell, board: &Board) -> Result<Option<String>> {
 
 /// Trains on the boards; what was measured, and what is wrong.
 fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<String>)> {
-    let (mut rows, mut findings) = (Vec::new(), Vec::new());
     if boards.is_empty() {
-        return Ok((rows, findings));
+        return Ok((Vec::new(), Vec::new()));
     }
     let host = on_this_machine(shell, steps)?;
+    Ok(collect(boards, |board| train_one(shell, board, &host, steps)))
+}
+
+/// One board after the other: what was measured, and what is wrong.
+fn collect(
+    boards: &[Board],
+    mut train: impl FnMut(&Board) -> Result<(Row, Vec<String>)>,
+) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut findings) = (Vec::new(), Vec::new());
     for board in boards {
         eprintln!("== {}", board.name);
-        match train_one(shell, board, &host, steps) {
+        match train(board) {
             Ok((row, wrong)) => {
                 findings.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", board.name)));
                 rows.push(row);
@@ -110,7 +153,7 @@ fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<S
             Err(error) => findings.push(format!("{}: {error:#}", board.name)),
         }
     }
-    Ok((rows, findings))
+    (rows, findings)
 }
 
 fn train_one(
@@ -120,7 +163,7 @@ fn train_one(
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
     let firmware = firmware::build(shell, board)?;
-    let audit = audit::audit(&firmware)?;
+    let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
     let costs = products::check(board, &firmware)?;
 
@@ -136,7 +179,7 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report, &audit, costs, difference.is_none());
+    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none());
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }

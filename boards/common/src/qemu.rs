@@ -2,16 +2,39 @@
 
 use core::panic::PanicInfo;
 
+use embedded_io::{Read, ReadReady};
+use fixgrad::link::ServeError;
 use semihosting::{experimental::env, io, process};
 
 #[cfg(target_arch = "arm")]
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, digits, products, report::Line, stack};
+use crate::{Board, NorInRam, digits, kept, products, report::Line, stack, station};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
+
+/// Serves the link on `line` and ends QEMU when the line fails, which it does not.
+///
+/// These machines have no flash that a program can write to. Memory that the linker leaves alone
+/// stands in, with the rules of the real part's flash: words of `WORD` bytes, pages of `PAGE`. It
+/// outlives a reset of the machine, and not QEMU.
+pub fn serve<const WORD: usize, const PAGE: usize>(
+    name: &'static str,
+    memory: &mut station::Memory,
+    line: impl Read + ReadReady + embedded_io::Write,
+) -> ! {
+    stack::paint();
+    let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
+    let Some(kept) = kept::take() else { fail("no memory to keep, line", line!()) };
+    let flash = NorInRam::<WORD, PAGE>::new(kept);
+    match station::serve(name, memory, line, flash, Emulated { out: Out, counter }) {
+        Ok(ServeError::Setup(_)) => fail("setup refused, line", line!()),
+        Ok(_) => fail("the line failed, line", line!()),
+        Err(_) => fail("frames are too small, line", line!()),
+    }
+}
 
 /// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU. The
 /// word `products` instead of a number checks the kernel.

@@ -3,7 +3,7 @@
 use embedded_io::Write;
 use fixgrad::{graph::Arena, trainer};
 
-use crate::{digits, fingerprint::fingerprint, report::Line};
+use crate::{digits, report::Line};
 
 /// What a run needs of the place where it happens.
 pub trait Board {
@@ -49,7 +49,7 @@ impl<E> From<trainer::StepError> for Error<E> {
 /// config digits-tiny
 /// ram BYTES                 the memory plan
 /// macs COUNT                needed multiply-adds of a step
-/// step N FINGERPRINT COUNTS
+/// step N DIGEST COUNTS
 /// test RIGHT PICTURES
 /// stack BYTES               where it is measured
 /// end
@@ -77,9 +77,9 @@ pub fn run<B: Board>(
         let record = digits::train_step(trainer, batch);
         let counts = board.elapsed();
         let step = record?.step;
-        let fingerprint = fingerprint(trainer);
+        let digest = trainer.digest();
         Line::new(board.out(), "step")
-            .and_then(|line| line.number(step)?.hex(fingerprint)?.number(counts)?.end())
+            .and_then(|line| line.number(step)?.hex(digest)?.number(counts)?.end())
             .map_err(Error::Out)?;
     }
     // Looked up before the test, whose memory is not that of training.

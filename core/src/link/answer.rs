@@ -7,7 +7,7 @@ use super::{
 use crate::{
     kernel::Kernel,
     strategy::Strategy,
-    trainer::{LayerState, StepRecord, Tally, Trainer},
+    trainer::{LayerState, Samples, StepError, StepRecord, Tally, Targets, Trainer},
 };
 
 impl Request<'_> {
@@ -119,7 +119,7 @@ impl<'a> Desk<'a> {
                 trainer.reset();
                 self.begin_again();
             }
-            Request::Train(part) => return self.train(&part, trainer),
+            Request::Train(part) => return self.train(&part, trainer, board),
             Request::Evaluate(batch) => {
                 self.whole()?;
                 let (samples, targets) = self.store.batch(&batch, trainer.widths())?;
@@ -183,6 +183,7 @@ impl<'a> Desk<'a> {
         &mut self,
         part: &Part,
         trainer: &mut Trainer<'_, N, K, S>,
+        board: &mut impl Board,
     ) -> Result<Response<'static>, Refusal> {
         self.whole()?;
         let (done, asked) = (trainer.steps(), part.step);
@@ -193,22 +194,16 @@ impl<'a> Desk<'a> {
         if done != asked {
             return Err(Refusal::WrongPart { done, asked });
         }
-        let widths @ (sample, outputs) = trainer.widths();
-        let (samples, targets) = self.store.batch(&part.batch, widths)?;
-        let (batch, size) = (trainer.train().batch, trainer.train().micro_batch);
+        let (samples, targets) = self.store.batch(&part.batch, trainer.widths())?;
+        let batch = trainer.train().batch;
         // Before anything moves: a step is done as a whole or not at all.
         let room = u32::from(batch).saturating_sub(done) as usize;
         let count = trainer.check(samples, targets, room)?;
-        let mut tally = Tally::default();
-        for from in (0..count).step_by(size.max(1).into()) {
-            let len = usize::from(size).min(count - from);
-            let samples = samples.part(from * sample, len * sample);
-            tally += trainer.accumulate(samples, targets.part(from, len, outputs))?;
-        }
-        if !part.last {
-            return Ok(Response::Tally(tally));
-        }
-        let record = trainer.update()?;
+        board.busy(true);
+        let done = work(samples, targets, count, part.last, trainer);
+        board.busy(false);
+        let (tally, record) = done?;
+        let Some(record) = record else { return Ok(Response::Tally(tally)) };
         self.note(record);
         Ok(Response::Stepped { record, digest: part.digest.then(|| trainer.digest()) })
     }
@@ -226,6 +221,28 @@ impl<'a> Desk<'a> {
     const fn whole(&self) -> Result<(), Refusal> {
         if self.mixed { Err(Refusal::Mixed) } else { Ok(()) }
     }
+}
+
+/// A part of a step, micro-batch by micro-batch; the last part moves the weights.
+///
+/// Never inlined, so that the checks of a linked firmware find it by its name.
+#[inline(never)]
+fn work<const N: usize, K: Kernel, S: Strategy>(
+    samples: Samples<'_>,
+    targets: Targets<'_>,
+    count: usize,
+    last: bool,
+    trainer: &mut Trainer<'_, N, K, S>,
+) -> Result<(Tally, Option<StepRecord>), StepError> {
+    let (sample, outputs) = trainer.widths();
+    let size = usize::from(trainer.train().micro_batch).max(1);
+    let mut tally = Tally::default();
+    for from in (0..count).step_by(size) {
+        let len = size.min(count - from);
+        let samples = samples.part(from * sample, len * sample);
+        tally += trainer.accumulate(samples, targets.part(from, len, outputs))?;
+    }
+    Ok((tally, if last { Some(trainer.update()?) } else { None }))
 }
 
 fn state<'t, const N: usize, K: Kernel, S: Strategy>(

@@ -17,6 +17,21 @@ pub trait Board {
         None
     }
 
+    /// Puts the first trainer after a start into the state that was committed last, if there is
+    /// one. A network that the desktop loads later begins at its first step.
+    fn resume<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &mut Trainer<'_, N, K, S>,
+    ) {
+        let _ = trainer;
+    }
+
+    /// Called with `true` before the board works on samples that were sent, and with `false`
+    /// after: for a light, or for a counter.
+    fn busy(&mut self, on: bool) {
+        let _ = on;
+    }
+
     /// Keeps the state where a power cut does not reach it.
     fn commit<const N: usize, K: Kernel, S: Strategy>(
         &mut self,

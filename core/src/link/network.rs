@@ -10,7 +10,7 @@ use crate::{
         BlobError, Config,
         blob::{self, Magic},
     },
-    graph::Graph,
+    graph::{Graph, GraphView},
 };
 
 /// A network and its settings: what a [`Trainer`](crate::trainer::Trainer) borrows.
@@ -53,5 +53,36 @@ impl<const N: usize> Network<N> {
             return Err(BlobError::WrongGraph { expected, found }.into());
         }
         Ok(Self { graph, config })
+    }
+
+    /// Writes what [`decode`](Self::decode) reads, for a device that keeps the network of its
+    /// trainer; returns the part of `buffer` that was used.
+    pub fn encode<'b>(
+        graph: GraphView<'_>,
+        config: &Config<N>,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], BlobError> {
+        const NOTHING: &[u8] = &[];
+        blob::write(Magic::CONFIG, graph.hash(), &(graph.layers(), config, NOTHING), buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn a_network_that_was_written_is_read_again() {
+        const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+        let config =
+            Config::uniform(NET.view(), LayerConfig::tiny(), Train::new(4, Lr::ratio(1, 2)));
+        let mut buffer = [0; 600];
+        let bytes = Network::encode(NET.view(), &config, &mut buffer).unwrap();
+        let read = Network::<4>::decode(bytes, Some(NET.view().hash()));
+        assert_eq!(read, Ok(Network { graph: NET, config: config.clone() }));
+        let mut small = [0; 60];
+        let error = Network::encode(NET.view(), &config, &mut small);
+        assert_eq!(error, Err(BlobError::BufferTooSmall));
     }
 }

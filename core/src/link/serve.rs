@@ -53,12 +53,16 @@ where
     K: Kernel + Copy,
     S: Strategy + Copy,
 {
+    let mut first = true;
     loop {
         let Network { graph, config } = &*network;
         let mut trainer = match Trainer::new(graph, config, arena, kernel, strategy) {
             Ok(trainer) => trainer,
             Err(error) => return ServeError::Setup(error),
         };
+        if core::mem::take(&mut first) {
+            board.resume(&mut trainer);
+        }
         let next = loop {
             match server.poll(&mut trainer, board) {
                 Ok(None) => {}

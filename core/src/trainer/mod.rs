@@ -62,6 +62,8 @@ pub use task::Task;
 #[derive(Debug)]
 pub struct Trainer<'a, const N: usize, K, S, P = Plan<N>> {
     graph: GraphView<'a>,
+    /// None for a task, which has none.
+    config: Option<&'a Config<N>>,
     train: &'a Train,
     layers: &'a [LayerConfig],
     plan: P,
@@ -105,6 +107,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         check_memory(plan.ram(), memory)?;
         let mut trainer = Self {
             graph: graph.view(),
+            config: Some(config),
             train: &config.train,
             layers: &config.layers,
             plan,
@@ -161,6 +164,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N
         check_memory(task.ram(), memory)?;
         let mut trainer = Self {
             graph: task.graph(),
+            config: None,
             train: task.train(),
             layers: task.layers(),
             plan: task.plan(),

@@ -17,6 +17,11 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, 
         self.graph
     }
 
+    /// All settings; `None` when the trainer is one of a [`Task`](super::Task).
+    pub const fn config(&self) -> Option<&Config<N>> {
+        self.config
+    }
+
     /// The settings of the run.
     pub const fn train(&self) -> &Train {
         self.train

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use fixgrad::link::Request;
 use tracing::info;
 
 use super::{line::Line, output::print};
@@ -31,6 +32,9 @@ pub struct Args {
     /// The folder to leave everything in; by default runs/NAME-SEED-NUMBER.
     #[arg(long, value_name = "RUN_DIR")]
     out: Option<PathBuf>,
+    /// At the end, let the board keep its state where a power cut does not reach it.
+    #[arg(long)]
+    commit: bool,
     /// End with one line of JSON that holds the results.
     #[arg(long)]
     json: bool,
@@ -50,5 +54,8 @@ pub fn run(args: &Args) -> Result<()> {
     let origin =
         Origin { config: Some(anywhere(&args.file)), data: args.data.as_deref().map(anywhere) };
     let summary = train_with(&job, &folder, &origin, 1, &mut board)?;
+    if args.commit {
+        board.into_client().tell(&Request::Commit)?;
+    }
     print(&if args.json { serde_json::to_string(&summary)? } else { summary.to_string() })
 }

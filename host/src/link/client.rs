@@ -90,6 +90,7 @@ pub struct Client<S = Box<dyn Stream>> {
     frame: Vec<u8>,
     out: Vec<u8>,
     device: Device,
+    traffic: u64,
 }
 
 impl<S: Stream> Client<S> {
@@ -109,6 +110,7 @@ impl<S: Stream> Client<S> {
             frame: vec![0; FRAME],
             out: vec![0; FRAME],
             device: Device::default(),
+            traffic: 0,
         };
         client.greet()?;
         Ok(client)
@@ -117,6 +119,11 @@ impl<S: Stream> Client<S> {
     /// Who is at the other end, as it was last asked.
     pub const fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Bytes that went over the line so far, in both directions, repetitions included.
+    pub const fn traffic(&self) -> u64 {
+        self.traffic
     }
 
     /// Asks again who is at the other end.
@@ -182,6 +189,7 @@ impl<S: Stream> Client<S> {
         loop {
             self.stream.write_all(&self.out[..len])?;
             self.stream.flush()?;
+            self.traffic += len as u64;
             tries += 1;
             if let Some(len) = self.listen(Instant::now() + pause)? {
                 return Ok(len);
@@ -215,7 +223,7 @@ impl<S: Stream> Client<S> {
             self.inbox.truncate(*read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => return Err(LinkError::Closed),
-                Ok(_) => {}
+                Ok(len) => self.traffic += len as u64,
                 Err(error) => match error.kind() {
                     ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
                     _ => return Err(error.into()),

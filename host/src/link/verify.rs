@@ -15,6 +15,8 @@ use crate::run::Session;
 pub struct Verdict {
     /// Steps that were compared; the last of them is the one that differs, if one does.
     pub steps: u32,
+    /// Bytes that went over the line for them, in both directions.
+    pub traffic: u64,
     /// What differs first, in words.
     pub difference: Option<String>,
 }
@@ -28,7 +30,7 @@ pub fn verify<S: Stream, K: Kernel + Copy + Send>(
     mut after_step: impl FnMut(u32),
 ) -> Result<Verdict> {
     client.load(&session.compiled.encode()?)?;
-    let cut = Cut::of(session.compiled);
+    let (cut, before) = (Cut::of(session.compiled), client.traffic());
     while session.trainer.steps() < steps {
         // The order of a whole epoch serves all of its steps.
         let order = session.order(session.epochs_done());
@@ -39,6 +41,7 @@ pub fn verify<S: Stream, K: Kernel + Copy + Send>(
             let (ours, digest) = client.step(session.trainer.steps(), data, cut, true)?;
             let theirs = session.trainer.step(data.0, data.1)?;
             let steps = session.trainer.steps();
+            let traffic = client.traffic() - before;
             if digest != Some(session.trainer.digest()) {
                 let board = client.pull(session.compiled)?;
                 let plans = session.trainer.plan().layers();
@@ -46,14 +49,15 @@ pub fn verify<S: Stream, K: Kernel + Copy + Send>(
                 let found = found.unwrap_or_else(|| {
                     "the digests differ and no weight, momentum or bound does".to_owned()
                 });
-                return Ok(Verdict { steps, difference: Some(found) });
+                return Ok(Verdict { steps, traffic, difference: Some(found) });
             }
             if ours != theirs {
                 let found = format!("the board reports {ours:?}, the desktop {theirs:?}");
-                return Ok(Verdict { steps, difference: Some(found) });
+                return Ok(Verdict { steps, traffic, difference: Some(found) });
             }
             after_step(steps);
         }
     }
-    Ok(Verdict { steps: session.trainer.steps(), difference: None })
+    let (steps, traffic) = (session.trainer.steps(), client.traffic() - before);
+    Ok(Verdict { steps, traffic, difference: None })
 }

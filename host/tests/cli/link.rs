@@ -61,6 +61,10 @@ fn a_board_trains_like_the_desktop_and_its_state_comes_and_goes() {
 
     let verdict = desk.json(&format!("verify tiny.yaml {link} --steps 20 --json"));
     assert_eq!((&verdict["equal_to_host"], &verdict["steps"]), (&true.into(), &20.into()));
+    // Pixels and classes of a batch, twice when a line is slow, and not much more.
+    assert!(verdict["link_bytes_per_step"].as_u64() > Some(16 * 66), "{verdict}");
+    let refused = desk.output(&format!("verify tiny.yaml {link} --steps 1 --commit"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("keeps no checkpoints"));
 
     desk.stdout(&format!("push pulled.fxg {link}"));
     desk.stdout(&format!("pull tiny.yaml {link} again.fxg"));

@@ -17,7 +17,9 @@ use super::forbidden::{is_allocator, is_soft_float};
 use super::references::References;
 
 /// One training step and nothing else, in `boards/common`.
-const STEP: &str = "fixgrad_boards::digits::train_step";
+pub(super) const DIGITS: &str = "fixgrad_boards::digits::train_step";
+/// The same for samples that came over a line, in `core`. The types that it is made for follow.
+pub(super) const LINK: &str = "fixgrad::link::answer::work::<";
 /// The samples in flash: the size of the firmware does not depend on how many there are.
 const SAMPLES: [&str; 2] =
     ["fixgrad_boards::digits::PICTURE_BYTES", "fixgrad_boards::digits::LABELS"];
@@ -33,8 +35,8 @@ pub(super) struct Audit {
     pub(super) findings: Vec<String>,
 }
 
-/// Reads a linked file.
-pub(super) fn audit(path: &Path) -> Result<Audit> {
+/// Reads a linked file whose training step has a name that begins with `step`.
+pub(super) fn audit(path: &Path, step: &str) -> Result<Audit> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let references = References::read(&bytes)
         .with_context(|| format!("{} cannot be checked", path.display()))?;
@@ -46,7 +48,7 @@ pub(super) fn audit(path: &Path) -> Result<Audit> {
             .filter(|item| SAMPLES.contains(&item.name.as_str()))
             .map(|item| item.size)
             .sum(),
-        findings: findings(&references),
+        findings: findings(&references, step),
     })
 }
 
@@ -62,7 +64,7 @@ fn flash(bytes: &[u8]) -> Result<u64> {
     Ok(loaded.map(|segment| u64::from(segment.p_filesz(endian))).sum())
 }
 
-fn findings(references: &References) -> Vec<String> {
+fn findings(references: &References, step: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for item in &references.items {
         if is_soft_float(&item.name) {
@@ -72,15 +74,15 @@ fn findings(references: &References) -> Vec<String> {
             findings.push(format!("has a heap: holds {}", item.name));
         }
     }
-    findings.extend(panics(references));
+    findings.extend(panics(references, step));
     findings
 }
 
 /// Every place from which the training step can get into a panic.
-fn panics(references: &References) -> Vec<String> {
-    let steps = references.find(|item| item.name == STEP);
+fn panics(references: &References, name: &str) -> Vec<String> {
+    let steps = references.find(|item| item.name.starts_with(name));
     let [step] = steps[..] else {
-        return vec![format!("cannot be checked for panics: {} functions {STEP}", steps.len())];
+        return vec![format!("cannot be checked for panics: {} functions {name}", steps.len())];
     };
     // What the handler itself calls is not the step's doing.
     let reachable = references.reachable(step, |item| is_panic(&item.name));
@@ -115,23 +117,23 @@ mod tests {
     #[test]
     fn only_panics_on_a_path_from_the_step_count() {
         let (panic, slice) = ("core::panicking::panic_fmt", "core::slice::index::fail");
-        let names = [STEP, "fixgrad::a", "fixgrad::b", panic, "main", slice, "out::write"];
+        let names = [DIGITS, "fixgrad::a", "fixgrad::b", panic, "main", slice, "out::write"];
         let common = [(0, 1), (4, 2), (4, 3), (2, 5), (5, 3), (3, 6), (6, 5)];
-        assert_eq!(findings(&example(&names, &common)), [""; 0]);
+        assert_eq!(findings(&example(&names, &common), DIGITS), [""; 0]);
         let through_b = [&common[..], &[(1, 2)]].concat();
-        let findings = findings(&example(&names, &through_b));
+        let findings = findings(&example(&names, &through_b), DIGITS);
         assert_eq!(findings, ["a training step can panic in fixgrad::b"]);
     }
 
     #[test]
     fn a_firmware_without_the_step_is_not_taken_for_a_good_one() {
-        let findings = findings(&example(&["main"], &[]));
+        let findings = findings(&example(&["main"], &[]), DIGITS);
         assert!(findings[0].starts_with("cannot be checked for panics: 0 functions"));
     }
 
     #[test]
     fn floats_and_heaps_are_found_anywhere() {
-        let findings = findings(&example(&[STEP, "__addsf3", "malloc"], &[]));
+        let findings = findings(&example(&[DIGITS, "__addsf3", "malloc"], &[]), DIGITS);
         assert_eq!(findings, ["computes with floats: holds __addsf3", "has a heap: holds malloc"]);
     }
 }

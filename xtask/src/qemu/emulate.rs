@@ -11,19 +11,25 @@ use anyhow::{Context, Result, bail};
 
 use crate::board::Board;
 
-/// QEMU with the firmware, which reads its `task` from the command line: steps to train, or
-/// `products`. `-icount shift=0` makes every instruction take a nanosecond of emulated
+/// QEMU with the firmware. `-icount shift=0` makes every instruction take a nanosecond of emulated
 /// time, so that a board's counter counts instructions, on every machine the same.
-pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Command {
+pub(super) fn machine(board: &Board, firmware: &Path) -> Command {
     let mut command = Command::new(board.emulator());
     command
         .args(["-machine", &board.about.qemu.machine])
-        .args(["-display", "none", "-monitor", "none", "-serial", "none", "-bios", "none"])
-        .args(["-icount", "shift=0"])
-        .arg("-semihosting-config")
-        .arg(format!("enable=on,target=native,arg={},arg={task}", board.name))
+        .args(["-display", "none", "-monitor", "none", "-bios", "none", "-icount", "shift=0"])
         .arg("-kernel")
         .arg(firmware);
+    command
+}
+
+/// As [`machine`], without a serial line; the firmware reads its `task` from the command line: steps to
+/// train, or `products`.
+pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Command {
+    let mut command = machine(board, firmware);
+    command
+        .args(["-serial", "none", "-semihosting-config"])
+        .arg(format!("enable=on,target=native,arg={},arg={task}", board.name));
     command
 }
 

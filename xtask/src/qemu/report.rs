@@ -5,25 +5,42 @@ use anyhow::{Context, Result, bail};
 /// A run, as far as it has come.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Report {
+    config: String,
+    /// Bytes of the memory plan.
+    ram: u64,
+    /// Needed multiply-adds of a step.
+    macs: u64,
+    steps: Vec<Step>,
+    /// Right answers, and pictures, of the test.
+    test: (u64, u64),
+    /// Most bytes of stack in use, where that is measured.
+    stack: Option<u64>,
+    ended: bool,
+}
+
+/// What a run is judged by.
+#[derive(Debug)]
+pub(super) struct Measured {
     pub(super) config: String,
     /// Bytes of the memory plan.
     pub(super) ram: u64,
     /// Needed multiply-adds of a step.
     pub(super) macs: u64,
-    pub(super) steps: Vec<Step>,
-    /// Right answers, and pictures, of the test.
-    pub(super) test: (u64, u64),
+    pub(super) steps: usize,
+    /// What the board's counter counted during all of them.
+    pub(super) counts: u64,
     /// Most bytes of stack in use, where that is measured.
     pub(super) stack: Option<u64>,
-    ended: bool,
+    /// The share of right answers in the test.
+    pub(super) accuracy: f64,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Step {
     /// Of weights, momentum, ranges and exponents after the step.
-    fingerprint: String,
+    digest: String,
     /// What the board's counter counted during the step.
-    pub(super) counts: u64,
+    counts: u64,
 }
 
 impl Report {
@@ -34,13 +51,13 @@ impl Report {
             ["config", name] => self.config = name.to_owned(),
             ["ram", bytes] => self.ram = number(bytes)?,
             ["macs", count] => self.macs = number(count)?,
-            ["step", index, fingerprint, counts] => {
+            ["step", index, digest, counts] => {
                 let expected = self.steps.len() as u64 + 1;
                 if number(index)? != expected {
                     bail!("the run told of step {index} where step {expected} was expected");
                 }
-                let fingerprint = fingerprint.to_owned();
-                self.steps.push(Step { fingerprint, counts: number(counts)? });
+                let digest = digest.to_owned();
+                self.steps.push(Step { digest, counts: number(counts)? });
             }
             ["test", right, pictures] => self.test = (number(right)?, number(pictures)?),
             ["stack", bytes] => self.stack = Some(number(bytes)?),
@@ -53,8 +70,8 @@ impl Report {
     /// In which step, if in any, this run stopped being the other one.
     pub(super) fn difference_to(&self, host: &Report) -> Option<String> {
         let pairs = self.steps.iter().zip(&host.steps);
-        if let Some(at) = pairs.clone().position(|(a, b)| a.fingerprint != b.fingerprint) {
-            let (board, host) = (&self.steps[at].fingerprint, &host.steps[at].fingerprint);
+        if let Some(at) = pairs.clone().position(|(a, b)| a.digest != b.digest) {
+            let (board, host) = (&self.steps[at].digest, &host.steps[at].digest);
             return Some(format!(
                 "step {} left other numbers than on this machine: {board}, expected {host}",
                 at + 1
@@ -63,6 +80,19 @@ impl Report {
         (self.ended && self.test != host.test).then(|| {
             format!("{:?} test pictures right and in all, expected {:?}", self.test, host.test)
         })
+    }
+
+    /// What it is judged by.
+    pub(super) fn measured(&self) -> Measured {
+        Measured {
+            config: self.config.clone(),
+            ram: self.ram,
+            macs: self.macs,
+            steps: self.steps.len(),
+            counts: self.steps.iter().map(|step| step.counts).sum(),
+            stack: self.stack,
+            accuracy: self.test.0 as f64 / self.test.1.max(1) as f64,
+        }
     }
 
     /// Refuses a run that ended before its time.
@@ -74,7 +104,7 @@ impl Report {
     }
 }
 
-fn number(text: &str) -> Result<u64> {
+pub(super) fn number(text: &str) -> Result<u64> {
     text.parse().with_context(|| format!("expected a number, found `{text}`"))
 }
 
@@ -97,7 +127,7 @@ mod tests {
         assert_eq!(other.difference_to(&example()), None);
         other.test.0 = 2;
         assert!(other.difference_to(&example()).is_some());
-        other.steps[1].fingerprint = "cc".to_owned();
+        other.steps[1].digest = "cc".to_owned();
         let difference = other.difference_to(&example()).expect("a difference");
         assert!(difference.starts_with("step 2 left other numbers"), "{difference}");
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::audit::Audit;
 use super::products::Costs;
-use super::report::Report;
+use super::report::Measured;
 use crate::board::Board;
 
 /// The results of one board. The names are those of the JSON.
@@ -22,7 +22,8 @@ pub(super) struct Row {
     /// Of the whole step, for each needed multiply-add.
     instructions_per_mac: f64,
     /// Of the matrix products alone, tile by tile, for each multiply-add.
-    product_instructions_per_mac: Costs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_instructions_per_mac: Option<Costs>,
     /// The memory plan.
     ram_bytes: u64,
     /// Of the whole run, without the memory plan.
@@ -32,33 +33,49 @@ pub(super) struct Row {
     /// The pictures and their labels.
     data_bytes: u64,
     test_accuracy: f64,
+    /// The file of the weights at the end, for samples that came over a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights_sha256: Option<String>,
+    /// Bytes on that line, in both directions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_bytes_per_step: Option<u64>,
 }
 
 impl Row {
     pub(super) fn new(
         board: &Board,
-        report: &Report,
+        run: &Measured,
         audit: &Audit,
-        costs: Costs,
+        costs: Option<Costs>,
         equal_to_host: bool,
     ) -> Row {
-        let counts: u64 = report.steps.iter().map(|step| step.counts).sum();
-        let instructions = counts as f64 * board.about.qemu.instructions_per_count();
-        let per_step = instructions / report.steps.len().max(1) as f64;
+        let instructions = run.counts as f64 * board.about.qemu.instructions_per_count();
+        let per_step = instructions / run.steps.max(1) as f64;
         Row {
             board: board.name.clone(),
             target: board.about.target.clone(),
-            config: report.config.clone(),
-            steps: report.steps.len(),
+            config: run.config.clone(),
+            steps: run.steps,
             equal_to_host,
             instructions_per_step: per_step.round() as u64,
-            instructions_per_mac: rounded(per_step / report.macs.max(1) as f64, 100.0),
+            instructions_per_mac: rounded(per_step / run.macs.max(1) as f64, 100.0),
             product_instructions_per_mac: costs,
-            ram_bytes: report.ram,
-            stack_high_water: report.stack.unwrap_or_default(),
+            ram_bytes: run.ram,
+            stack_high_water: run.stack.unwrap_or_default(),
             flash_bytes: audit.flash - audit.data,
             data_bytes: audit.data,
-            test_accuracy: rounded(report.test.0 as f64 / report.test.1.max(1) as f64, 1e4),
+            test_accuracy: rounded(run.accuracy, 1e4),
+            weights_sha256: None,
+            link_bytes_per_step: None,
+        }
+    }
+
+    /// The same for a run whose samples came over a line.
+    pub(super) fn over_the_line(self, weights_sha256: String, bytes_per_step: u64) -> Row {
+        Row {
+            weights_sha256: Some(weights_sha256),
+            link_bytes_per_step: Some(bytes_per_step),
+            ..self
         }
     }
 
@@ -83,15 +100,24 @@ fn rounded(number: f64, parts: f64) -> f64 {
 /// The rows for people.
 pub(super) fn show(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>7}\n",
-        "board", "equal", "steps", "instr./step", "/MAC", "RAM plan", "stack", "flash", "test"
+        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>7} {:>10}\n",
+        "board",
+        "equal",
+        "steps",
+        "instr./step",
+        "/MAC",
+        "RAM plan",
+        "stack",
+        "flash",
+        "test",
+        "link/step"
     );
     for row in rows {
         let equal = if row.equal_to_host { "yes" } else { "NO" };
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>6.1}%",
+            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>6.1}% {:>10}",
             row.board,
             row.steps,
             row.instructions_per_step,
@@ -99,7 +125,8 @@ pub(super) fn show(rows: &[Row]) -> String {
             row.ram_bytes,
             row.stack_high_water,
             row.flash_bytes,
-            row.test_accuracy * 100.0
+            row.test_accuracy * 100.0,
+            row.link_bytes_per_step.map_or("-".to_owned(), |bytes| bytes.to_string())
         );
     }
     text
@@ -113,14 +140,27 @@ mod tests {
 
     fn board(ram: u64) -> Board {
         let qemu = Qemu { machine: "m".into(), counter_hz: 25_000_000 };
-        let about = About { target: "t".into(), part: "a part".into(), ram, flash: 9_000, qemu };
+        let about = About {
+            target: "t".into(),
+            part: "a part".into(),
+            ram,
+            flash: 9_000,
+            kept: None,
+            qemu,
+        };
         Board { name: "b".into(), folder: "b".into(), about }
     }
 
     #[test]
     fn counts_become_instructions_and_too_much_memory_is_found() {
         let audit = Audit { flash: 10_000, data: 2_000, findings: vec![] };
-        let row = Row::new(&board(8_052), &report::example(), &audit, Costs::new(), true);
+        let row = Row::new(
+            &board(8_052),
+            &report::example().measured(),
+            &audit,
+            Some(Costs::new()),
+            true,
+        );
         assert_eq!((row.instructions_per_step, row.instructions_per_mac), (2_020, 2.02));
         assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
         assert_eq!(

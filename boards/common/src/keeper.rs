@@ -1,0 +1,203 @@
+//! What a board keeps over a power cut: the network that a desktop sent, and checkpoints of it.
+//!
+//! The first page of the region holds the network, because a checkpoint means nothing without it;
+//! the pages behind it are a [`Journal`]. A checkpoint is old or new, whenever the power fails. The
+//! network is written anew only when the first checkpoint of another one is saved: power that
+//! fails within that one write leaves no network, and the board starts with its own.
+
+use core::fmt;
+
+use embedded_storage::nor_flash::{NorFlash, NorFlashError};
+use fixgrad::{
+    checkpoint::{CheckpointError, Journal, Loaded, RegionError, Saved},
+    config::BlobError,
+    kernel::Kernel,
+    link::Network,
+    strategy::Strategy,
+    trainer::Trainer,
+};
+
+/// Bytes of the longest network that is kept, and of its length in front of it.
+const LONGEST: usize = 1024;
+const LENGTH: usize = 4;
+
+/// Keeps networks and checkpoints in a whole flash.
+///
+/// Its functions are never inlined: their buffers would lie on the stack during training, too.
+#[derive(Debug)]
+pub struct Keeper<F> {
+    flash: F,
+}
+
+/// Why something could not be kept or found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeepError<E> {
+    /// The flash failed.
+    Flash(E),
+    /// The network is too long to be kept.
+    Network(BlobError),
+    /// The trainer is one of a task, which stands in the firmware and needs not be kept.
+    NoConfig,
+    /// There is no room for two checkpoints of this network.
+    Region(RegionError),
+    /// There is no checkpoint to be had.
+    Checkpoint(CheckpointError<E>),
+}
+
+impl<E: NorFlashError> fmt::Display for KeepError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flash(error) => write!(f, "the flash failed: {:?}", error.kind()),
+            Self::Network(error) => write!(f, "the network is too long to be kept: {error}"),
+            Self::NoConfig => f.write_str("a task stands in the firmware and is not kept"),
+            Self::Region(error) => error.fmt(f),
+            Self::Checkpoint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: NorFlashError> core::error::Error for KeepError<E> {}
+
+impl<E> From<CheckpointError<E>> for KeepError<E> {
+    fn from(error: CheckpointError<E>) -> Self {
+        Self::Checkpoint(error)
+    }
+}
+
+/// Some flashes take words only, so buffers start at one.
+#[repr(align(8))]
+struct Page([u8; LONGEST]);
+
+impl<F: NorFlash> Keeper<F> {
+    /// A keeper of all of this flash.
+    pub const fn new(flash: F) -> Self {
+        Self { flash }
+    }
+
+    /// The network that was kept, if there is one.
+    #[inline(never)]
+    pub fn network<const N: usize>(&mut self) -> Option<Network<N>> {
+        let mut page = Page([0xff; LONGEST]);
+        self.flash.read(0, &mut page.0).ok()?;
+        let (length, rest) = page.0.split_first_chunk::<LENGTH>()?;
+        let bytes = rest.get(..u32::from_le_bytes(*length) as usize)?;
+        Network::decode(bytes, None).ok()
+    }
+
+    /// Puts the trainer into the state that was saved last for its network.
+    #[inline(never)]
+    pub fn load<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &mut Trainer<'_, N, K, S>,
+    ) -> Result<Option<Loaded>, KeepError<F::Error>> {
+        Ok(self.journal(trainer)?.load(trainer)?)
+    }
+
+    /// Saves the state of the trainer, and its network where another one is kept.
+    #[inline(never)]
+    pub fn save<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<Saved, KeepError<F::Error>> {
+        // First of all it is found out whether there is room.
+        self.journal(trainer)?;
+        self.keep_network(trainer)?;
+        Ok(self.journal(trainer)?.save(trainer)?)
+    }
+
+    fn journal<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<Journal<&mut F>, KeepError<F::Error>> {
+        let end = self.flash.capacity() as u32;
+        let region = first_page::<F>()..end;
+        Journal::new(&mut self.flash, region, trainer.plan()).map_err(KeepError::Region)
+    }
+
+    fn keep_network<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<(), KeepError<F::Error>> {
+        let Some(config) = trainer.config() else { return Err(KeepError::NoConfig) };
+        let mut page = Page([0xff; LONGEST]);
+        let (length, rest) = page.0.split_at_mut(LENGTH);
+        let bytes = Network::encode(trainer.graph(), config, rest);
+        let used = bytes.map_err(KeepError::Network)?.len();
+        length.copy_from_slice(&(used as u32).to_le_bytes());
+        let mut there = Page([0; LONGEST]);
+        self.flash.read(0, &mut there.0).map_err(KeepError::Flash)?;
+        if there.0 == page.0 {
+            return Ok(());
+        }
+        self.flash.erase(0, first_page::<F>()).map_err(KeepError::Flash)?;
+        self.flash.write(0, &page.0).map_err(KeepError::Flash)
+    }
+}
+
+/// As many pages as hold a network.
+const fn first_page<F: NorFlash>() -> u32 {
+    LONGEST.next_multiple_of(F::ERASE_SIZE) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use fixgrad::{kernel::Scalar, prelude::*};
+
+    use super::*;
+    use crate::{digits, nor::NorInRam};
+
+    type Flash<'a> = NorInRam<'a, 8, 2048>;
+
+    type DigitsByConfig<'a> = Trainer<'a, { digits::LAYERS }, Scalar, ()>;
+
+    fn trainer<'a>(
+        config: &'a Config<{ digits::LAYERS }>,
+        memory: &'a mut [u8],
+    ) -> DigitsByConfig<'a> {
+        Trainer::new(&digits::NET, config, memory, Scalar, ()).unwrap()
+    }
+
+    fn train(trainer: &mut DigitsByConfig<'_>, step: u32) {
+        let batch = digits::batch(step);
+        trainer.step(batch.samples, batch.targets).unwrap();
+    }
+
+    #[test]
+    fn network_and_state_come_back() {
+        let mut memory = [0; 64 << 10];
+        let mut keeper = Keeper::new(Flash::new(&mut memory));
+        assert!(keeper.network::<{ digits::LAYERS }>().is_none());
+
+        let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
+        let mut arena = digits::ARENA;
+        let mut trainer = trainer(&config, arena.as_mut_slice());
+        assert!(keeper.load(&mut trainer).unwrap().is_none());
+        train(&mut trainer, 0);
+        let digest = trainer.digest();
+        keeper.save(&trainer).unwrap();
+        train(&mut trainer, 1);
+        assert_eq!(keeper.save(&trainer).unwrap().sequence, 1);
+        let later = trainer.digest();
+        assert_ne!(digest, later);
+
+        let network = keeper.network::<{ digits::LAYERS }>().unwrap();
+        assert_eq!(network, Network { graph: digits::NET, config: config.clone() });
+        trainer.reset();
+        assert_eq!(keeper.load(&mut trainer).unwrap().unwrap().step, 2);
+        assert_eq!(trainer.digest(), later);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_what_was_kept_stays() {
+        let mut memory = [0; 64 << 10];
+        Keeper::new(Flash::new(&mut memory)).flash.erase(0, 64 << 10).unwrap();
+        let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
+        let mut arena = digits::ARENA;
+        let trainer = trainer(&config, arena.as_mut_slice());
+        let small = memory.get_mut(..8 << 10).unwrap();
+        let mut keeper = Keeper::new(Flash::new(small));
+        assert!(matches!(keeper.save(&trainer), Err(KeepError::Region(_))));
+        assert!(memory.iter().all(|&byte| byte == 0xff));
+    }
+}

@@ -1,0 +1,26 @@
+//! The part of a machine's memory that stands for the flash behind the firmware.
+
+use core::ptr::{addr_of, addr_of_mut};
+use core::slice;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+// Symbols of `memory.x` of the boards that have such a part.
+unsafe extern "C" {
+    static mut _kept_start: u8;
+    static _kept_end: u8;
+}
+
+/// The memory, for the first who asks.
+pub(crate) fn take() -> Option<&'static mut [u8]> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    // One core and no interrupts: a load and a store need no lock between them, and some chips
+    // have no other atomic operations.
+    if TAKEN.load(Ordering::Relaxed) {
+        return None;
+    }
+    TAKEN.store(true, Ordering::Relaxed);
+    let (start, end) = (addr_of_mut!(_kept_start), addr_of!(_kept_end));
+    // SAFETY: the linker gives this memory to nobody else, any content makes bytes, and this is
+    // the only reference.
+    Some(unsafe { slice::from_raw_parts_mut(start, end.addr() - start.addr()) })
+}
