@@ -204,7 +204,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let codes = codes.get_mut(..part.len()).unwrap_or_default();
             let (from, len) = (i * PIECE, part.len());
             let at = first.wrapping_add(from as u32);
-            let sums = (&*part).into();
+            let sums = part.into();
             let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
             pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
             let exponent = pass.after(self.strategy, codes, at);
