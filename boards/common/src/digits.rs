@@ -62,8 +62,8 @@ pub fn train_step(trainer: &mut DigitsTrainer<'_>, batch: Batch) -> Result<StepR
 /// Pictures in flash, and what they show.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    samples: Samples<'static>,
-    targets: Targets<'static>,
+    pub(crate) samples: Samples<'static>,
+    pub(crate) targets: Targets<'static>,
 }
 
 /// The pictures of step `step`. They lie one after the other in flash, so that they need no RAM;
