@@ -55,7 +55,8 @@
 //! - **Sums cannot overflow.** The plan proves it from shapes and widths, or drops low bits in a
 //!   defined way.
 //! - **RAM is a constant.** The caller owns all memory; the crate has no statics.
-//! - **Unsafe code** is forbidden outside [`kernel`], where the vector units of a desktop need it.
+//! - **Unsafe code** is forbidden outside [`kernel`], where vector units and a chip's own instructions
+//!   need it.
 //!
 //! The arithmetic is written down rule by rule in `docs/numerics.md`.
 //!
@@ -66,6 +67,7 @@
 //! | feature | what |
 //! |---|---|
 //! | `std` | vector kernels for x86-64, chosen at run time |
+//! | `arm-dsp` | products with the DSP instructions of Cortex-M4, M7, M33 and M55; the build for an Arm chip that lacks them stops |
 //! | `float` | conversions between floats and mantissas at the edges |
 //! | `defmt` | `defmt::Format` for what a device may want to log |
 //!

@@ -83,7 +83,7 @@ fn pack<'a>(
     len: usize,
     panel: &'a mut [[u32; 2]; PANEL / 2],
 ) -> &'a [[u32; 2]] {
-    let [mut first, mut second] = rows.map(|row| row.iter().step_by(stride).take(len));
+    let [mut first, mut second] = rows.map(|row| row.iter().step_by(stride.max(1)).take(len));
     let panel = panel.get_mut(..len.div_ceil(2)).unwrap_or_default();
     for [low, high] in &mut *panel {
         *low = next_pair(&mut first);

@@ -43,7 +43,7 @@ fn products(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32])
         for from in (0..depth).step_by(PANEL) {
             let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
             let row = x.get(r * a.row_stride + from * a.col_stride..).unwrap_or_default();
-            let numbers = row.iter().step_by(a.col_stride);
+            let numbers = row.iter().step_by(a.col_stride.max(1));
             panel.iter_mut().zip(numbers).for_each(|(slot, &v)| *slot = v.into());
             let mut c = 0;
             while c < b.cols {

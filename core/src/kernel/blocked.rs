@@ -131,7 +131,8 @@ impl Blocks for Blocked {
                 let mut panel = [0; PANEL];
                 let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
                 let start = r * a.row_stride + from * a.col_stride;
-                let factors = x.get(start..).unwrap_or_default().iter().step_by(a.col_stride);
+                let factors =
+                    x.get(start..).unwrap_or_default().iter().step_by(a.col_stride.max(1));
                 panel.iter_mut().zip(factors).for_each(|(slot, &v)| *slot = v.into());
                 let mut c = 0;
                 while c < b.cols {

@@ -150,39 +150,6 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N>> {
-    /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
-    /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
-    /// for it.
-    pub fn of(
-        task: &'a Task<N>,
-        memory: &'a mut [u8],
-        kernel: K,
-        strategy: S,
-    ) -> Result<Self, SetupError> {
-        task.check(&strategy)?;
-        check_memory(task.ram(), memory)?;
-        let mut trainer = Self {
-            graph: task.graph(),
-            config: None,
-            train: task.train(),
-            layers: task.layers(),
-            plan: task.plan(),
-            memory,
-            states: [LayerState::NEW; N],
-            kernel,
-            strategy: (strategy, Configured(&[])),
-            step: 0,
-            pending: 0,
-            tally: Tally::default(),
-            prepared: None,
-            shown: 0,
-        };
-        trainer.init();
-        Ok(trainer)
-    }
-}
-
 fn check_memory(needed: usize, memory: &[u8]) -> Result<(), SetupError> {
     let found = memory.len();
     if found < needed {
@@ -341,37 +308,6 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     /// that decides later steps. Little-endian as in memory on every supported machine.
     pub fn persistent(&self) -> &[u8] {
         self.memory.get(..self.plan().persistent).unwrap_or_default()
-    }
-
-    /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
-    /// [`steps`](Self::steps) gave. What is refused changes nothing.
-    pub fn restore(
-        &mut self,
-        step: u32,
-        layers: &[LayerMemory],
-        bytes: &[u8],
-    ) -> Result<(), RestoreError> {
-        let plan: &Plan<N> = self.plan.borrow();
-        let (expected, found) = (plan.layers().len(), layers.len());
-        if expected != found {
-            return Err(RestoreError::LayerCount { expected, found });
-        }
-        let place = self.memory.get_mut(..plan.persistent).unwrap_or_default();
-        let (expected, found) = (place.len(), bytes.len());
-        if expected != found {
-            return Err(RestoreError::Length { expected, found });
-        }
-        if let Some(layer) = layers.iter().position(|memory| !memory.is_plausible()) {
-            return Err(RestoreError::Bounds { layer });
-        }
-        place.copy_from_slice(bytes);
-        for (state, memory) in self.states.iter_mut().zip(layers) {
-            *state = LayerState::NEW;
-            state.restore(memory);
-        }
-        self.step = step;
-        self.forget_the_step();
-        Ok(())
     }
 
     fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {

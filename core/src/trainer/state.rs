@@ -1,11 +1,11 @@
 //! What the trainer remembers of a layer between steps.
 
+use core::borrow::Borrow;
+
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::Trainer;
-use core::borrow::Borrow;
-
+use super::{RestoreError, Trainer};
 use crate::{
     config::{LayerConfig, Train},
     graph::{GraphView, Plan},
@@ -194,6 +194,37 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, 
     /// What is trained, and how.
     pub(crate) const fn purpose(&self) -> Purpose<'_> {
         (self.graph, self.train, self.layers, self.strategy.1.0)
+    }
+
+    /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
+    /// [`steps`](Self::steps) gave. What is refused changes nothing.
+    pub fn restore(
+        &mut self,
+        step: u32,
+        layers: &[LayerMemory],
+        bytes: &[u8],
+    ) -> Result<(), RestoreError> {
+        let plan: &Plan<N> = self.plan.borrow();
+        let (expected, found) = (plan.layers().len(), layers.len());
+        if expected != found {
+            return Err(RestoreError::LayerCount { expected, found });
+        }
+        let place = self.memory.get_mut(..plan.persistent).unwrap_or_default();
+        let (expected, found) = (place.len(), bytes.len());
+        if expected != found {
+            return Err(RestoreError::Length { expected, found });
+        }
+        if let Some(layer) = layers.iter().position(|memory| !memory.is_plausible()) {
+            return Err(RestoreError::Bounds { layer });
+        }
+        place.copy_from_slice(bytes);
+        for (state, memory) in self.states.iter_mut().zip(layers) {
+            *state = LayerState::NEW;
+            state.restore(memory);
+        }
+        self.step = step;
+        self.forget_the_step();
+        Ok(())
     }
 
     /// Lets `fill` overwrite layer states and [`persistent`](Self::persistent) bytes in place. It

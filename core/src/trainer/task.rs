@@ -1,10 +1,11 @@
 //! A network, its settings and its memory plan in one constant.
 
-use super::SetupError;
+use super::{LayerState, SetupError, Tally, Trainer, check_memory};
 use crate::{
     config::{LayerConfig, Train, validate},
     graph::{Graph, GraphView, Plan},
-    strategy::{Place, Strategy},
+    kernel::Kernel,
+    strategy::{Configured, Place, Strategy},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
@@ -71,6 +72,39 @@ impl<const N: usize> Task<N> {
             return Err(SetupError::Unplanned);
         }
         Ok(())
+    }
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N>> {
+    /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
+    /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
+    /// for it.
+    pub fn of(
+        task: &'a Task<N>,
+        memory: &'a mut [u8],
+        kernel: K,
+        strategy: S,
+    ) -> Result<Self, SetupError> {
+        task.check(&strategy)?;
+        check_memory(task.ram(), memory)?;
+        let mut trainer = Self {
+            graph: task.graph(),
+            config: None,
+            train: task.train(),
+            layers: task.layers(),
+            plan: task.plan(),
+            memory,
+            states: [LayerState::NEW; N],
+            kernel,
+            strategy: (strategy, Configured(&[])),
+            step: 0,
+            pending: 0,
+            tally: Tally::default(),
+            prepared: None,
+            shown: 0,
+        };
+        trainer.init();
+        Ok(trainer)
     }
 }
 
