@@ -18,8 +18,8 @@ use super::references::References;
 
 /// One training step and nothing else, in `boards/common`.
 pub(super) const DIGITS: &str = "fixgrad_boards::digits::train_step";
-/// The same for samples that came over a line, in `core`. The types that it is made for follow.
-pub(super) const LINK: &str = "fixgrad::link::answer::work::<";
+/// The same for samples that came over a line, in `core`.
+pub(super) const LINK: &str = "fixgrad::link::answer::work";
 /// The samples in flash: the size of the firmware does not depend on how many there are.
 const SAMPLES: [&str; 2] =
     ["fixgrad_boards::digits::PICTURE_BYTES", "fixgrad_boards::digits::LABELS"];
@@ -35,7 +35,7 @@ pub(super) struct Audit {
     pub(super) findings: Vec<String>,
 }
 
-/// Reads a linked file whose training step has a name that begins with `step`.
+/// Reads a linked file whose training step is called `step`.
 pub(super) fn audit(path: &Path, step: &str) -> Result<Audit> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let references = References::read(&bytes)
@@ -80,7 +80,7 @@ fn findings(references: &References, step: &str) -> Vec<String> {
 
 /// Every place from which the training step can get into a panic.
 fn panics(references: &References, name: &str) -> Vec<String> {
-    let steps = references.find(|item| item.name.starts_with(name));
+    let steps = references.find(|item| is(&item.name, name));
     let [step] = steps[..] else {
         return vec![format!("cannot be checked for panics: {} functions {name}", steps.len())];
     };
@@ -104,6 +104,11 @@ fn panics(references: &References, name: &str) -> Vec<String> {
     places.into_iter().map(|name| format!("a training step can panic in {name}")).collect()
 }
 
+/// Some compilers write the types that a function is made for behind its name.
+fn is(symbol: &str, name: &str) -> bool {
+    symbol.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::<"))
+}
+
 /// The handler, and what the compiler calls on the way to it.
 fn is_panic(name: &str) -> bool {
     name.starts_with("core::panicking::") || name.ends_with("rust_begin_unwind")
@@ -123,6 +128,12 @@ mod tests {
         let through_b = [&common[..], &[(1, 2)]].concat();
         let findings = findings(&example(&names, &through_b), DIGITS);
         assert_eq!(findings, ["a training step can panic in fixgrad::b"]);
+    }
+
+    #[test]
+    fn a_function_may_be_named_with_its_types() {
+        assert!(is("a::work", "a::work") && is("a::work::<5, b::C>", "a::work"));
+        assert!(!is("a::work::inner", "a::work") && !is("a::worker", "a::work"));
     }
 
     #[test]
