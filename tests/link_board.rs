@@ -132,7 +132,7 @@ fn what_does_not_go_with_the_network_is_refused() {
     assert_eq!(
         LinkError::from(Refusal::from(setup)).to_string(),
         "the board refused: the configuration was refused: the plan needs 41,216 bytes, the arena \
-         has 32,768"
+         has 32,768; strategies need more than `Graph::plan` has, see `Graph::plan_with_hooks`"
     );
 }
 
