@@ -299,12 +299,17 @@ impl Pass {
         let unit = self.unit();
         let guarded = exponent == unit.saturating_sub(GUARD.into());
         let is_code = move |value: &i32| guarded && value.trailing_zeros() >= GUARD.into();
-        values.chunk_by_mut(move |a, b| is_code(a) == is_code(b)).map(move |run| {
-            if !run.first().is_some_and(is_code) {
-                return (run, exponent);
+        let mut rest = values;
+        core::iter::from_fn(move || {
+            let code = is_code(rest.first()?);
+            let len = rest.iter().take_while(|value| is_code(value) == code).count();
+            let (run, after) = core::mem::take(&mut rest).split_at_mut_checked(len)?;
+            rest = after;
+            if !code {
+                return Some((run, exponent));
             }
             run.iter_mut().for_each(|value| *value >>= GUARD);
-            (run, unit)
+            Some((run, unit))
         })
     }
 
