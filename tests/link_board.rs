@@ -82,6 +82,11 @@ fn what_does_not_go_with_the_network_is_refused() {
         (Request::Train(Part { step: 3, ..part }), Refusal::WrongStep { done: 0, asked: 3 }),
         (Request::Train(Part { from: 4, ..part }), Refusal::WrongPart { done: 0, asked: 4 }),
         (Request::Train(Part { batch: Batch { crc: 1, ..batch }, ..part }), Refusal::OtherSamples),
+        // A step ends with the part that says so, or the device could neither go on nor end it.
+        (
+            Request::Train(Part { last: false, ..part }),
+            Refusal::UnevenPart { samples: batch.count.into(), micro_batch: batch.count },
+        ),
         (
             Request::Evaluate(Batch { storage: Storage::I16, count: 999, ..batch }),
             Refusal::Outside { needed: 999 * (64 * 2 + 2), found: store },

@@ -13,6 +13,8 @@ extern crate std;
 mod arm;
 #[cfg(all(target_os = "none", target_arch = "arm"))]
 pub mod cmsdk;
+#[cfg(test)]
+mod desk;
 pub mod digits;
 mod keeper;
 #[cfg(target_os = "none")]

@@ -121,22 +121,7 @@ mod tests {
     use std::{string::String, vec::Vec};
 
     use super::*;
-
-    struct Desk(Vec<u8>);
-
-    impl Board for Desk {
-        type Out = Vec<u8>;
-        fn out(&mut self) -> &mut Vec<u8> {
-            &mut self.0
-        }
-        fn start(&mut self) {}
-        fn elapsed(&mut self) -> u32 {
-            7
-        }
-        fn stack_high_water(&self) -> Option<u32> {
-            None
-        }
-    }
+    use crate::desk::Desk;
 
     #[test]
     fn the_kernel_of_a_board_gives_the_sums_of_the_scalar_one() {

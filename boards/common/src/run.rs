@@ -101,22 +101,7 @@ mod tests {
     use std::{string::String, vec::Vec};
 
     use super::*;
-
-    struct Desk(Vec<u8>);
-
-    impl Board for Desk {
-        type Out = Vec<u8>;
-        fn out(&mut self) -> &mut Vec<u8> {
-            &mut self.0
-        }
-        fn start(&mut self) {}
-        fn elapsed(&mut self) -> u32 {
-            7
-        }
-        fn stack_high_water(&self) -> Option<u32> {
-            Some(512)
-        }
-    }
+    use crate::desk::Desk;
 
     #[test]
     fn a_report_is_complete_and_the_same_every_time() {

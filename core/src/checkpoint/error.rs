@@ -108,8 +108,8 @@ pub enum CheckpointError<E> {
         /// Hash in the newest checkpoint.
         found: u32,
     },
-    /// Nothing but committed checkpoints whose checksum is wrong, or that hold numbers which no
-    /// training gives.
+    /// Nothing but committed checkpoints whose checksum is wrong, or that hold numbers which
+    /// cannot be trained on.
     Damaged {
         /// How many.
         slots: u32,
@@ -139,8 +139,8 @@ impl<E: fmt::Debug> fmt::Display for CheckpointError<E> {
                 "a step is half done: call `update` first, a checkpoint is taken between steps",
             ),
             Self::Bounds => f.write_str(
-                "the trainer holds a bound outside 2^-256 .. 2^256, which no training gives and no \
-                 load takes: `reset` it, or load an older state",
+                "the trainer holds a bound outside 2^-256 .. 2^256, which no load would take \
+                 back: `reset` it, or load an older state",
             ),
             Self::WrongVersion { expected, found } => write!(
                 f,

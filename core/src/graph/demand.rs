@@ -2,7 +2,8 @@
 
 use super::{
     layer::Kind,
-    plan::{HookNeeds, Sizes, max, trains},
+    plan::{max, trains},
+    sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
 use crate::{

@@ -32,6 +32,7 @@ mod message;
 )]
 mod plan;
 mod region;
+mod sizes;
 #[expect(
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
@@ -45,7 +46,8 @@ pub use builder::Graph;
 pub use error::{GraphError, PlanError};
 pub use layer::{Kind, Layer, Name};
 pub use message::Message;
+pub use plan::Plan;
 pub(crate) use plan::trains;
-pub use plan::{HookNeeds, Plan, Sizes};
 pub use region::{LayerPlan, ParamPlan, Region, Sum};
+pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;

@@ -2,8 +2,9 @@
 
 use super::{
     cursor::TooLarge,
-    plan::{HookNeeds, Plan, storage, trains},
+    plan::{Plan, storage, trains},
     region::Region,
+    sizes::HookNeeds,
     view::GraphView,
 };
 use crate::{config::LayerConfig, tensor::Width};

@@ -199,6 +199,10 @@ impl<'a> Desk<'a> {
         // Before anything moves: a step is done as a whole or not at all.
         let room = u32::from(batch).saturating_sub(done) as usize;
         let count = trainer.check(samples, targets, room)?;
+        let micro_batch = trainer.train().micro_batch;
+        if !part.last && (count == room || !count.is_multiple_of(micro_batch.max(1).into())) {
+            return Err(Refusal::UnevenPart { samples: narrow(count), micro_batch });
+        }
         board.busy(true);
         let done = work(samples, targets, count, part.last, trainer);
         board.busy(false);

@@ -56,7 +56,7 @@ pub enum Refusal {
     Running,
     /// There is no such layer.
     NoLayer,
-    /// The numbers are none that training gives.
+    /// The state holds bounds that cannot be trained on.
     Implausible,
     /// The board has no place for checkpoints.
     NoCheckpoint,
@@ -64,6 +64,13 @@ pub enum Refusal {
     CommitFailed,
     /// The board has no samples of its own.
     NoSamples,
+    /// A part that is not the last of its step would end it, or cut a micro-batch in two.
+    UnevenPart {
+        /// Samples in the part.
+        samples: u32,
+        /// Samples of a micro-batch.
+        micro_batch: u16,
+    },
 }
 
 /// A refusal ends in words, so its form is not part of what two sides must agree on.
@@ -110,11 +117,16 @@ impl fmt::Display for Refusal {
             Self::Running => f.write_str("the device trains alone: pause it first"),
             Self::NoLayer => f.write_str("the network in the device has no such layer"),
             Self::Implausible => f.write_str(
-                "the state holds bounds outside 2^-256 .. 2^256: no training gives such",
+                "the state holds bounds outside 2^-256 .. 2^256, which cannot be trained on: send another",
             ),
             Self::NoCheckpoint => f.write_str("the board keeps no checkpoints"),
             Self::CommitFailed => f.write_str("the board could not write its checkpoint"),
             Self::NoSamples => f.write_str("the board has no samples of its own to train on"),
+            Self::UnevenPart { samples, micro_batch } => write!(
+                f,
+                "{samples} samples came as a part of a step: every part but the last holds whole \
+                 micro-batches of {micro_batch}, and the part that completes the batch is the last"
+            ),
         }
     }
 }

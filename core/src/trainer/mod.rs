@@ -34,6 +34,7 @@ pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
+use state::Purpose;
 pub use state::{LayerMemory, LayerState, Tensor};
 pub use task::Task;
 
@@ -104,25 +105,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
         tile: usize,
     ) -> Result<Self, SetupError> {
         let plan = Self::plan_for(graph, config, &strategy, tile)?;
-        check_memory(plan.ram(), memory)?;
-        let mut trainer = Self {
-            graph: graph.view(),
-            config: Some(config),
-            train: &config.train,
-            layers: &config.layers,
-            plan,
-            memory,
-            states: [LayerState::NEW; N],
-            kernel,
-            strategy: (strategy, Configured(&config.strategies)),
-            step: 0,
-            pending: 0,
-            tally: Tally::default(),
-            prepared: None,
-            shown: 0,
-        };
-        trainer.init();
-        Ok(trainer)
+        let (train, layers) = (&config.train, config.layers.as_slice());
+        let purpose = (graph.view(), train, layers, config.strategies.as_slice());
+        Self::begin(purpose, Some(config), plan, memory, kernel, strategy)
     }
 
     /// The plan that a trainer with this configuration and strategy works by.
@@ -150,18 +135,44 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 }
 
-fn check_memory(needed: usize, memory: &[u8]) -> Result<(), SetupError> {
-    let found = memory.len();
-    if found < needed {
-        return Err(SetupError::ArenaTooSmall { needed, found });
-    }
-    if !memory.as_ptr().addr().is_multiple_of(4) {
-        return Err(SetupError::Misaligned);
-    }
-    Ok(())
-}
-
 impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a, N, K, S, P> {
+    /// A trainer at its first step, in memory that is checked.
+    #[inline(always)]
+    fn begin(
+        (graph, train, layers, strategies): Purpose<'a>,
+        config: Option<&'a Config<N>>,
+        plan: P,
+        memory: &'a mut [u8],
+        kernel: K,
+        strategy: S,
+    ) -> Result<Self, SetupError> {
+        let (needed, found) = (plan.borrow().ram(), memory.len());
+        if found < needed {
+            return Err(SetupError::ArenaTooSmall { needed, found });
+        }
+        if !memory.as_ptr().addr().is_multiple_of(4) {
+            return Err(SetupError::Misaligned);
+        }
+        let mut trainer = Self {
+            graph,
+            config,
+            train,
+            layers,
+            plan,
+            memory,
+            states: [LayerState::NEW; N],
+            kernel,
+            strategy: (strategy, Configured(strategies)),
+            step: 0,
+            pending: 0,
+            tally: Tally::default(),
+            prepared: None,
+            shown: 0,
+        };
+        trainer.init();
+        Ok(trainer)
+    }
+
     fn init(&mut self) {
         let plan = self.plan.borrow().layers();
         init::init(self.graph, self.layers, plan, self.train.seed, self.memory);

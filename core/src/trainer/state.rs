@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What is trained, and how.
-type Purpose<'t> = (GraphView<'t>, &'t Train, &'t [LayerConfig], &'t [StrategyConfig]);
+pub(super) type Purpose<'t> = (GraphView<'t>, &'t Train, &'t [LayerConfig], &'t [StrategyConfig]);
 
 /// A quantised tensor of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]

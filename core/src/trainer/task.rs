@@ -1,11 +1,11 @@
 //! A network, its settings and its memory plan in one constant.
 
-use super::{LayerState, SetupError, Tally, Trainer, check_memory};
+use super::{SetupError, Trainer};
 use crate::{
     config::{LayerConfig, Train, validate},
     graph::{Graph, GraphView, Plan},
     kernel::Kernel,
-    strategy::{Configured, Place, Strategy},
+    strategy::{Place, Strategy},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
@@ -86,25 +86,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N
         strategy: S,
     ) -> Result<Self, SetupError> {
         task.check(&strategy)?;
-        check_memory(task.ram(), memory)?;
-        let mut trainer = Self {
-            graph: task.graph(),
-            config: None,
-            train: task.train(),
-            layers: task.layers(),
-            plan: task.plan(),
-            memory,
-            states: [LayerState::NEW; N],
-            kernel,
-            strategy: (strategy, Configured(&[])),
-            step: 0,
-            pending: 0,
-            tally: Tally::default(),
-            prepared: None,
-            shown: 0,
-        };
-        trainer.init();
-        Ok(trainer)
+        let purpose = (task.graph(), task.train(), task.layers(), [].as_slice());
+        Self::begin(purpose, None, task.plan(), memory, kernel, strategy)
     }
 }
 
