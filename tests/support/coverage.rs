@@ -48,9 +48,13 @@ impl Coverage {
             return;
         }
         let (mut sum, mut variance, mut count) = self.drift.get();
-        let inside = sums.iter().zip(codes).zip(clipped).filter(|(_, clipped)| !**clipped);
-        for ((number, code), _) in inside {
+        // Both neighbours have to fit: next to the border only what was rounded inwards is left.
+        let largest = f64::from((1 << (quant.bits - 1)) - 1);
+        for (number, code) in sums.iter().zip(codes) {
             let exact = number.value() / code.unit();
+            if exact.abs() >= largest {
+                continue;
+            }
             let fraction = exact - exact.floor();
             sum += f64::from(code.mantissa) - exact;
             variance += fraction * (1.0 - fraction);
