@@ -131,19 +131,10 @@ impl<K: Kernel + Sync> Threaded<K> {
     /// in here. A step is some tens of joins of some microseconds each, and waking a thread that
     /// sleeps costs more than any of them.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        let Some(pool) = &self.pool else { return work() };
-        let done = Flag::default();
-        pool.scope(|scope| {
-            let own = rayon::current_thread_index();
-            let done = &done;
-            scope.spawn_broadcast(move |_, context| {
-                if Some(context.index()) != own {
-                    done.stand_by();
-                }
-            });
-            let _raised_when_dropped = Raise(done);
-            work()
-        })
+        match &self.pool {
+            Some(pool) => pool.install(|| meanwhile(&|| false, work)),
+            None => work(),
+        }
     }
 
     /// Runs `job`, of `size`, in as many parts as there are threads and `least` allows.
@@ -165,15 +156,24 @@ impl<K: Kernel + Sync> Threaded<K> {
     }
 }
 
-/// Runs both, at the same time where this thread belongs to a pool with others.
-pub fn both<A: Send, B: Send>(
-    left: impl FnOnce() -> A + Send,
-    right: impl FnOnce() -> B + Send,
-) -> (A, B) {
-    match rayon::current_thread_index() {
-        Some(_) => rayon::join(left, right),
-        None => (left(), right()),
-    }
+/// Runs `work`. The other threads of this thread's pool, if it belongs to one, do what it has to
+/// share, and call `spare` while there is nothing; `spare` says whether it did something.
+pub fn meanwhile<R: Send>(
+    spare: &(impl Fn() -> bool + Sync),
+    work: impl FnOnce() -> R + Send,
+) -> R {
+    let Some(own) = rayon::current_thread_index() else { return work() };
+    let done = Flag::default();
+    rayon::scope(|scope| {
+        let done = &done;
+        scope.spawn_broadcast(move |_, context| {
+            if context.index() != own {
+                done.stand_by(spare);
+            }
+        });
+        let _raised_when_dropped = Raise(done);
+        work()
+    })
 }
 
 /// Says that there is no more work.
@@ -184,12 +184,13 @@ impl Flag {
     /// Searches without work before the processor is offered to other programs.
     const PATIENCE: u32 = 1 << 10;
 
-    /// Does what other threads of the pool have to give, until the flag is up.
-    fn stand_by(&self) {
+    /// Does what other threads of the pool have to give, else `spare`, until the flag is up.
+    fn stand_by(&self, spare: &impl Fn() -> bool) {
         let mut idle = 0;
         while !self.0.load(Ordering::Acquire) {
             match rayon::yield_now() {
                 Some(Yield::Executed) => idle = 0,
+                _ if spare() => idle = 0,
                 _ if idle < Self::PATIENCE => {
                     idle += 1;
                     std::hint::spin_loop();

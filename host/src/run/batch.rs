@@ -1,5 +1,11 @@
 //! Samples that are picked out of a data set, one after the other in memory.
 
+use std::{
+    hint, mem,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
+
 use fixgrad::trainer::{SampleData, Samples, Targets};
 
 use crate::{
@@ -7,8 +13,12 @@ use crate::{
     kernel,
 };
 
-/// Hands out batch after batch. The next one is gathered while one is worked on, on another thread
-/// if there is one.
+const CACHE_LINE: usize = 64;
+/// Rows that are asked for before the first is copied: few enough to stay in the first cache.
+const ROWS_AHEAD: usize = 16;
+
+/// Hands out batch after batch. The next one is gathered while one is worked on, by threads of the
+/// pool that have nothing else to do.
 #[derive(Debug)]
 pub struct Loader<'d> {
     now: Batch<'d>,
@@ -28,27 +38,59 @@ impl<'d> Loader<'d> {
     pub fn each<I, E>(
         &mut self,
         steps: u32,
-        pick: impl Fn(u32) -> I + Sync,
+        pick: impl Fn(u32) -> I + Send,
         mut work: impl FnMut(u32, &Batch<'d>) -> Result<(), E> + Send,
     ) -> Result<(), E>
     where
-        I: IntoIterator<Item = u32>,
+        I: IntoIterator<Item = u32, IntoIter: Send>,
         E: Send,
     {
         let Self { now, next } = self;
-        if steps > 0 {
-            now.fill(pick(0));
-        }
-        for step in 0..steps {
-            let gather = || {
-                if step + 1 < steps {
-                    next.fill(pick(step + 1));
+        let next = &Mutex::new(Filling { batch: next, indices: None });
+        let help = || next.try_lock().is_ok_and(|mut next| next.piece());
+        kernel::meanwhile(&help, move || {
+            for step in 0..steps {
+                let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+                if step == 0 {
+                    next.begin(pick(0));
                 }
-            };
-            kernel::both(|| work(step, now), gather).0?;
-            std::mem::swap(now, next);
+                while next.piece() {}
+                mem::swap(now, next.batch);
+                if step + 1 < steps {
+                    next.begin(pick(step + 1));
+                }
+                drop(next);
+                work(step, now)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A batch that is being gathered.
+struct Filling<'b, 'd, I> {
+    batch: &'b mut Batch<'d>,
+    indices: Option<I>,
+}
+
+impl<I: Iterator<Item = u32>> Filling<'_, '_, I> {
+    /// Samples that are gathered in one go: a thread that is asked to help with a step is not busy
+    /// here for long.
+    const PIECE: usize = 8;
+
+    fn begin(&mut self, indices: impl IntoIterator<IntoIter = I>) {
+        self.batch.clear();
+        self.indices = Some(indices.into_iter());
+    }
+
+    /// Gathers some more. False when there were none left.
+    fn piece(&mut self) -> bool {
+        let Some(indices) = &mut self.indices else { return false };
+        let more = self.batch.extend(indices.by_ref().take(Self::PIECE));
+        if !more {
+            self.indices = None;
         }
-        Ok(())
+        more
     }
 }
 
@@ -56,6 +98,7 @@ impl<'d> Loader<'d> {
 #[derive(Debug)]
 pub struct Batch<'d> {
     data: &'d Dataset,
+    rows: Vec<Range<usize>>,
     bytes: Vec<u8>,
     words: Vec<i16>,
     classes: Vec<u16>,
@@ -65,24 +108,39 @@ pub struct Batch<'d> {
 impl<'d> Batch<'d> {
     /// A batch without samples.
     pub const fn new(data: &'d Dataset) -> Self {
-        Self { data, bytes: Vec::new(), words: Vec::new(), classes: Vec::new(), values: Vec::new() }
+        Self {
+            data,
+            rows: Vec::new(),
+            bytes: Vec::new(),
+            words: Vec::new(),
+            classes: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
     /// Takes these samples in place of those that it held.
     pub fn fill(&mut self, indices: impl IntoIterator<Item = u32>) {
-        let Self { data, bytes, words, classes, values } = self;
-        let len = data.sample_len();
+        self.clear();
+        self.extend(indices);
+    }
+
+    fn clear(&mut self) {
+        let Self { data: _, rows, bytes, words, classes, values } = self;
+        rows.clear();
         bytes.clear();
         words.clear();
         classes.clear();
         values.clear();
+    }
+
+    /// Takes more samples. False when there were none.
+    fn extend(&mut self, indices: impl IntoIterator<Item = u32>) -> bool {
+        let Self { data, rows, bytes, words, classes, values } = self;
+        let len = data.sample_len();
+        rows.clear();
         for index in indices {
             let index = index as usize;
-            let row = index * len..(index + 1) * len;
-            match &data.samples.mantissas {
-                Mantissas::U8(all) => bytes.extend_from_slice(&all[row]),
-                Mantissas::I16(all) => words.extend_from_slice(&all[row]),
-            }
+            rows.push(index * len..(index + 1) * len);
             match &data.targets {
                 Answers::Classes { labels, .. } => classes.push(labels[index]),
                 Answers::Values { mantissas, width, .. } => {
@@ -90,6 +148,11 @@ impl<'d> Batch<'d> {
                 }
             }
         }
+        match &data.samples.mantissas {
+            Mantissas::U8(all) => gather(all, rows, bytes),
+            Mantissas::I16(all) => gather(all, rows, words),
+        }
+        !rows.is_empty()
     }
 
     /// The samples, for a trainer.
@@ -112,10 +175,67 @@ impl<'d> Batch<'d> {
     }
 }
 
+/// Appends rows of `all` that are far from each other.
+///
+/// A copy of such a row waits for memory, and the next copy begins after it. So the cache lines of
+/// all rows are asked for first: these loads wait together.
+fn gather<T: Copy + Default + std::ops::BitXor<Output = T>>(
+    all: &[T],
+    rows: &[Range<usize>],
+    out: &mut Vec<T>,
+) {
+    let line = CACHE_LINE / size_of::<T>();
+    for rows in rows.chunks(ROWS_AHEAD) {
+        let rows = rows.iter().map(|row| &all[row.clone()]);
+        let lines = rows.clone().flat_map(|row| row.chunks(line));
+        hint::black_box(lines.fold(T::default(), |seen, line| seen ^ line[0]));
+        rows.for_each(|row| out.extend_from_slice(row));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::{Samples as Stored, Split};
+
+    #[test]
+    fn batches_come_in_order_however_many_threads_gather_them() {
+        let numbers = 0..1000i16;
+        let data = Dataset {
+            name: "numbers".into(),
+            shape: [1, 1, 1],
+            samples: Stored {
+                mantissas: Mantissas::I16(numbers.clone().collect()),
+                exponent: 0,
+                rounding_error: 0.0,
+            },
+            targets: Answers::Classes {
+                labels: numbers.map(|v| v as u16).collect(),
+                names: Vec::new(),
+            },
+            split: Split::default(),
+        };
+        let pick = |step| step * 30..(step + 1) * 30;
+        for threads in 1..4 {
+            let mut loader = Loader::new(&data);
+            for last in [0, 1, 33] {
+                let mut seen = Vec::new();
+                let work = |step, batch: &Batch<'_>| {
+                    assert_eq!(
+                        batch.words.iter().map(|&v| v as u16).collect::<Vec<_>>(),
+                        batch.classes
+                    );
+                    seen.extend(batch.classes.iter().map(|&class| u32::from(class)));
+                    if step + 1 == last { Err(step) } else { Ok(()) }
+                };
+                let kernel = kernel::best(threads).unwrap();
+                let end = kernel.enter(|| loader.each(33, pick, work));
+                assert_eq!(end, if last == 0 { Ok(()) } else { Err(last - 1) });
+                let steps = if last == 0 { 33 } else { last };
+                assert_eq!(seen, (0..30 * steps).collect::<Vec<_>>(), "{threads} threads");
+            }
+        }
+    }
 
     #[test]
     fn samples_come_in_the_order_asked_for_with_their_targets() {
