@@ -7,6 +7,7 @@ mod range;
 mod requantize;
 pub(crate) mod round;
 mod settings;
+mod short;
 mod state;
 
 pub use overflow::Overflow;

@@ -54,6 +54,9 @@ impl Quantizer {
         S: Copy + Into<i32>,
         T: Mantissa,
     {
+        if let Some(counts) = self.run_short(source, codes) {
+            return counts;
+        }
         let mut counts = Counts::default();
         let mut at = first;
         for (source, codes) in source.chunks(Self::CHUNK).zip(codes.chunks_mut(Self::CHUNK)) {
@@ -305,6 +308,28 @@ mod tests {
                 saturated += u32::from(expected.clipped);
             }
             prop_assert_eq!(counts.saturated, saturated);
+        }
+
+        #[test]
+        fn narrow_numbers_equal_wide_ones(
+            format in any_format(),
+            shift in -2i32..18,
+            seed: u64,
+            numbers in proptest::collection::vec(any::<i16>(), 0..200),
+        ) {
+            fn check<S: Copy + Into<i32>>(quantizer: &Quantizer, numbers: &[S]) {
+                let wide: std::vec::Vec<i32> = numbers.iter().map(|&v| v.into()).collect();
+                let (mut expected, mut codes) = (wide.clone(), wide.clone());
+                let counts = quantizer.run(&wide, 5, &mut expected);
+                assert_eq!(quantizer.run(numbers, 5, &mut codes), counts);
+                assert_eq!(codes, expected);
+            }
+            let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+            check(&quantizer, &numbers);
+            check(&quantizer, bytemuck::cast_slice::<_, i8>(&numbers));
+            check(&quantizer, bytemuck::cast_slice::<_, u8>(&numbers));
+            let edges = [0, 1, -1, i16::MAX, i16::MIN, 1 << 14, -(1 << 14), 127, -128];
+            check(&quantizer, &edges);
         }
     }
 }

@@ -44,11 +44,11 @@ pub(crate) enum Carry {
 /// What a deterministic rule adds to the dropped bits, modulo 2^32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bias {
-    always: u32,
+    pub(super) always: u32,
     /// Below zero.
-    negative: u32,
-    /// Where `t` is odd; 0 or 1.
-    odd: u32,
+    pub(super) negative: u32,
+    /// Where the kept bits are odd; 0 or 1.
+    pub(super) odd: u32,
 }
 
 impl Round {
