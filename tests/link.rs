@@ -18,7 +18,7 @@ use fixgrad_host::{
 };
 use fixgrad_tests::{
     faulty::Faulty,
-    line::{self, PATIENCE, PLAIN, frame, job, stand_in, stand_in_with},
+    line::{self, PATIENCE, PLAIN, frame, job, job_of, stand_in, stand_in_with},
 };
 
 const BOARD: StandIn<'static> =
@@ -83,10 +83,11 @@ fn a_run_on_a_board_is_a_run_on_the_desktop_whatever_the_line_does() {
             Ok(client) => client,
             Err(error) => panic!("seed {seed}: {error}"),
         };
-        let mut board = OnBoard::start(client, &job.compiled).expect("a start");
+        let mut board = OnBoard::new(client);
         let mut workspace = Workspace::new(&job.compiled).expect("memory");
         let mut session =
             Session::new(&job.compiled, &job.data, &kernel, &mut workspace).expect("a session");
+        board.begin(&session).expect("a board that takes the configuration");
         let ours = board.epoch(&mut session, &mut |_| ()).expect("an epoch");
         assert_eq!((ours.tally, ours.lr), (theirs.tally, theirs.lr), "seed {seed}");
         assert_eq!(session.model(), expected, "seed {seed}");
@@ -99,6 +100,24 @@ fn a_run_on_a_board_is_a_run_on_the_desktop_whatever_the_line_does() {
         let hit = line.damaged + line.repeated + line.oversized + line.stale;
         assert_eq!(hit > 0, one_in > 0, "seed {seed}: {line:?}");
     }
+}
+
+#[test]
+fn a_board_goes_on_where_the_desktop_stopped() {
+    let job = job_of(2, 8, "batch: 16, momentum: 0.5", "master: { bits: 8 }");
+    let kernel = best(1).expect("a kernel");
+    let mut workspaces = [(); 2].map(|()| Workspace::new(&job.compiled).expect("memory"));
+    let [mut ours, mut theirs] = workspaces.each_mut().map(|workspace| {
+        Session::new(&job.compiled, &job.data, &kernel, workspace).expect("a session")
+    });
+    for session in [&mut ours, &mut theirs] {
+        session.epoch(|_| ()).expect("an epoch");
+    }
+    let mut board = OnBoard::new(connect(&PLAIN.compiled, BOARD));
+    board.begin(&ours).expect("a board that takes the state");
+    board.epoch(&mut ours, &mut |_| ()).expect("an epoch");
+    theirs.epoch(|_| ()).expect("an epoch");
+    assert_eq!(ours.model(), theirs.model());
 }
 
 #[test]

@@ -29,11 +29,17 @@ pub const PATIENCE: Patience = Patience {
     total: Duration::from_secs(20),
 };
 
-/// A small network on the digits, with these units, training settings and fixed-point settings.
+/// A small network on the digits, with these units, training settings and fixed-point settings,
+/// for one epoch.
 pub fn job(units: u16, train: &str, fixed: &str) -> Job {
+    job_of(1, units, train, fixed)
+}
+
+/// As [`job`], for more epochs.
+pub fn job_of(epochs: u32, units: u16, train: &str, fixed: &str) -> Job {
     let yaml = format!(
         "model:\n  layers:\n    - dense: {{ name: fc1, units: {units} }}\n    - relu\n    - dense: \
-         {{ name: fc2, units: 10 }}\ndata: digits\ntrain: {{ epochs: 1, lr: 0.5, {train} }}\n\
+         {{ name: fc2, units: 10 }}\ndata: digits\ntrain: {{ epochs: {epochs}, lr: 0.5, {train} }}\n\
          fixed: {{ default: {{ {fixed} }} }}\n"
     );
     let experiment = Experiment::parse("link.yaml", &yaml).expect("good YAML");

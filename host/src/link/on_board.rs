@@ -27,10 +27,15 @@ pub struct OnBoard<S> {
 }
 
 impl<S: Stream> OnBoard<S> {
-    /// Gives the board the configuration; it begins with fresh weights.
-    pub fn start(mut client: Client<S>, compiled: &Compiled) -> Result<Self> {
-        client.load(&compiled.encode()?)?;
-        Ok(Self { client, states: Vec::new() })
+    /// A board that is ready for any run.
+    pub const fn new(client: Client<S>) -> Self {
+        Self { client, states: Vec::new() }
+    }
+
+    /// Gives the board a configuration, or says why it cannot take it. It begins with fresh
+    /// weights.
+    pub fn load(&mut self, compiled: &Compiled) -> Result<()> {
+        Ok(self.client.load(&compiled.encode()?)?)
     }
 
     /// The line, when the run has ended.
@@ -53,6 +58,15 @@ impl Cut {
 }
 
 impl<S: Stream> Stepper for OnBoard<S> {
+    fn begin<K: Kernel + Copy + Send>(&mut self, session: &Session<'_, K>) -> Result<()> {
+        self.load(session.compiled)?;
+        match session.trainer.steps() {
+            // A seed gives board and session the same fresh weights.
+            0 => Ok(()),
+            _ => self.client.push(&session.model()),
+        }
+    }
+
     fn epoch<K: Kernel + Copy + Send>(
         &mut self,
         session: &mut Session<'_, K>,

@@ -34,4 +34,4 @@ pub use session::{EpochOutcome, Session, Workspace};
 pub use stepper::Stepper;
 pub use summary::Summary;
 pub(crate) use train::anywhere;
-pub use train::{resume, train, train_with};
+pub use train::{resume, resume_with, train, train_with};

@@ -8,6 +8,9 @@ use super::session::{EpochOutcome, Session};
 /// Does the steps of a run. The session knows the order of the samples; after every epoch its
 /// trainer holds the state that the steps have left, wherever they were done.
 pub trait Stepper {
+    /// Takes over the state of the session, in which others may have done steps already.
+    fn begin<K: Kernel + Copy + Send>(&mut self, session: &Session<'_, K>) -> Result<()>;
+
     /// Does the steps of the next epoch. `after_step` hears how many of them are done.
     fn epoch<K: Kernel + Copy + Send>(
         &mut self,
@@ -26,6 +29,10 @@ pub trait Stepper {
 pub(super) struct OnDesktop;
 
 impl Stepper for OnDesktop {
+    fn begin<K: Kernel + Copy + Send>(&mut self, _: &Session<'_, K>) -> Result<()> {
+        Ok(())
+    }
+
     fn epoch<K: Kernel + Copy + Send>(
         &mut self,
         session: &mut Session<'_, K>,

@@ -63,6 +63,18 @@ pub fn resume(
     overrides: Overrides,
     threads: usize,
 ) -> Result<Summary> {
+    resume_with(folder, file, data, overrides, threads, &mut OnDesktop)
+}
+
+/// As [`resume`], with somebody else who does the steps from here on.
+pub fn resume_with(
+    folder: &RunFolder,
+    file: Option<&Path>,
+    data: Option<&Path>,
+    overrides: Overrides,
+    threads: usize,
+    stepper: &mut (impl Stepper + Send),
+) -> Result<Summary> {
     let records = read_log(&folder.metrics(), TornTail::Drop)?;
     let job = job_of(folder, data)?;
     if file.is_none() && overrides != Overrides::default() {
@@ -87,7 +99,7 @@ pub fn resume(
         info!("{} is finished already", folder.path().display());
         return Summary::new(folder, &records);
     }
-    Run { job: &job, folder, threads }.go(model.map(|model| (model, records)), &mut OnDesktop)
+    Run { job: &job, folder, threads }.go(model.map(|model| (model, records)), stepper)
 }
 
 /// The configuration of a run folder, with its data.
@@ -149,6 +161,7 @@ impl Run<'_> {
             records.extend(self.kept_epochs(kept, session.epochs_done())?);
             info!("{}: goes on after epoch {}", self.name(), session.epochs_done());
         }
+        stepper.begin(&session)?;
         let mut log = LogWriter::create(&self.folder.metrics(), &records)
             .with_context(|| format!("{} cannot be written", self.folder.metrics().display()))?;
         session.model().write(&self.folder.checkpoint())?;
