@@ -13,7 +13,7 @@ use fixgrad::{
 use fixgrad_host::{
     config::Compiled,
     kernel::best,
-    link::{Client, Cut, OnBoard, Patience, StandIn, difference, verify},
+    link::{Client, Cut, OnBoard, Patience, StandIn, Watching, difference, verify},
     run::{Batch as Samples, Session, Stepper, Workspace},
 };
 use fixgrad_tests::{
@@ -118,6 +118,37 @@ fn a_board_goes_on_where_the_desktop_stopped() {
     board.epoch(&mut ours, &mut |_| ()).expect("an epoch");
     theirs.epoch(|_| ()).expect("an epoch");
     assert_eq!(ours.model(), theirs.model());
+}
+
+#[test]
+fn a_board_that_trains_alone_is_watched_to_the_end_of_its_run() {
+    let job = &*PLAIN;
+    let mut client = connect(&job.compiled, StandIn { data: Some(&PLAIN.data), ..BOARD });
+    client.tell(&Request::Start).expect("a start");
+    let mut looks = 0;
+    let mut board = Watching::new(client, Duration::from_millis(1), |client| {
+        looks += 1;
+        Ok(client.state()?)
+    });
+    let kernel = best(1).expect("a kernel");
+    let mut workspace = Workspace::new(&job.compiled).expect("memory");
+    let mut session =
+        Session::new(&job.compiled, &job.data, &kernel, &mut workspace).expect("a session");
+    board.begin(&session).expect("the same network");
+    let steps = session.steps();
+    let outcome = board.epoch(&mut session, &mut |_| ()).expect("an epoch");
+    let done = session.model().step;
+    assert!(done >= steps && session.epochs_done() >= session.epochs());
+    assert!((1..=done * 16).contains(&outcome.tally.samples));
+    let mut workspace = Workspace::new(&job.compiled).expect("memory");
+    let fresh =
+        Session::new(&job.compiled, &job.data, &kernel, &mut workspace).expect("a session").model();
+    assert!(session.model().parameters != fresh.parameters);
+
+    let other = job_of(1, 9, "batch: 16, momentum: 0.5", "");
+    let error = board.check(&other.compiled).expect_err("another network").to_string();
+    assert!(error.contains("another network"), "{error}");
+    assert!(looks > 0);
 }
 
 #[test]

@@ -1,17 +1,28 @@
 //! `fixgrad monitor`: what a board does, while it does it.
 
-use std::{thread::sleep, time::Duration};
+use std::{path::PathBuf, thread::sleep, time::Duration};
 
 use anyhow::Result;
-use fixgrad::{link::Request, trainer::Tally};
+use fixgrad::{
+    link::{Request, State},
+    trainer::Tally,
+};
 use serde_json::json;
+use tracing::info;
 
 use super::{line::Line, output::print};
-use crate::run::means;
+use crate::{
+    link::{Client, Stream, Watching, since},
+    run::{Job, Origin, Overrides, RunFolder, anywhere, means, train_with},
+};
 
-/// Watch a board train.
+/// Watch a board train alone. With its configuration, leaves the same folder as `train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The configuration that the board was given: after every epoch its state is fetched and
+    /// tried on the validation set, until the run ends.
+    #[arg(value_name = "FILE.yaml", conflicts_with = "looks")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     line: Line,
     /// Seconds between two looks.
@@ -26,12 +37,18 @@ pub struct Args {
     /// First stop the board from training on samples of its own.
     #[arg(long)]
     pause: bool,
-    /// One JSON object a look.
+    /// Where data sets are looked for first.
+    #[arg(long, value_name = "DIR", requires = "file")]
+    data: Option<PathBuf>,
+    /// The folder to leave everything in; by default runs/NAME-SEED-NUMBER.
+    #[arg(long, value_name = "RUN_DIR", requires = "file")]
+    out: Option<PathBuf>,
+    /// One JSON object a look; with a configuration, one at the end.
     #[arg(long)]
     json: bool,
 }
 
-/// Looks again and again, and prints a line each time.
+/// Looks again and again, and tells each time.
 pub fn run(args: &Args) -> Result<()> {
     let mut client = args.line.connect()?;
     if args.start {
@@ -40,23 +57,53 @@ pub fn run(args: &Args) -> Result<()> {
     if args.pause {
         client.tell(&Request::Pause)?;
     }
-    let layers = usize::from(client.device().layers);
-    let mut before = Tally::default();
-    for look in 1.. {
-        let state = client.state()?;
-        let now = state.total;
-        // A reset starts to count again.
-        let samples = now.samples.checked_sub(before.samples);
-        let recent = samples.map_or(now, |samples| Tally {
-            samples,
-            loss: now.loss.saturating_sub(before.loss),
-            correct: now.correct.saturating_sub(before.correct),
+    let mut looks = Looks { before: Tally::default(), json: args.json };
+    let pause = Duration::from_secs(args.every.into());
+    if let Some(file) = &args.file {
+        let job = Job::read(file, args.data.as_deref(), Overrides::default())?;
+        let (host, seed) = (&job.compiled.host, job.compiled.config.train.seed);
+        let mut board = Watching::new(client, pause, |client| {
+            let (state, line) = looks.look(client)?;
+            info!("{line}");
+            Ok(state)
         });
-        before = now;
+        board.check(&job.compiled)?;
+        let folder = RunFolder::create(args.out.as_deref(), &host.name, seed)?;
+        let origin =
+            Origin { config: Some(anywhere(file)), data: args.data.as_deref().map(anywhere) };
+        let summary = train_with(&job, &folder, &origin, 1, &mut board)?;
+        return print(&if args.json {
+            serde_json::to_string(&summary)?
+        } else {
+            summary.to_string()
+        });
+    }
+    for look in 1.. {
+        print(&looks.look(&mut client)?.1)?;
+        if args.looks.is_some_and(|looks| look >= looks) {
+            break;
+        }
+        sleep(pause);
+    }
+    Ok(())
+}
+
+/// What is told of a look: what happened since the one before.
+struct Looks {
+    before: Tally,
+    json: bool,
+}
+
+impl Looks {
+    fn look<S: Stream>(&mut self, client: &mut Client<S>) -> Result<(State, String)> {
+        let state = client.state()?;
+        let recent = since(self.before, state.total);
+        self.before = state.total;
         let (loss, accuracy) = means(recent, true);
-        let (elements, saturated) = counters(&mut client, layers)?;
+        let layers = usize::from(client.device().layers);
+        let (elements, saturated) = counters(client, layers)?;
         let share = if elements == 0 { 0.0 } else { saturated as f64 / elements as f64 };
-        print(&if args.json {
+        let line = if self.json {
             json!({
                 "step": state.step,
                 "running": state.running,
@@ -77,17 +124,13 @@ pub fn run(args: &Args) -> Result<()> {
                 format!("loss {loss:.4}, {:.2} % right", accuracy * 100.0)
             };
             format!("step {}: {doing}, {recent}, {:.3} % saturated", state.step, share * 100.0)
-        })?;
-        if args.looks.is_some_and(|looks| look >= looks) {
-            break;
-        }
-        sleep(Duration::from_secs(args.every.into()));
+        };
+        Ok((state, line))
     }
-    Ok(())
 }
 
 /// Values that were quantised since the counters were reset, and those of them that saturated.
-fn counters(client: &mut crate::link::Client, most: usize) -> Result<(u64, u64)> {
+fn counters<S: Stream>(client: &mut Client<S>, most: usize) -> Result<(u64, u64)> {
     let (mut elements, mut saturated) = (0, 0);
     for state in client.states(most)? {
         for tensor in fixgrad::trainer::Tensor::ALL {

@@ -13,6 +13,7 @@ mod pack;
 mod stand_in;
 mod steps;
 mod verify;
+mod watching;
 
 pub use client::{Client, Device, Patience, Stream};
 pub use difference::difference;
@@ -23,3 +24,4 @@ pub use pack::pack;
 pub use stand_in::StandIn;
 pub use steps::Cut;
 pub use verify::{Verdict, verify};
+pub use watching::{Watching, since};

@@ -174,7 +174,7 @@ impl Run<'_> {
             let outcome =
                 stepper.epoch(&mut session, &mut |step| progress.at(before + u64::from(step)))?;
             let epoch = epoch_record(&mut session, outcome, stepper)?;
-            let last = session.epochs_done() == session.epochs();
+            let last = session.epochs_done() >= session.epochs();
             progress.tell(last, || line(&epoch, session.epochs()));
             let record = Record::Epoch(epoch);
             log.push(&record).with_context(|| self.cannot_log())?;
