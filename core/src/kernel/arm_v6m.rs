@@ -1,13 +1,21 @@
 //! Products of bytes for Cortex-M0 and M0+.
 //!
 //! The compiler leaves the upper half of the registers idle there, because most instructions do not
-//! reach it. Additions do: so sums live in the upper half, and in the lower half are four pointers
-//! into `b`, which share one offset. With that, any strides are alike.
+//! reach it. Additions do: so four sums live in the upper half, and in the lower half four factors,
+//! which one instruction loads and a product may overwrite.
 
 #![expect(unsafe_code, reason = "registers that the compiler does not use")]
 
-use super::{Kernel, Scalar, added};
-use crate::tensor::{Mantissas, Matrix};
+use core::cell::Cell;
+
+use super::{
+    Kernel,
+    blocked::{self, FourRows, Piece},
+};
+use crate::{
+    quant::compact,
+    tensor::{Matrix, Source},
+};
 
 /// The kernel of Armv6-M.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,87 +24,74 @@ pub struct ArmV6M;
 
 impl Kernel for ArmV6M {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        match (a.data, b.data) {
-            (Mantissas::I8(x), Mantissas::I8(y))
-                if drop == 0 && a.is_whole() && b.is_whole() && b.cols >= COLS =>
-            {
-                if add {
-                    added(self, a, b, out)
-                } else {
-                    products(&a, x, &b, y, out)
-                }
-            }
-            _ => Scalar.gemm(a, b, drop, add, out),
+        blocked::gemm::<Self>(a, b, drop, add, out);
+    }
+
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        compact::peak_beyond(source, known)
+    }
+}
+
+impl blocked::Blocks for ArmV6M {
+    const DEPTH: usize = 32;
+    const COLS: usize = 1;
+
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
+        let mut panel = [[0; 4]; Self::DEPTH];
+        let panel = panel.get_mut(..a.len).unwrap_or_default();
+        a.each(panel, |slot, four| *slot = four.map(i32::from));
+        let [cols, ..] = out.map(<[_]>::len);
+        let last_row = panel.len().saturating_sub(1).saturating_mul(b.row_stride);
+        let last_col = cols.saturating_sub(1).saturating_mul(b.col_stride);
+        let same = out.iter().all(|row| row.len() == cols);
+        let inside = last_row.saturating_add(last_col) < b.numbers.len();
+        if panel.is_empty() || cols == 0 || !same || !inside {
+            return;
         }
+        let strip = Strip {
+            row_stride: b.row_stride,
+            panel: panel.as_ptr(),
+            end: panel.as_ptr_range().end,
+            column: b.numbers.as_ptr(),
+            odd: panel.len() % 2,
+            col_stride: b.col_stride,
+            out: out.map(|row| row.as_ptr()),
+            at: 0,
+            bytes: 4 * cols,
+        };
+        // SAFETY: the last number of the last column lies in `numbers`, so all others do; every
+        // row of sums has a place for each column.
+        unsafe { columns(strip) }
     }
 }
 
-/// Columns of a block.
-const COLS: usize = 4;
-/// Depth of what is widened at a time.
-const PANEL: usize = 64;
-
-fn products(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
-    let depth = a.cols.min(b.rows);
-    let mut panel = [0; PANEL];
-    for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
-        for from in (0..depth).step_by(PANEL) {
-            let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
-            let row = x.get(r * a.row_stride + from * a.col_stride..).unwrap_or_default();
-            let numbers = row.iter().step_by(a.col_stride.max(1));
-            panel.iter_mut().zip(numbers).for_each(|(slot, &v)| *slot = v.into());
-            let mut c = 0;
-            while c < b.cols {
-                // The last block starts early where it would not be full; some is known then.
-                let start = c.min(b.cols - COLS);
-                let first = from * b.row_stride + start * b.col_stride;
-                let sums = four_columns(panel, y.get(first..).unwrap_or_default(), b);
-                let new = sums.into_iter().skip(c - start);
-                for (slot, sum) in out.get_mut(c..).unwrap_or_default().iter_mut().zip(new) {
-                    *slot = if from == 0 { sum } else { slot.wrapping_add(sum) };
-                }
-                c += COLS;
-            }
-        }
-    }
-}
-
-/// Numbers times four columns, of which the first begins where `y` does.
-fn four_columns(factors: &[i32], y: &[i8], b: &Matrix<'_>) -> [i32; COLS] {
-    let last = factors.len().saturating_sub(1).saturating_mul(b.row_stride);
-    let last = last.saturating_add((COLS - 1).saturating_mul(b.col_stride));
-    if factors.is_empty() || last >= y.len() {
-        return [0; COLS];
-    }
-    let column = |c: usize| y.as_ptr().wrapping_add(c * b.col_stride);
-    let work = Work {
-        columns: [column(0), column(1), column(2), column(3)],
-        factors: factors.as_ptr(),
-        end: factors.as_ptr_range().end,
-        stride: b.row_stride,
-    };
-    // SAFETY: the last number of the last column lies in `y`, so all others do.
-    unsafe { inner_loop(&work) }
-}
-
-/// What the loop reads before it begins, in this order.
+/// What the loop works on, in the order of its offsets.
 #[repr(C)]
-struct Work {
-    columns: [*const i8; COLS],
-    factors: *const i32,
-    end: *const i32,
-    stride: usize,
+struct Strip {
+    row_stride: usize,
+    panel: *const [i32; 4],
+    end: *const [i32; 4],
+    column: *const i8,
+    odd: usize,
+    col_stride: usize,
+    out: [*const Cell<i32>; 4],
+    /// Where the sum of a column is in its row, in bytes, and where the rows end.
+    at: usize,
+    bytes: usize,
 }
 
+/// Adds four rows by all columns.
+///
 /// # Safety
 ///
-/// `columns` must be readable at every `stride` for as many times as there are factors from
-/// `factors` to `end`, one at least.
+/// There must be one column at least, and a number in each at every `row_stride` for as many times
+/// as there are factors from `panel` to `end`, two columns `col_stride` apart; and as many sums in
+/// each row of `out`.
 #[cfg(target_arch = "arm")]
-unsafe fn inner_loop(work: &Work) -> [i32; COLS] {
-    let mut sums = [0; COLS];
-    // SAFETY: reads what the caller vouches for, writes `sums`, and puts back the registers that
-    // Rust does not lend here: all above r5.
+#[inline(never)]
+unsafe fn columns(mut strip: Strip) {
+    // SAFETY: reads and writes what the caller vouches for, and puts back the registers that Rust
+    // does not lend here: all above r5.
     unsafe {
         core::arch::asm!(
             "push {{r6, r7}}",
@@ -107,72 +102,119 @@ unsafe fn inner_loop(work: &Work) -> [i32; COLS] {
             "push {{r2, r3, r4, r5}}",
             "mov r2, r12",
             "mov r3, lr",
-            "push {{r1, r2, r3}}",
-            "movs r4, #0",
-            "mov r8, r4",
-            "mov r9, r4",
-            "mov r10, r4",
-            "mov r11, r4",
-            "ldr r6, [r0, #16]",
-            "ldr r2, [r0, #20]",
-            "mov lr, r2",
-            "ldr r2, [r0, #24]",
-            "mov r12, r2",
-            "ldm r0, {{r0, r1, r2, r3}}",
+            "push {{r0, r2, r3}}",
+            // A column: the sums begin at zero.
             "2:",
-            "ldm r6!, {{r5}}",
-            "ldrsb r7, [r0, r4]",
-            "muls r7, r5, r7",
-            "add r8, r7",
-            "ldrsb r7, [r1, r4]",
-            "muls r7, r5, r7",
-            "add r9, r7",
-            "ldrsb r7, [r2, r4]",
-            "muls r7, r5, r7",
-            "add r10, r7",
-            "ldrsb r7, [r3, r4]",
-            "muls r7, r5, r7",
-            "add r11, r7",
-            "add r4, r12",
+            "movs r5, #0",
+            "mov r8, r5",
+            "mov r9, r5",
+            "mov r10, r5",
+            "mov r11, r5",
+            "ldr r3, [r0]",
+            "ldr r6, [r0, #4]",
+            "ldr r4, [r0, #8]",
+            "ldr r7, [r0, #12]",
+            "ldr r1, [r0, #16]",
+            "mov r12, r3",
+            "mov lr, r4",
+            "cmp r1, #0",
+            "bne 4f",
+            // Two numbers of it.
+            "3:",
+            "ldrsb r4, [r7, r5]",
+            "ldm r6!, {{r0, r1, r2, r3}}",
+            "muls r0, r4, r0",
+            "add r8, r0",
+            "muls r1, r4, r1",
+            "add r9, r1",
+            "muls r2, r4, r2",
+            "add r10, r2",
+            "muls r3, r4, r3",
+            "add r11, r3",
+            "add r5, r12",
+            "4:",
+            "ldrsb r4, [r7, r5]",
+            "ldm r6!, {{r0, r1, r2, r3}}",
+            "muls r0, r4, r0",
+            "add r8, r0",
+            "muls r1, r4, r1",
+            "add r9, r1",
+            "muls r2, r4, r2",
+            "add r10, r2",
+            "muls r3, r4, r3",
+            "add r11, r3",
+            "add r5, r12",
             "cmp r6, lr",
+            "bne 3b",
+            // The sums, one row after the other.
+            "ldr r0, [sp]",
+            "ldr r1, [r0, #40]",
+            "ldr r2, [r0, #24]",
+            "ldr r3, [r2, r1]",
+            "add r3, r8",
+            "str r3, [r2, r1]",
+            "ldr r2, [r0, #28]",
+            "ldr r3, [r2, r1]",
+            "add r3, r9",
+            "str r3, [r2, r1]",
+            "ldr r2, [r0, #32]",
+            "ldr r3, [r2, r1]",
+            "add r3, r10",
+            "str r3, [r2, r1]",
+            "ldr r2, [r0, #36]",
+            "ldr r3, [r2, r1]",
+            "add r3, r11",
+            "str r3, [r2, r1]",
+            "ldr r2, [r0, #20]",
+            "adds r7, r7, r2",
+            "str r7, [r0, #12]",
+            "adds r1, r1, #4",
+            "str r1, [r0, #40]",
+            "ldr r2, [r0, #44]",
+            "cmp r1, r2",
             "bne 2b",
-            "pop {{r1, r2, r3}}",
+            "pop {{r0, r2, r3}}",
             "mov r12, r2",
             "mov lr, r3",
-            "mov r4, r8",
-            "mov r5, r9",
-            "mov r6, r10",
-            "mov r7, r11",
-            "stm r1!, {{r4, r5, r6, r7}}",
             "pop {{r2, r3, r4, r5}}",
             "mov r8, r2",
             "mov r9, r3",
             "mov r10, r4",
             "mov r11, r5",
             "pop {{r6, r7}}",
-            inout("r0") work => _,
-            inout("r1") sums.as_mut_ptr() => _,
+            inout("r0") &raw mut strip => _,
+            out("r1") _,
             out("r2") _,
             out("r3") _,
             out("r4") _,
             out("r5") _,
         );
     }
-    sums
 }
 
 /// What the loop computes, so that all around it is tested on a desktop too.
 #[cfg(not(target_arch = "arm"))]
-unsafe fn inner_loop(work: &Work) -> [i32; COLS] {
+unsafe fn columns(strip: Strip) {
     // SAFETY: both belong to one slice, which the caller vouches for.
-    let count = unsafe { work.end.offset_from_unsigned(work.factors) };
-    work.columns.map(|column| {
-        (0..count).fold(0i32, |sum, k| {
-            // SAFETY: the caller vouches for both.
-            let (a, b) = unsafe { (*work.factors.add(k), *column.add(k * work.stride)) };
-            sum.wrapping_add(a * i32::from(b))
-        })
-    })
+    let depth = unsafe { strip.end.offset_from_unsigned(strip.panel) };
+    assert_eq!((strip.odd, strip.at), (depth % 2, 0));
+    for c in 0..strip.bytes / 4 {
+        for (r, row) in strip.out.into_iter().enumerate() {
+            let sum = (0..depth).fold(0i32, |sum, k| {
+                // SAFETY: the caller vouches for both.
+                let (a, b) = unsafe {
+                    (
+                        (*strip.panel.add(k))[r],
+                        *strip.column.add(c * strip.col_stride + k * strip.row_stride),
+                    )
+                };
+                sum.wrapping_add(a * i32::from(b))
+            });
+            // SAFETY: as above.
+            let slot = unsafe { &*row.add(c) };
+            slot.set(slot.get().wrapping_add(sum));
+        }
+    }
 }
 
 #[cfg(test)]

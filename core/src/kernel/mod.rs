@@ -60,6 +60,12 @@ pub trait Kernel {
         for_source!(source, values => crate::quant::peak(values))
     }
 
+    /// The larger one of `known` and the largest magnitude; or `known`, where no power of two lies
+    /// between the two.
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        self.peak(source).max(known)
+    }
+
     /// [`Quantizer::run`] from and into whichever storage there is.
     fn quantize(
         &self,
@@ -85,26 +91,15 @@ pub trait Kernel {
     }
 }
 
-/// A product of bytes on top of what `out` holds, for kernels whose own way is to overwrite.
-fn added(kernel: &impl Kernel, a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
-    const PIECE: usize = 64;
-    let mut sums = [0; PIECE];
-    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
-        for (i, slots) in row.chunks_mut(PIECE).enumerate() {
-            let (a, b) = (a.row_range(r, 1), b.col_range(i * PIECE, slots.len()));
-            let sums = sums.get_mut(..slots.len()).unwrap_or_default();
-            kernel.gemm(a, b, 0, false, sums);
-            slots.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = slot.saturating_add(*sum));
-        }
-    }
-}
-
 impl<K: Kernel + ?Sized> Kernel for &K {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         (**self).gemm(a, b, drop, add, out);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         (**self).peak(source)
+    }
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        (**self).peak_beyond(source, known)
     }
     fn quantize(
         &self,

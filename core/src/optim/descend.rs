@@ -2,8 +2,12 @@
 
 use super::{Momentum, Update};
 use crate::{
-    quant::{Counts, Quantizer},
-    tensor::{MantissasMut, for_width},
+    quant::{
+        Counts, Quantizer, Round,
+        compact::{Quick, draws, ones},
+    },
+    rng::Key,
+    tensor::{Mantissa, MantissasMut, for_width},
 };
 
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
@@ -32,6 +36,10 @@ impl core::ops::AddAssign for Descent {
         self.velocity_peak = self.velocity_peak.max(other.velocity_peak);
     }
 }
+
+/// Elements at a time on cores without vectors. An even number, because two neighbours share a
+/// random number.
+const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
 pub(super) trait Build {
@@ -65,8 +73,8 @@ impl Build for Wide {
 pub(super) struct Compact;
 
 impl Build for Compact {
-    type Piece = [i32; 64];
-    const PIECE: Self::Piece = [0; 64];
+    type Piece = [i32; PIECE];
+    const PIECE: Self::Piece = [0; PIECE];
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place_compact(values, first)
     }
@@ -100,7 +108,46 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Compact>(grad, first, pass, velocity, master)
+        let mut velocity = velocity;
+        let mut master = master;
+        let mut seen = Descent::default();
+        let mut from = 0;
+        while from < grad.len() {
+            // An odd element comes alone, so that the next are pairs.
+            let at = first.wrapping_add(from as u32);
+            let most = if at % 2 == 1 { 1 } else { PIECE };
+            let len = most.min(grad.len() - from);
+            let grad = grad.get(from..from + len).unwrap_or_default();
+            let mut master = master.part(from, len);
+            let quick = match (pass, &mut master) {
+                ([], MantissasMut::I8(master)) => self.quick(grad, at, master),
+                ([], MantissasMut::I16(master)) => self.quick(grad, at, master),
+                _ => None,
+            };
+            seen += quick.unwrap_or_else(|| {
+                self.stages::<Compact>(grad, at, pass, velocity.part(from, len), master)
+            });
+            from += len;
+        }
+        seen
+    }
+
+    /// All stages at once, from an even element on, where they are plain: no momentum, no decay,
+    /// stochastic rounding, and nothing is clipped before the weight moves.
+    #[inline(always)]
+    fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
+        let Update { lr, shift, decay: 0, round: Round::Stochastic, key, .. } = self.update else {
+            return None;
+        };
+        let quantizer = self.quantizer.filter(|_| self.momentum.is_none())?;
+        let Quick::Random { k } = quantizer.quick(ones(grad))? else { return None };
+        // Products of a code and the rate stay below 2^30.
+        if !(1..=30).contains(&shift) || quantizer.format.bits > 15 {
+            return None;
+        }
+        let keys = [quantizer.key, key];
+        let underflowed = swiftly(keys, [k, shift.unsigned_abs()], lr, grad, first, master);
+        Some(Descent { counts: Counts { saturated: 0, underflowed }, velocity_peak: 0 })
     }
 
     #[inline(always)]
@@ -136,6 +183,42 @@ impl Descend {
         }
         seen
     }
+}
+
+/// Quantises sums by dropping the first number of bits, multiplies with the rate, drops the second
+/// number of bits and moves weights against what is left; with random numbers of two keys. Returns
+/// how many sums became zero.
+#[inline(never)]
+fn swiftly<T: Mantissa>(
+    [grad_key, step_key]: [Key; 2],
+    [k, shift]: [u32; 2],
+    lr: i32,
+    grad: &[i32],
+    first: u32,
+    master: &mut [T],
+) -> u32 {
+    let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
+    let mut underflowed = 0;
+    let mut index = first >> 1;
+    for (sums, weights) in grad.chunks(2).zip(master.chunks_mut(2)) {
+        let here = index;
+        index = index.wrapping_add(1);
+        let &[first, ref second @ ..] = sums else { continue };
+        let second = second.first().copied().unwrap_or(0);
+        let [low, high] = draws(grad_key.word(here), k);
+        let codes = [(first + low) >> k, (second + high) >> k];
+        underflowed += u32::from(codes[0] == 0 && first != 0);
+        underflowed += u32::from(codes[1] == 0 && second != 0);
+        if codes == [0; 2] {
+            continue;
+        }
+        let draws = draws(step_key.word(here), shift);
+        for ((w, code), draw) in weights.iter_mut().zip(codes).zip(draws) {
+            let moved = w.widen().wrapping_sub((lr * code + draw) >> shift);
+            *w = T::from_code(moved.max(-limit - 1).min(limit));
+        }
+    }
+    underflowed
 }
 
 /// Sets to zero the values whose bit in `pass`, counted from `first`, is clear.
