@@ -4,7 +4,7 @@ use super::{Momentum, Update};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, draws, ones},
+        compact::{Quick, QuickCarry, draws, ones},
     },
     rng::Key,
     tensor::{Mantissa, MantissasMut, for_width},
@@ -133,21 +133,24 @@ impl Descend {
     }
 
     /// All stages at once, from an even element on, where they are plain: no momentum, no decay,
-    /// stochastic rounding, and nothing is clipped before the weight moves.
+    /// and stochastic rounding.
     #[inline(always)]
     fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
         let Update { lr, shift, decay: 0, round: Round::Stochastic, key, .. } = self.update else {
             return None;
         };
         let quantizer = self.quantizer.filter(|_| self.momentum.is_none())?;
-        let Quick::Random { k } = quantizer.quick(ones(grad))? else { return None };
+        let quick = quantizer.quick(ones(grad))?;
+        if !matches!(quick.carry, QuickCarry::Random) {
+            return None;
+        }
         // Products of a code and the rate stay below 2^30.
         if !(1..=30).contains(&shift) || quantizer.format.bits > 15 {
             return None;
         }
-        let keys = [quantizer.key, key];
-        let underflowed = swiftly(keys, [k, shift.unsigned_abs()], lr, grad, first, master);
-        Some(Descent { counts: Counts { saturated: 0, underflowed }, velocity_peak: 0 })
+        let step = Step { lr, shift: shift.unsigned_abs(), key };
+        let counts = swiftly(quick, quantizer.key, step, grad, first, master);
+        Some(Descent { counts, velocity_peak: 0 })
     }
 
     #[inline(always)]
@@ -185,40 +188,60 @@ impl Descend {
     }
 }
 
-/// Quantises sums by dropping the first number of bits, multiplies with the rate, drops the second
-/// number of bits and moves weights against what is left; with random numbers of two keys. Returns
-/// how many sums became zero.
+/// How far a weight moves: the rate times the code, of which `shift` bits are dropped.
+#[derive(Clone, Copy)]
+struct Step {
+    lr: i32,
+    shift: u32,
+    key: Key,
+}
+
+/// Quantises sums and moves weights against them, both with random numbers.
 #[inline(never)]
 fn swiftly<T: Mantissa>(
-    [grad_key, step_key]: [Key; 2],
-    [k, shift]: [u32; 2],
-    lr: i32,
+    quick: Quick,
+    key: Key,
+    step: Step,
     grad: &[i32],
     first: u32,
     master: &mut [T],
-) -> u32 {
+) -> Counts {
     let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
-    let mut underflowed = 0;
+    let mut counts = Counts::default();
+    let mut code = |v: i32, draw: i32| {
+        let code = quick.limits.clip((v + draw) >> quick.k, &mut counts.saturated);
+        if code == 0 && v != 0 {
+            counts.underflowed += 1;
+        }
+        code
+    };
+    let moved = |w: T, code: i32, draw: i32| {
+        let moved = w.widen().wrapping_sub((step.lr * code + draw) >> step.shift);
+        T::from_code(moved.max(-limit - 1).min(limit))
+    };
     let mut index = first >> 1;
-    for (sums, weights) in grad.chunks(2).zip(master.chunks_mut(2)) {
+    let (pairs, last) = grad.as_chunks::<2>();
+    let (weights, last_weight) = master.as_chunks_mut::<2>();
+    for (&[v0, v1], [w0, w1]) in pairs.iter().zip(weights) {
         let here = index;
         index = index.wrapping_add(1);
-        let &[first, ref second @ ..] = sums else { continue };
-        let second = second.first().copied().unwrap_or(0);
-        let [low, high] = draws(grad_key.word(here), k);
-        let codes = [(first + low) >> k, (second + high) >> k];
-        underflowed += u32::from(codes[0] == 0 && first != 0);
-        underflowed += u32::from(codes[1] == 0 && second != 0);
-        if codes == [0; 2] {
+        if v0 | v1 == 0 {
             continue;
         }
-        let draws = draws(step_key.word(here), shift);
-        for ((w, code), draw) in weights.iter_mut().zip(codes).zip(draws) {
-            let moved = w.widen().wrapping_sub((lr * code + draw) >> shift);
-            *w = T::from_code(moved.max(-limit - 1).min(limit));
+        let [low, high] = draws(key.word(here), quick.k);
+        let (c0, c1) = (code(v0, low), code(v1, high));
+        // What is zero moves nothing.
+        if c0 | c1 != 0 {
+            let [low, high] = draws(step.key.word(here), step.shift);
+            (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
         }
     }
-    underflowed
+    for (&v, w) in last.iter().zip(last_weight) {
+        let [draw, _] = draws(key.word(index), quick.k);
+        let [low, _] = draws(step.key.word(index), step.shift);
+        *w = moved(*w, code(v, draw), low);
+    }
+    counts
 }
 
 /// Sets to zero the values whose bit in `pass`, counted from `first`, is clear.

@@ -34,13 +34,42 @@ pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
     for_source!(source, values => peak(values)).max(known)
 }
 
-/// A quantiser of values that it clips in no case.
+/// The quick way through a quantiser: `k` bits are dropped, of which carries are known beforehand,
+/// and overflow saturates.
 #[derive(Clone, Copy)]
-pub(crate) enum Quick {
-    /// Drops `k` bits after a bias is added, and one more to odd codes where `odd` is one.
-    Bias { k: u32, always: i32, odd: i32 },
-    /// Drops `k` bits after a random number is added.
-    Random { k: u32 },
+pub(crate) struct Quick {
+    pub(crate) k: u32,
+    pub(crate) carry: QuickCarry,
+    pub(crate) limits: Limits,
+}
+
+/// What is added before bits are dropped.
+#[derive(Clone, Copy)]
+pub(crate) enum QuickCarry {
+    /// The same for every value, and `odd` besides where the code would be odd.
+    Bias { always: i32, odd: i32 },
+    /// A random number.
+    Random,
+}
+
+/// The range of codes.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    low: i32,
+    room: u32,
+}
+
+impl Limits {
+    /// The nearest code in the range, and one more in `saturated` where it is another one.
+    #[inline(always)]
+    pub(crate) fn clip(self, code: i32, saturated: &mut u32) -> i32 {
+        if code.wrapping_sub(self.low).cast_unsigned() <= self.room {
+            return code;
+        }
+        core::hint::cold_path();
+        *saturated += 1;
+        if code < self.low { self.low } else { self.low.wrapping_add_unsigned(self.room) }
+    }
 }
 
 /// The part of a word that a value draws, as [`draw`] has it: for an even element, and for the odd
@@ -56,16 +85,21 @@ impl Quantizer {
     pub(crate) fn quick(&self, ones: u32) -> Option<Quick> {
         let Self { shift, format: Format { bits, round, overflow }, .. } = *self;
         let k = u32::try_from(shift).ok().filter(|k| (1..=30).contains(k) && bits > 1)?;
-        let (_, high) = overflow.limits(bits);
-        // A carry adds at most one, and sums of values below 2^30 fit 32 bits.
-        if ones >= 1 << 30 || (ones >> k).cast_signed() >= high {
+        // Sums of values below 2^30 and carries fit 32 bits.
+        if ones >= 1 << 30 || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
             return None;
         }
-        match round.carry(k) {
-            Carry::Bias(bias) => bias.even().map(|[always, odd]| Quick::Bias { k, always, odd }),
-            Carry::Random => Some(Quick::Random { k }),
-            Carry::Pseudo => None,
-        }
+        let carry = match round.carry(k) {
+            Carry::Bias(bias) => {
+                let [always, odd] = bias.even()?;
+                QuickCarry::Bias { always, odd }
+            }
+            Carry::Random => QuickCarry::Random,
+            Carry::Pseudo => return None,
+        };
+        let (low, high) = overflow.limits(bits);
+        let limits = Limits { low, room: high.wrapping_sub(low).cast_unsigned() };
+        Some(Quick { k, carry, limits })
     }
 
     /// As [`run`](Self::run), from and into whichever storage there is.
@@ -110,36 +144,40 @@ impl Quantizer {
         counts
     }
 
-    /// Codes of sums that are not clipped, from an even element on.
+    /// Codes of sums, from an even element on.
     #[inline(never)]
     fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
-        let mut underflowed = 0;
-        match quick {
-            Quick::Bias { k, always, odd } => {
+        let Quick { k, carry, limits } = quick;
+        let mut counts = Counts::default();
+        let mut code = |v: i32, carry: i32| {
+            let code = limits.clip((v + carry) >> k, &mut counts.saturated);
+            if code == 0 && v != 0 {
+                core::hint::cold_path();
+                counts.underflowed += 1;
+            }
+            code as i8
+        };
+        match carry {
+            QuickCarry::Bias { always, odd } => {
                 for (&v, slot) in sums.iter().zip(codes) {
-                    let code = (v + always + ((v >> k) & odd)) >> k;
-                    if code == 0 {
-                        underflowed += u32::from(v != 0);
-                    }
-                    *slot = code as i8;
+                    *slot = code(v, always + ((v >> k) & odd));
                 }
             }
-            Quick::Random { k } => {
+            QuickCarry::Random => {
                 let mut index = first >> 1;
-                for (sums, slots) in sums.chunks(2).zip(codes.chunks_mut(2)) {
-                    let draws = draws(self.key.word(index), k);
+                let (pairs, last) = sums.as_chunks::<2>();
+                let (slots, last_slot) = codes.as_chunks_mut::<2>();
+                for (&[v0, v1], slots) in pairs.iter().zip(slots) {
+                    let [low, high] = draws(self.key.word(index), k);
                     index = index.wrapping_add(1);
-                    for ((&v, slot), draw) in sums.iter().zip(slots).zip(draws) {
-                        let code = (v + draw) >> k;
-                        if code == 0 {
-                            underflowed += u32::from(v != 0);
-                        }
-                        *slot = code as i8;
-                    }
+                    *slots = [code(v0, low), code(v1, high)];
+                }
+                for (&v, slot) in last.iter().zip(last_slot) {
+                    *slot = code(v, draws(self.key.word(index), k)[0]);
                 }
             }
         }
-        Counts { saturated: 0, underflowed }
+        counts
     }
 
     /// Codes of pixels that are not rounded, where overflow saturates.
