@@ -12,6 +12,8 @@ mod blocked;
 mod scalar;
 #[cfg(test)]
 mod testing;
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+pub(crate) mod thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;

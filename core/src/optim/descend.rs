@@ -1,6 +1,8 @@
 //! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
 
 use super::{Momentum, Update};
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+use crate::{kernel::thumb, tensor::Width};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
@@ -149,6 +151,17 @@ impl Descend {
             return None;
         }
         let step = Step { lr, shift: shift.unsigned_abs(), key };
+        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+        if T::WIDTH == Width::I8
+            && quick.limits.are_a_byte()
+            && let (sums, []) = grad.as_chunks::<2>()
+            && let Ok(master) = bytemuck::try_cast_slice_mut::<T, i8>(master)
+        {
+            let (keys, shifts) = ([quantizer.key, key], [quick.k, step.shift]);
+            let weights = master.as_chunks_mut().0;
+            let counts = thumb::descend(keys, first >> 1, shifts, lr, sums, weights);
+            return Some(Descent { counts, velocity_peak: 0 });
+        }
         let counts = swiftly(quick, quantizer.key, step, grad, first, master);
         Some(Descent { counts, velocity_peak: 0 })
     }

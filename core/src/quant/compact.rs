@@ -60,6 +60,12 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// Those of a signed byte, which chips know.
+    #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+    pub(crate) const fn are_a_byte(self) -> bool {
+        self.low == i8::MIN as i32 && self.room == u8::MAX as u32
+    }
+
     /// The nearest code in the range, and one more in `saturated` where it is another one.
     #[inline(always)]
     pub(crate) fn clip(self, code: i32, saturated: &mut u32) -> i32 {
@@ -148,6 +154,19 @@ impl Quantizer {
     #[inline(never)]
     fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
         let Quick { k, carry, limits } = quick;
+        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+        if matches!(carry, QuickCarry::Random)
+            && limits.are_a_byte()
+            && let (sums, []) = sums.as_chunks::<2>()
+        {
+            return crate::kernel::thumb::quantize(
+                self.key,
+                first >> 1,
+                k,
+                sums,
+                codes.as_chunks_mut().0,
+            );
+        }
         let mut counts = Counts::default();
         let mut code = |v: i32, carry: i32| {
             let code = limits.clip((v + carry) >> k, &mut counts.saturated);
