@@ -4,11 +4,13 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+#[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
+mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
-#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
-mod arm_v6m;
 mod blocked;
+#[cfg(any(test, target_arch = "riscv32"))]
+mod riscv;
 mod scalar;
 #[cfg(test)]
 mod testing;
@@ -24,11 +26,13 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source},
 };
 
+#[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
+pub use arm_base::ArmBase;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 pub use arm_dsp::ArmDsp;
-#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
-pub use arm_v6m::ArmV6M;
 pub use blocked::Blocked;
+#[cfg(any(test, target_arch = "riscv32"))]
+pub use riscv::RiscV;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
@@ -36,17 +40,17 @@ pub use x86::X86;
 /// The fastest kernel for the chip that this is compiled for.
 ///
 /// The DSP extension of Arm chips is optional, so a board says that its chip has it, by the feature
-/// `arm-dsp`. Armv6-M is recognised by what it lacks: atomic instructions.
+/// `arm-dsp`.
 #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
 pub type Device = ArmDsp;
 /// The fastest kernel for the chip that this is compiled for.
-#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm", not(target_has_atomic = "8")))]
-pub type Device = ArmV6M;
+#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm"))]
+pub type Device = ArmBase;
 /// The fastest kernel for the chip that this is compiled for.
-#[cfg(not(any(
-    all(feature = "arm-dsp", target_arch = "arm"),
-    all(target_arch = "arm", not(target_has_atomic = "8"))
-)))]
+#[cfg(target_arch = "riscv32")]
+pub type Device = RiscV;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
 pub type Device = Blocked;
 
 /// The inner loops of a training step.

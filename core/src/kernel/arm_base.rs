@@ -1,10 +1,10 @@
-//! Products of bytes for Cortex-M0 and M0+.
+//! Products of bytes for Arm chips without the DSP extension: four rows, column after column.
 //!
-//! The compiler leaves the upper half of the registers idle there, because most instructions do not
+//! On Cortex-M0 and M0+ the compiler leaves the upper half of the registers idle there, because most instructions do not
 //! reach it. Additions do: so four sums live in the upper half, and in the lower half four factors,
 //! which one instruction loads and a product may overwrite.
 
-#![expect(unsafe_code, reason = "registers that the compiler does not use")]
+#![expect(unsafe_code, reason = "loops that use every register")]
 
 use core::cell::Cell;
 
@@ -17,12 +17,12 @@ use crate::{
     tensor::{Matrix, Source},
 };
 
-/// The kernel of Armv6-M.
+/// The kernel of Arm chips without the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ArmV6M;
+pub struct ArmBase;
 
-impl Kernel for ArmV6M {
+impl Kernel for ArmBase {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         blocked::gemm::<Self>(a, b, drop, add, out);
     }
@@ -32,7 +32,7 @@ impl Kernel for ArmV6M {
     }
 }
 
-impl blocked::Blocks for ArmV6M {
+impl blocked::Blocks for ArmBase {
     const DEPTH: usize = 32;
     const COLS: usize = 1;
 
@@ -87,7 +87,7 @@ struct Strip {
 /// There must be one column at least, and a number in each at every `row_stride` for as many times
 /// as there are factors from `panel` to `end`, two columns `col_stride` apart; and as many sums in
 /// each row of `out`.
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
 #[inline(never)]
 unsafe fn columns(mut strip: Strip) {
     // SAFETY: reads and writes what the caller vouches for, and puts back the registers that Rust
@@ -192,6 +192,79 @@ unsafe fn columns(mut strip: Strip) {
     }
 }
 
+/// As for Armv6-M, with the registers and instructions of Armv7-M.
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+#[inline(never)]
+unsafe fn columns(mut strip: Strip) {
+    /// A number of a column by four factors.
+    macro_rules! number {
+        () => {
+            "ldrsb r4, [r11]
+            add r11, r8
+            ldm r9!, {{r5, r6, r12, lr}}
+            mla r0, r5, r4, r0
+            mla r1, r6, r4, r1
+            mla r2, r12, r4, r2
+            mla r3, lr, r4, r3"
+        };
+    }
+    // SAFETY: reads and writes what the caller vouches for. What it changes is listed, or put back:
+    // r6 and r7, which Rust does not lend.
+    unsafe {
+        core::arch::asm!(
+            "push {{r6, r7}}",
+            "mov r7, r0",
+            // A column: the sums begin at zero.
+            "2:",
+            "ldm r7, {{r8, r9, r10, r11}}",
+            "ldr r12, [r7, #16]",
+            "movs r0, #0",
+            "movs r1, #0",
+            "movs r2, #0",
+            "movs r3, #0",
+            "cmp r12, #0",
+            "bne 4f",
+            "3:",
+            number!(),
+            "4:",
+            number!(),
+            "cmp r9, r10",
+            "bne 3b",
+            // The sums, one row after the other.
+            "ldr r12, [r7, #40]",
+            "ldr r4, [r7, #24]",
+            "ldr r5, [r4, r12]",
+            "add r5, r0",
+            "str r5, [r4, r12]",
+            "ldr r4, [r7, #28]",
+            "ldr r5, [r4, r12]",
+            "add r5, r1",
+            "str r5, [r4, r12]",
+            "ldr r4, [r7, #32]",
+            "ldr r5, [r4, r12]",
+            "add r5, r2",
+            "str r5, [r4, r12]",
+            "ldr r4, [r7, #36]",
+            "ldr r5, [r4, r12]",
+            "add r5, r3",
+            "str r5, [r4, r12]",
+            "ldr r4, [r7, #12]",
+            "ldr r5, [r7, #20]",
+            "add r4, r5",
+            "str r4, [r7, #12]",
+            "add r12, #4",
+            "str r12, [r7, #40]",
+            "ldr r5, [r7, #44]",
+            "cmp r12, r5",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") &raw mut strip => _,
+            out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _,
+            out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+        );
+    }
+}
+
 /// What the loop computes, so that all around it is tested on a desktop too.
 #[cfg(not(target_arch = "arm"))]
 unsafe fn columns(strip: Strip) {
@@ -224,6 +297,6 @@ mod tests {
 
     #[test]
     fn products_equal_the_scalar_ones() {
-        check_products(ArmV6M, "Armv6-M");
+        check_products(ArmBase, "Arm");
     }
 }
