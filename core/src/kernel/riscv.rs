@@ -82,48 +82,44 @@ unsafe fn block(panel: &[[i8; 4]], columns: [*const i8; 4], stride: usize) -> [[
     macro_rules! row {
         ($at:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal) => {
             concat!(
-                "lb s0, ", $at, "({panel})\n",
-                "mul s1, s0, {b0}\nadd {", $s0, "}, {", $s0, "}, s1\n",
-                "mul s1, s0, {b1}\nadd {", $s1, "}, {", $s1, "}, s1\n",
-                "mul s1, s0, {b2}\nadd {", $s2, "}, {", $s2, "}, s1\n",
-                "mul s1, s0, {b3}\nadd {", $s3, "}, {", $s3, "}, s1\n",
+                "lb {a}, ", $at, "({panel})\n",
+                "mul {p}, {a}, {b0}\nadd {", $s0, "}, {", $s0, "}, {p}\n",
+                "mul {p}, {a}, {b1}\nadd {", $s1, "}, {", $s1, "}, {p}\n",
+                "mul {p}, {a}, {b2}\nadd {", $s2, "}, {", $s2, "}, {p}\n",
+                "mul {p}, {a}, {b3}\nadd {", $s3, "}, {", $s3, "}, {p}\n",
             )
         };
     }
-    // SAFETY: reads what the caller vouches for, and all of `panel`. What it changes is listed, or
-    // put back: s0 and s1, which Rust does not lend.
+    // SAFETY: reads what the caller vouches for, and all of `panel`; the stride lies on the stack,
+    // because every register is in use.
     unsafe {
         core::arch::asm!(
             "addi sp, sp, -16",
-            "sw s0, 0(sp)",
-            "sw s1, 4(sp)",
-            "lw s0, 0({work})",
-            "sw s0, 8(sp)",
+            "lw {a}, 0({work})",
+            "sw {a}, 0(sp)",
             "lw {work}, 4({work})",
             "2:",
-            "lw s0, 8(sp)",
+            "lw {a}, 0(sp)",
             "lb {b0}, 0({c0})",
             "lb {b1}, 0({c1})",
             "lb {b2}, 0({c2})",
             "lb {b3}, 0({c3})",
-            "add {c0}, {c0}, s0",
-            "add {c1}, {c1}, s0",
-            "add {c2}, {c2}, s0",
-            "add {c3}, {c3}, s0",
+            "add {c0}, {c0}, {a}",
+            "add {c1}, {c1}, {a}",
+            "add {c2}, {c2}, {a}",
+            "add {c3}, {c3}, {a}",
             row!("0", "s00", "s01", "s02", "s03"),
             row!("1", "s10", "s11", "s12", "s13"),
             row!("2", "s20", "s21", "s22", "s23"),
             row!("3", "s30", "s31", "s32", "s33"),
             "addi {panel}, {panel}, 4",
             "bne {panel}, {work}, 2b",
-            "lw s0, 0(sp)",
-            "lw s1, 4(sp)",
             "addi sp, sp, 16",
             panel = inout(reg) panel.as_ptr() => _,
             work = inout(reg) work.as_ptr() => _,
             c0 = inout(reg) c0 => _, c1 = inout(reg) c1 => _,
             c2 = inout(reg) c2 => _, c3 = inout(reg) c3 => _,
-            b0 = out(reg) _, b1 = out(reg) _, b2 = out(reg) _, b3 = out(reg) _,
+            a = out(reg) _, p = out(reg) _, b0 = out(reg) _, b1 = out(reg) _, b2 = out(reg) _, b3 = out(reg) _,
             s00 = inout(reg) *s00, s01 = inout(reg) *s01, s02 = inout(reg) *s02, s03 = inout(reg) *s03,
             s10 = inout(reg) *s10, s11 = inout(reg) *s11, s12 = inout(reg) *s12, s13 = inout(reg) *s13,
             s20 = inout(reg) *s20, s21 = inout(reg) *s21, s22 = inout(reg) *s22, s23 = inout(reg) *s23,
