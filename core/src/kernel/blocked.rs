@@ -190,7 +190,7 @@ impl Blocks for Blocked {
             } else {
                 along(panel, numbers, b.col_stride)
             };
-            for (row, sums) in out.into_iter().zip(sums).rev() {
+            for (row, sums) in out.into_iter().zip(sums) {
                 let slots = row.get(start..).unwrap_or_default().iter();
                 for (slot, sum) in slots.zip(sums).skip(c - start) {
                     slot.set(slot.get().wrapping_add(sum));

@@ -54,7 +54,7 @@ impl blocked::Blocks for RiscV {
             }
             // SAFETY: the last number of the last column lies in `numbers`, so all others do.
             let sums = unsafe { block(panel, columns, b.row_stride) };
-            for (row, sums) in out.into_iter().zip(sums).rev() {
+            for (row, sums) in out.into_iter().zip(sums) {
                 for (slot, sum) in row.get(from..).unwrap_or_default().iter().zip(sums) {
                     slot.set(slot.get().wrapping_add(sum));
                 }
@@ -82,11 +82,29 @@ unsafe fn block(panel: &[[i8; 4]], columns: [*const i8; 4], stride: usize) -> [[
     macro_rules! row {
         ($at:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal) => {
             concat!(
-                "lb {a}, ", $at, "({panel})\n",
-                "mul {p}, {a}, {b0}\nadd {", $s0, "}, {", $s0, "}, {p}\n",
-                "mul {p}, {a}, {b1}\nadd {", $s1, "}, {", $s1, "}, {p}\n",
-                "mul {p}, {a}, {b2}\nadd {", $s2, "}, {", $s2, "}, {p}\n",
-                "mul {p}, {a}, {b3}\nadd {", $s3, "}, {", $s3, "}, {p}\n",
+                "lb {a}, ",
+                $at,
+                "({panel})\n",
+                "mul {p}, {a}, {b0}\nadd {",
+                $s0,
+                "}, {",
+                $s0,
+                "}, {p}\n",
+                "mul {p}, {a}, {b1}\nadd {",
+                $s1,
+                "}, {",
+                $s1,
+                "}, {p}\n",
+                "mul {p}, {a}, {b2}\nadd {",
+                $s2,
+                "}, {",
+                $s2,
+                "}, {p}\n",
+                "mul {p}, {a}, {b3}\nadd {",
+                $s3,
+                "}, {",
+                $s3,
+                "}, {p}\n",
             )
         };
     }

@@ -24,11 +24,15 @@ fn octaves_below(peak: i32, code: i32, exponent: i16) -> u32 {
     // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
     let left = i32::from(exponent) + 2;
     let steps = peak.wrapping_sub(code).cast_unsigned();
-    if let (Ok(steps), -30..=-1) = (u16::try_from(steps), left) {
+    if let (Ok(steps), -30..=20) = (u16::try_from(steps), left) {
         // What most outputs need fits 32 bits, which matters to small chips.
-        let right = left.unsigned_abs();
-        let octaves = (u32::from(steps) * LOG2_E as u32).wrapping_add(1 << (right - 1)) >> right;
-        return octaves.min(FARTHEST as u32);
+        let distance = u32::from(steps) * LOG2_E as u32;
+        let farthest = FARTHEST as u32;
+        return match left.unsigned_abs() {
+            left if exponent >= -2 && distance > farthest >> left => farthest,
+            left if exponent >= -2 => distance << left,
+            right => (distance.wrapping_add(1 << (right - 1)) >> right).min(farthest),
+        };
     }
     let distance = (i64::from(peak) - i64::from(code)) * LOG2_E;
     let octaves = if left >= 0 {
