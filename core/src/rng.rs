@@ -17,13 +17,23 @@ pub struct Key {
 #[inline(always)]
 const fn mix(mut x: u32, inner: u32) -> u32 {
     x ^= x >> 16;
-    x = x.wrapping_mul(0x7feb_352d);
+    x = x.wrapping_mul(Key::FACTORS[0]);
     x ^= (x >> 15) ^ inner;
-    x = x.wrapping_mul(0x846c_a68b);
+    x = x.wrapping_mul(Key::FACTORS[1]);
     x ^ (x >> 16)
 }
 
 impl Key {
+    /// The factors of the mixing function.
+    pub(crate) const FACTORS: [u32; 2] = [0x7feb_352d, 0x846c_a68b];
+
+    /// What a position is added to, and what enters between the rounds; for loops that mix by
+    /// themselves.
+    #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+    pub(crate) const fn halves_of_key(self) -> [u32; 2] {
+        [self.outer, self.inner]
+    }
+
     /// The root key of a run.
     pub const fn new(seed: u64) -> Self {
         let low = seed as u32;

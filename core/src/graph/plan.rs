@@ -32,7 +32,7 @@ pub struct Plan<const N: usize> {
     pub micro_batch: u16,
     /// Bytes of parameters, at the start of the arena.
     pub persistent: usize,
-    ram: usize,
+    pub(super) ram: usize,
 }
 
 impl<const N: usize> Graph<N> {
@@ -168,6 +168,7 @@ impl<const N: usize> Plan<N> {
             i += 1;
         }
         plan.ram = plan.end(base) as usize;
+        plan.place_tiles(base, graph);
         Ok(plan)
     }
 
@@ -340,7 +341,8 @@ mod tests {
             .flat_map(|l| {
                 let channels = [l.channels, l.channels_now];
                 let params = params(&l.weight).into_iter().chain(params(&l.bias));
-                params.chain(channels).chain(l.transients())
+                let tiles = [l.forward_tile, l.backward_tile];
+                params.chain(channels).chain(l.transients()).chain(tiles)
             })
             .chain([plan.scratch, plan.row])
             .filter(|region| region.len > 0)

@@ -113,6 +113,11 @@ pub struct LayerPlan {
     pub bias_grad: Sum,
     /// Largest spread of the channels' bounds.
     pub spread: u8,
+    /// Sums on their way to a point while the layer runs forward: memory that nothing else needs
+    /// then, or the plan's scratch where there is less of it.
+    pub forward_tile: Region,
+    /// The same while the layer runs backward.
+    pub backward_tile: Region,
 }
 
 impl ParamPlan {
@@ -142,6 +147,8 @@ impl LayerPlan {
         weight_grad: Sum::NONE,
         bias_grad: Sum::NONE,
         spread: 0,
+        forward_tile: Region::NONE,
+        backward_tile: Region::NONE,
     };
 
     pub(super) const fn transients(&self) -> [Region; 4] {

@@ -76,6 +76,75 @@ impl<const N: usize> Plan<N> {
         shape.at(offset)
     }
 
+    /// Gives sums on their way to a point the memory that nothing else needs at the time.
+    pub(super) const fn place_tiles(&mut self, base: u32, graph: GraphView<'_>) {
+        let n = self.len as u16;
+        let mut i = 0;
+        while i < self.len as usize {
+            // Only products gain from more of it.
+            let (forward, backward) = if graph.layers()[i].kind.accumulates() {
+                (self.spare(base, i as u16), self.spare(base, 2 * n - i as u16))
+            } else {
+                (self.scratch, self.scratch)
+            };
+            self.layers[i].forward_tile = forward;
+            self.layers[i].backward_tile = backward;
+            i += 1;
+        }
+    }
+
+    /// The largest piece of memory between what lives at this time, or the scratch region.
+    const fn spare(&self, base: u32, time: u16) -> Region {
+        let mut best = self.scratch;
+        let mut i = 0;
+        while i <= self.len as usize {
+            // A gap begins at the start, or where something ends.
+            let starts = match i.checked_sub(1) {
+                None => [Region { offset: base, len: 0, width: Width::I8, life: (time, time) }; 4],
+                Some(layer) => self.layers[layer].transients(),
+            };
+            let mut k = 0;
+            while k < starts.len() {
+                let start = starts[k].end();
+                let room = if starts[k].lives_at(time) { self.room(start, time) / 4 } else { 0 };
+                let len = if room < MOST_SPARE { room } else { MOST_SPARE };
+                // What has no place has no end.
+                if start >= base as u64 && len > best.len as u64 {
+                    let (offset, len) = (start as u32, len as u32);
+                    best = Region { offset, len, width: Width::I32, life: (time, time) };
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        best
+    }
+
+    /// Bytes from `start` on, up to what lives at this time or to the end of the arena.
+    const fn room(&self, start: u64, time: u16) -> u64 {
+        let (mut end, mut i) = (self.ram as u64, 0);
+        while i < self.len as usize {
+            let others = self.layers[i].transients();
+            let mut k = 0;
+            while k < others.len() {
+                let other = others[k];
+                if other.len > 0 && other.lives_at(time) && other.end() > start {
+                    let begin = other.offset as u64;
+                    end = if begin <= start {
+                        start
+                    } else if begin < end {
+                        begin
+                    } else {
+                        end
+                    };
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        end.saturating_sub(start)
+    }
+
     /// Where the last of them ends.
     pub(super) const fn end(&self, base: u32) -> u64 {
         let (mut end, mut i) = (base as u64, 0);
@@ -91,6 +160,15 @@ impl<const N: usize> Plan<N> {
             i += 1;
         }
         end
+    }
+}
+
+/// More sums at once than this gain nothing, and would leave the caches of a desktop.
+const MOST_SPARE: u64 = 1024;
+
+impl Region {
+    const fn lives_at(&self, time: u16) -> bool {
+        self.life.0 <= time && time <= self.life.1
     }
 }
 

@@ -1,12 +1,16 @@
 //! Products of bytes in blocks of registers, for 32-bit cores without vector units.
 //!
-//! Where both operands are contiguous along the depth (the forward pass), two rows by two columns
-//! are summed at a time, so that a loaded number is used twice. Where the rows of `b` are
-//! contiguous (both gradients), some columns are summed at a time, so that a number of `a`, widened
-//! beforehand, is used for each. `b` is not packed: tiles have too few rows for that to pay.
+//! Four rows of `a` are taken at a time, a piece of the depth after the other, and copied in the
+//! order in which they are needed. A number of `b` is then loaded once for four products, and `b`
+//! needs no copy, which tiles of few rows would not pay for.
 
-use super::{Kernel, Scalar, added};
-use crate::tensor::{Mantissas, Matrix};
+use core::cell::Cell;
+
+use super::{Kernel, Scalar};
+use crate::{
+    quant::compact,
+    tensor::{Mantissas, Matrix, Source},
+};
 
 /// [`Scalar`] with products that load and store less. In safe code, for every machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,183 +19,262 @@ pub struct Blocked;
 
 impl Kernel for Blocked {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        gemm(self, a, b, drop, add, out);
+        gemm::<Self>(a, b, drop, add, out);
+    }
+
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        compact::peak_beyond(source, known)
     }
 }
 
-/// What a chip does its own way. Operands are whole.
-pub(super) trait Blocks: Kernel {
-    /// Sums over the depth of two lines of the same length with two lines: `a0` with both, then
-    /// `a1` with both.
-    fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4];
-    /// Any `a`, with the numbers `x`, by contiguous rows of `b`, with the numbers `y`.
-    fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]);
+/// What a chip does its own way.
+pub(super) trait Blocks {
+    /// Depth of a piece.
+    const DEPTH: usize;
+    /// Fewer columns are left to the scalar kernel.
+    const COLS: usize;
+
+    /// Adds four rows of `a` by all columns of `b` to four rows of sums, which have a place for
+    /// every column. Missing rows share the place of the first, which is therefore stored last.
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]);
+}
+
+/// Four rows of `a`, or fewer and then zeros, in a piece of the depth.
+#[derive(Clone, Copy)]
+pub(super) struct FourRows<'a> {
+    /// From the first number of the piece on.
+    pub(super) numbers: &'a [i8],
+    /// Rows that are not zeros.
+    pub(super) count: usize,
+    /// Distance between rows.
+    pub(super) row_stride: usize,
+    /// Distance between the numbers of a row.
+    pub(super) stride: usize,
+    /// Depth of the piece: 1 to [`Blocks::DEPTH`].
+    pub(super) len: usize,
+}
+
+impl<'a> FourRows<'a> {
+    /// A shorter piece of the same rows.
+    #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
+    pub(super) fn part(self, from: usize, len: usize) -> Self {
+        let numbers = self.numbers.get(from * self.stride..).unwrap_or_default();
+        Self { numbers, len, ..self }
+    }
+
+    /// A row and those behind it.
+    pub(super) fn row(&self, r: usize) -> &'a [i8] {
+        self.numbers.get(r * self.row_stride..).unwrap_or_default()
+    }
+
+    /// Has `put` store number `k` of every row.
+    #[inline(always)]
+    pub(super) fn each<T>(&self, slots: &mut [T], put: impl Fn(&mut T, [i8; 4])) {
+        if self.row_stride == 1 && self.count == 4 {
+            // Neighbours, as in the gradient of a weight.
+            let mut rest = self.numbers;
+            for slot in slots {
+                let Some(&four) = rest.first_chunk() else { return };
+                put(slot, four);
+                rest = rest.get(self.stride..).unwrap_or_default();
+            }
+        } else {
+            let row = |r| if r < self.count { self.row(r) } else { &[] };
+            let rows = [row(0), row(1), row(2), row(3)];
+            let mut at = 0;
+            for slot in slots {
+                put(slot, rows.map(|row| row.get(at).copied().unwrap_or(0)));
+                at += self.stride;
+            }
+        }
+    }
+}
+
+/// A piece of the depth of `b`, which holds all its numbers.
+pub(super) struct Piece<'a> {
+    /// From the first number on.
+    pub(super) numbers: &'a [i8],
+    /// Distance along the depth.
+    pub(super) row_stride: usize,
+    /// Distance between columns.
+    pub(super) col_stride: usize,
 }
 
 /// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
-pub(super) fn gemm<B: Blocks>(
-    kernel: &B,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    drop: u32,
-    add: bool,
-    out: &mut [i32],
-) {
-    let (Mantissas::I8(x), Mantissas::I8(y), true) = (a.data, b.data, drop == 0) else {
-        return Scalar.gemm(a, b, drop, add, out);
-    };
-    if !a.is_whole() || !b.is_whole() {
-        Scalar.gemm(a, b, drop, add, out);
-    } else if add {
-        added(kernel, a, b, out);
-    } else if a.col_stride == 1 && b.row_stride == 1 {
-        dots::<B>(&a, x, &b, y, out);
-    } else if b.col_stride == 1 {
-        B::rows(&a, x, &b, y, out);
-    } else {
-        Scalar.gemm(a, b, drop, add, out);
+pub(super) fn gemm<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+    match (a.data, b.data) {
+        (Mantissas::I8(x), Mantissas::I8(y))
+            if drop == 0
+                && a.is_whole()
+                && b.is_whole()
+                && b.cols >= B::COLS
+                && (b.row_stride == 1 || b.col_stride == 1) =>
+        {
+            let rows = a.rows.min(out.len() / b.cols.max(1));
+            let out = out.get_mut(..rows * b.cols).unwrap_or_default();
+            if add {
+                added::<B>(a, b, out);
+            } else {
+                out.fill(0);
+                products::<B>(&a, x, &b, y, out);
+            }
+        }
+        _ => Scalar.gemm(a, b, drop, add, out),
     }
 }
 
-/// Rows of `a` by columns of `b`, both contiguous.
-fn dots<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
-    let depth = a.cols.min(b.rows);
-    let count = a.rows.min(out.len() / b.cols.max(1));
-    let mut out = out.chunks_exact_mut(b.cols.max(1));
-    let mut r = 0;
-    while r < count {
-        // The last of an odd number comes alone, in both places.
-        let (upper, lower) = (out.next().unwrap_or_default(), out.next().unwrap_or_default());
-        let a0 = line(x, r * a.row_stride, depth);
-        let a1 = if r + 1 < count { line(x, (r + 1) * a.row_stride, depth) } else { a0 };
-        r += 2;
-        let lower = if r > count { &mut [] } else { lower };
-        let (mut upper, mut lower) = (upper.iter_mut(), lower.iter_mut());
-        let mut at = 0;
-        while let Some(slot) = upper.next() {
-            let b0 = line(y, at, depth);
-            let second = upper.next();
-            let b1 = if second.is_some() { line(y, at + b.col_stride, depth) } else { b0 };
-            at += 2 * b.col_stride;
-            let [s00, s01, s10, s11] = B::two_by_two(a0, a1, b0, b1);
-            *slot = s00;
-            lower.next().into_iter().for_each(|slot| *slot = s10);
-            if let Some(slot) = second {
-                *slot = s01;
-                lower.next().into_iter().for_each(|slot| *slot = s11);
+/// A product on top of what `out` holds, which saturates.
+fn added<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
+    const ROWS: usize = 4;
+    const COLS: usize = 16;
+    let mut piece = [0; ROWS * COLS];
+    for (r, rows) in out.chunks_mut((ROWS * b.cols).max(1)).enumerate() {
+        let a = a.row_range(r * ROWS, ROWS);
+        for c in (0..b.cols).step_by(COLS) {
+            let b_part = b.col_range(c, COLS);
+            let sums = piece.get_mut(..a.rows * b_part.cols).unwrap_or_default();
+            gemm::<B>(a, b_part, 0, false, sums);
+            for (row, sums) in rows.chunks_mut(b.cols.max(1)).zip(sums.chunks(b_part.cols.max(1))) {
+                for (slot, &sum) in row.iter_mut().skip(c).zip(sums) {
+                    *slot = slot.saturating_add(sum);
+                }
             }
         }
     }
 }
 
-#[inline(always)]
-fn line(data: &[i8], from: usize, len: usize) -> &[i8] {
-    data.get(from..from + len).unwrap_or_default()
+fn products<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+    let depth = a.cols.min(b.rows);
+    let out = Cell::from_mut(out).as_slice_of_cells();
+    for (group, sums) in out.chunks((4 * b.cols).max(1)).enumerate() {
+        let count = sums.len() / b.cols.max(1);
+        // Missing rows are zeros, and leave the first as it is.
+        let out = [0, 1, 2, 3].map(|r| {
+            let from = if r < count { r * b.cols } else { 0 };
+            sums.get(from..from + b.cols).unwrap_or_default()
+        });
+        for from in (0..depth).step_by(B::DEPTH) {
+            let start = 4 * group * a.row_stride + from * a.col_stride;
+            let four = FourRows {
+                numbers: x.get(start..).unwrap_or_default(),
+                count,
+                row_stride: a.row_stride,
+                stride: a.col_stride,
+                len: B::DEPTH.min(depth - from),
+            };
+            let piece = Piece {
+                numbers: y.get(from * b.row_stride..).unwrap_or_default(),
+                row_stride: b.row_stride,
+                col_stride: b.col_stride,
+            };
+            B::four_rows(&four, &piece, out);
+        }
+    }
 }
 
 impl Blocks for Blocked {
-    #[inline(always)]
-    fn two_by_two(a0: &[i8], a1: &[i8], b0: &[i8], b1: &[i8]) -> [i32; 4] {
-        let (mut s00, mut s01, mut s10, mut s11) = (0i32, 0i32, 0i32, 0i32);
-        // A macro, because optimising for size would leave a closure as a call.
-        macro_rules! add {
-            ($a0:expr, $a1:expr, $b0:expr, $b1:expr) => {
-                let (a0, a1) = (i32::from($a0), i32::from($a1));
-                let b0 = i32::from($b0);
-                s00 = s00.wrapping_add(a0 * b0);
-                s10 = s10.wrapping_add(a1 * b0);
-                let b1 = i32::from($b1);
-                s01 = s01.wrapping_add(a0 * b1);
-                s11 = s11.wrapping_add(a1 * b1);
-            };
-        }
-        let (a0, a0_rest) = a0.as_chunks::<4>();
-        let (a1, a1_rest) = a1.as_chunks::<4>();
-        let (b0, b0_rest) = b0.as_chunks::<4>();
-        let (b1, b1_rest) = b1.as_chunks::<4>();
-        for (((a0, a1), b0), b1) in a0.iter().zip(a1).zip(b0).zip(b1) {
-            add!(a0[0], a1[0], b0[0], b1[0]);
-            add!(a0[1], a1[1], b0[1], b1[1]);
-            add!(a0[2], a1[2], b0[2], b1[2]);
-            add!(a0[3], a1[3], b0[3], b1[3]);
-        }
-        for (((&a0, &a1), &b0), &b1) in a0_rest.iter().zip(a1_rest).zip(b0_rest).zip(b1_rest) {
-            add!(a0, a1, b0, b1);
-        }
-        [s00, s01, s10, s11]
-    }
+    const DEPTH: usize = 64;
+    const COLS: usize = COLS;
 
-    fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
-        if b.cols < COLS || b.row_stride < b.cols {
-            return Scalar.gemm(*a, *b, 0, false, out);
-        }
-        let depth = a.cols.min(b.rows);
-        for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
-            for from in (0..depth).step_by(PANEL) {
-                let mut panel = [0; PANEL];
-                let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
-                let start = r * a.row_stride + from * a.col_stride;
-                let factors =
-                    x.get(start..).unwrap_or_default().iter().step_by(a.col_stride.max(1));
-                panel.iter_mut().zip(factors).for_each(|(slot, &v)| *slot = v.into());
-                let mut c = 0;
-                while c < b.cols {
-                    // The last block starts early where it would not be full; some is known then.
-                    let start = c.min(b.cols - COLS);
-                    let y = y.get(from * b.row_stride + start..).unwrap_or_default();
-                    let sums = one_row(panel, y, b.row_stride);
-                    let slots = out.get_mut(c..).unwrap_or_default();
-                    if let (Some(slots), true) = (slots.first_chunk_mut(), from == 0) {
-                        *slots = sums;
-                    } else {
-                        let new = sums.into_iter().skip(c - start);
-                        let old = |slot: i32| if from == 0 { 0 } else { slot };
-                        slots
-                            .iter_mut()
-                            .zip(new)
-                            .for_each(|(slot, sum)| *slot = old(*slot).wrapping_add(sum));
-                    }
-                    c += COLS;
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
+        let mut panel = [[0; 4]; Self::DEPTH];
+        let panel = panel.get_mut(..a.len).unwrap_or_default();
+        a.each(panel, |slot, four| *slot = four.map(Factor::from));
+        let [cols, ..] = out.map(<[_]>::len);
+        for c in (0..cols).step_by(COLS) {
+            // The last block starts early where it would not be full; some is known then.
+            let start = c.min(cols.saturating_sub(COLS));
+            let numbers = b.numbers.get(start * b.col_stride..).unwrap_or_default();
+            let sums = if b.col_stride == 1 {
+                across(panel, numbers, b.row_stride)
+            } else {
+                along(panel, numbers, b.col_stride)
+            };
+            for (row, sums) in out.into_iter().zip(sums) {
+                let slots = row.get(start..).unwrap_or_default().iter();
+                for (slot, sum) in slots.zip(sums).skip(c - start) {
+                    slot.set(slot.get().wrapping_add(sum));
                 }
             }
         }
     }
 }
 
-/// Depth of what is widened at a time.
-const PANEL: usize = 64;
+/// Loops over blocks of four rows. One variable a sum, because an array would be kept in memory
+/// when the build optimises for size.
+macro_rules! block {
+    ($($b:ident: $s0:ident $s1:ident $s2:ident $s3:ident),*) => {
+        /// Columns of a block: as many as there are registers for.
+        const COLS: usize = [$(stringify!($b)),*].len();
 
-/// Numbers times the first columns of rows that are `stride` apart. One variable a column, because
-/// an array would be kept in memory when the build optimises for size.
-macro_rules! columns {
-    ($($sum:ident $number:ident),*) => {
-        /// Columns of a block across the depth: as many sums as there are registers for.
-        const COLS: usize = [$(stringify!($sum)),*].len();
-
+        /// Columns that lie side by side, in rows that are `stride` apart.
         #[inline(never)]
-        fn one_row(factors: &[i32], rows: &[i8], stride: usize) -> [i32; COLS] {
+        fn across(panel: &[[Factor; 4]], rows: &[i8], stride: usize) -> [[i32; COLS]; 4] {
             // Callers have no shorter ones; said here, it spares a check in each row.
             let stride = stride.max(COLS);
-            $(let mut $sum = 0i32;)*
-            let Some((&last, factors)) = factors.split_last() else { return [0; COLS] };
+            $(let (mut $s0, mut $s1, mut $s2, mut $s3) = (0i32, 0i32, 0i32, 0i32);)*
+            let Some((last, panel)) = panel.split_last() else { return [[0; COLS]; 4] };
             // The last row may end before its stride does.
-            let last_row = rows.get(factors.len() * stride..).unwrap_or_default();
-            for (&factor, row) in factors.iter().zip(rows.chunks_exact(stride)) {
-                if let Some(&[$($number),*]) = row.first_chunk() {
-                    $($sum = $sum.wrapping_add(factor * i32::from($number));)*
-                }
+            let last_row = rows.get(panel.len() * stride..).unwrap_or_default();
+            macro_rules! add {
+                ($factors:expr, $row:expr) => {
+                    if let Some(&[$($b),*]) = $row.first_chunk() {
+                        let [a0, a1, a2, a3] = $factors.map(i32::from);
+                        $(
+                            let b = i32::from($b);
+                            $s0 = $s0.wrapping_add(a0 * b);
+                            $s1 = $s1.wrapping_add(a1 * b);
+                            $s2 = $s2.wrapping_add(a2 * b);
+                            $s3 = $s3.wrapping_add(a3 * b);
+                        )*
+                    }
+                };
             }
-            if let Some(&[$($number),*]) = last_row.first_chunk() {
-                $($sum = $sum.wrapping_add(last * i32::from($number));)*
+            for (factors, row) in panel.iter().zip(rows.chunks_exact(stride)) {
+                add!(factors, row);
             }
-            [$($sum),*]
+            add!(last, last_row);
+            [[$($s0),*], [$($s1),*], [$($s2),*], [$($s3),*]]
+        }
+
+        /// Columns that lie one after the other, `stride` apart.
+        #[inline(never)]
+        fn along(panel: &[[Factor; 4]], columns: &[i8], stride: usize) -> [[i32; COLS]; 4] {
+            let mut starts = (0..).step_by(stride.max(1));
+            $(
+                let (mut $s0, mut $s1, mut $s2, mut $s3) = (0i32, 0i32, 0i32, 0i32);
+                let from: usize = starts.next().unwrap_or(0);
+                let $b = columns.get(from..from + panel.len()).unwrap_or_default();
+            )*
+            for (k, factors) in panel.iter().enumerate() {
+                let [a0, a1, a2, a3] = factors.map(i32::from);
+                $(
+                    let b = i32::from($b.get(k).copied().unwrap_or(0));
+                    $s0 = $s0.wrapping_add(a0 * b);
+                    $s1 = $s1.wrapping_add(a1 * b);
+                    $s2 = $s2.wrapping_add(a2 * b);
+                    $s3 = $s3.wrapping_add(a3 * b);
+                )*
+            }
+            [[$($s0),*], [$($s1),*], [$($s2),*], [$($s3),*]]
         }
     };
 }
+
+/// How rows of `a` are copied: as they are, or where a wide number is loaded with its neighbour in
+/// one instruction, widened.
 #[cfg(target_arch = "arm")]
-columns!(s0 b0, s1 b1, s2 b2, s3 b3);
+type Factor = i32;
 #[cfg(not(target_arch = "arm"))]
-columns!(s0 b0, s1 b1, s2 b2, s3 b3, s4 b4, s5 b5, s6 b6, s7 b7);
+type Factor = i8;
+
+#[cfg(target_arch = "arm")]
+block!(b0: s00 s10 s20 s30, b1: s01 s11 s21 s31);
+#[cfg(not(target_arch = "arm"))]
+block!(
+    b0: s00 s10 s20 s30, b1: s01 s11 s21 s31,
+    b2: s02 s12 s22 s32, b3: s03 s13 s23 s33
+);
 
 #[cfg(test)]
 mod tests {

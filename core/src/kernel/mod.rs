@@ -4,14 +4,18 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+#[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
+mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
-#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
-mod arm_v6m;
 mod blocked;
+#[cfg(any(test, target_arch = "riscv32"))]
+mod riscv;
 mod scalar;
 #[cfg(test)]
 mod testing;
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+pub(crate) mod thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
@@ -22,11 +26,13 @@ use crate::{
     tensor::{MantissasMut, Matrix, Source, for_source},
 };
 
+#[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
+pub use arm_base::ArmBase;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 pub use arm_dsp::ArmDsp;
-#[cfg(any(test, all(target_arch = "arm", not(target_has_atomic = "8"))))]
-pub use arm_v6m::ArmV6M;
 pub use blocked::Blocked;
+#[cfg(any(test, target_arch = "riscv32"))]
+pub use riscv::RiscV;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
@@ -34,17 +40,17 @@ pub use x86::X86;
 /// The fastest kernel for the chip that this is compiled for.
 ///
 /// The DSP extension of Arm chips is optional, so a board says that its chip has it, by the feature
-/// `arm-dsp`. Armv6-M is recognised by what it lacks: atomic instructions.
+/// `arm-dsp`.
 #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
 pub type Device = ArmDsp;
 /// The fastest kernel for the chip that this is compiled for.
-#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm", not(target_has_atomic = "8")))]
-pub type Device = ArmV6M;
+#[cfg(all(not(feature = "arm-dsp"), target_arch = "arm"))]
+pub type Device = ArmBase;
 /// The fastest kernel for the chip that this is compiled for.
-#[cfg(not(any(
-    all(feature = "arm-dsp", target_arch = "arm"),
-    all(target_arch = "arm", not(target_has_atomic = "8"))
-)))]
+#[cfg(target_arch = "riscv32")]
+pub type Device = RiscV;
+/// The fastest kernel for the chip that this is compiled for.
+#[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
 pub type Device = Blocked;
 
 /// The inner loops of a training step.
@@ -58,6 +64,12 @@ pub trait Kernel {
     /// The largest magnitude of `values`.
     fn peak(&self, source: Source<'_>) -> u32 {
         for_source!(source, values => crate::quant::peak(values))
+    }
+
+    /// The larger one of `known` and the largest magnitude; or `known`, where no power of two lies
+    /// between the two.
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        self.peak(source).max(known)
     }
 
     /// [`Quantizer::run`] from and into whichever storage there is.
@@ -85,26 +97,15 @@ pub trait Kernel {
     }
 }
 
-/// A product of bytes on top of what `out` holds, for kernels whose own way is to overwrite.
-fn added(kernel: &impl Kernel, a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
-    const PIECE: usize = 64;
-    let mut sums = [0; PIECE];
-    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
-        for (i, slots) in row.chunks_mut(PIECE).enumerate() {
-            let (a, b) = (a.row_range(r, 1), b.col_range(i * PIECE, slots.len()));
-            let sums = sums.get_mut(..slots.len()).unwrap_or_default();
-            kernel.gemm(a, b, 0, false, sums);
-            slots.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = slot.saturating_add(*sum));
-        }
-    }
-}
-
 impl<K: Kernel + ?Sized> Kernel for &K {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         (**self).gemm(a, b, drop, add, out);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         (**self).peak(source)
+    }
+    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
+        (**self).peak_beyond(source, known)
     }
     fn quantize(
         &self,

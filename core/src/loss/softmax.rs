@@ -21,9 +21,20 @@ const FARTHEST: i64 = 64 << 16;
 
 /// How far `code` lies below `peak`, in units of 2^-16 octaves.
 fn octaves_below(peak: i32, code: i32, exponent: i16) -> u32 {
-    let distance = (i64::from(peak) - i64::from(code)) * LOG2_E;
-    // Unit of `distance`: 2^(exponent - 14); wanted: 2^-16.
+    // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
     let left = i32::from(exponent) + 2;
+    let steps = peak.wrapping_sub(code).cast_unsigned();
+    if let (Ok(steps), -30..=20) = (u16::try_from(steps), left) {
+        // What most outputs need fits 32 bits, which matters to small chips.
+        let distance = u32::from(steps) * LOG2_E as u32;
+        let farthest = FARTHEST as u32;
+        return match left.unsigned_abs() {
+            left if exponent >= -2 && distance > farthest >> left => farthest,
+            left if exponent >= -2 => distance << left,
+            right => (distance.wrapping_add(1 << (right - 1)) >> right).min(farthest),
+        };
+    }
+    let distance = (i64::from(peak) - i64::from(code)) * LOG2_E;
     let octaves = if left >= 0 {
         distance.saturating_mul(1 << left.min(40))
     } else {
@@ -43,10 +54,19 @@ pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -
     }
     // The largest output contributes 2^15, so the sum is never zero where a row has elements.
     let sum = sum.max(1);
+    // Not every chip divides: this is at most too small by a little.
+    let reciprocal = (1 << 30) / sum;
     for (i, slot) in grad.iter_mut().enumerate() {
-        // Powers are at most 2^15: the dividend fits 32 bits.
-        let probability = (((*slot as u32) << 15).wrapping_add(sum / 2) / sum) as i32;
-        *slot = probability - wanted(target, i);
+        // Powers are at most 2^15: the dividend fits 32 bits, and so does the product.
+        let power = *slot as u32;
+        let dividend = (power << 15).wrapping_add(sum / 2);
+        let mut probability = power.wrapping_mul(reciprocal) >> 15;
+        let mut rest = dividend.wrapping_sub(probability.wrapping_mul(sum));
+        while rest >= sum {
+            rest -= sum;
+            probability += 1;
+        }
+        *slot = probability as i32 - wanted(target, i);
     }
     loss(&outputs, target, peak, sum)
 }

@@ -29,8 +29,8 @@ pub(super) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
 #[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
 const fn interpolate(table: &[u32; 65], fraction: u32) -> u32 {
     let index = (fraction >> 10 & 63) as usize;
-    let rest = (fraction & 1023) as i64;
-    let (here, next) = (table[index] as i64, table[index + 1] as i64);
+    let rest = (fraction & 1023) as i32;
+    let (here, next) = (table[index] as i32, table[index + 1] as i32);
     (here + (((next - here) * rest + 512) >> 10)) as u32
 }
 

@@ -1,9 +1,15 @@
 //! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
 
 use super::{Momentum, Update};
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+use crate::{kernel::thumb, tensor::Width};
 use crate::{
-    quant::{Counts, Quantizer},
-    tensor::{MantissasMut, for_width},
+    quant::{
+        Counts, Quantizer, Round,
+        compact::{Quick, QuickCarry, draws, ones},
+    },
+    rng::Key,
+    tensor::{Mantissa, MantissasMut, for_width},
 };
 
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
@@ -32,6 +38,10 @@ impl core::ops::AddAssign for Descent {
         self.velocity_peak = self.velocity_peak.max(other.velocity_peak);
     }
 }
+
+/// Elements at a time on cores without vectors. An even number, because two neighbours share a
+/// random number.
+const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
 pub(super) trait Build {
@@ -65,8 +75,8 @@ impl Build for Wide {
 pub(super) struct Compact;
 
 impl Build for Compact {
-    type Piece = [i32; 64];
-    const PIECE: Self::Piece = [0; 64];
+    type Piece = [i32; PIECE];
+    const PIECE: Self::Piece = [0; PIECE];
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place_compact(values, first)
     }
@@ -100,7 +110,60 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Compact>(grad, first, pass, velocity, master)
+        let mut velocity = velocity;
+        let mut master = master;
+        let mut seen = Descent::default();
+        let mut from = 0;
+        while from < grad.len() {
+            // An odd element comes alone, so that the next are pairs.
+            let at = first.wrapping_add(from as u32);
+            let most = if at % 2 == 1 { 1 } else { PIECE };
+            let len = most.min(grad.len() - from);
+            let grad = grad.get(from..from + len).unwrap_or_default();
+            let mut master = master.part(from, len);
+            let quick = match (pass, &mut master) {
+                ([], MantissasMut::I8(master)) => self.quick(grad, at, master),
+                ([], MantissasMut::I16(master)) => self.quick(grad, at, master),
+                _ => None,
+            };
+            seen += quick.unwrap_or_else(|| {
+                self.stages::<Compact>(grad, at, pass, velocity.part(from, len), master)
+            });
+            from += len;
+        }
+        seen
+    }
+
+    /// All stages at once, from an even element on, where they are plain: no momentum, no decay,
+    /// and stochastic rounding.
+    #[inline(always)]
+    fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
+        let Update { lr, shift, decay: 0, round: Round::Stochastic, key, .. } = self.update else {
+            return None;
+        };
+        let quantizer = self.quantizer.filter(|_| self.momentum.is_none())?;
+        let quick = quantizer.quick(ones(grad))?;
+        if !matches!(quick.carry, QuickCarry::Random) {
+            return None;
+        }
+        // Products of a code and the rate stay below 2^30.
+        if !(1..=30).contains(&shift) || quantizer.format.bits > 15 {
+            return None;
+        }
+        let step = Step { lr, shift: shift.unsigned_abs(), key };
+        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+        if T::WIDTH == Width::I8
+            && quick.limits.are_a_byte()
+            && let (sums, []) = grad.as_chunks::<2>()
+            && let Ok(master) = bytemuck::try_cast_slice_mut::<T, i8>(master)
+        {
+            let (keys, shifts) = ([quantizer.key, key], [quick.k, step.shift]);
+            let weights = master.as_chunks_mut().0;
+            let counts = thumb::descend(keys, first >> 1, shifts, lr, sums, weights);
+            return Some(Descent { counts, velocity_peak: 0 });
+        }
+        let counts = swiftly(quick, quantizer.key, step, grad, first, master);
+        Some(Descent { counts, velocity_peak: 0 })
     }
 
     #[inline(always)]
@@ -136,6 +199,62 @@ impl Descend {
         }
         seen
     }
+}
+
+/// How far a weight moves: the rate times the code, of which `shift` bits are dropped.
+#[derive(Clone, Copy)]
+struct Step {
+    lr: i32,
+    shift: u32,
+    key: Key,
+}
+
+/// Quantises sums and moves weights against them, both with random numbers.
+#[inline(never)]
+fn swiftly<T: Mantissa>(
+    quick: Quick,
+    key: Key,
+    step: Step,
+    grad: &[i32],
+    first: u32,
+    master: &mut [T],
+) -> Counts {
+    let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
+    let mut counts = Counts::default();
+    let mut code = |v: i32, draw: i32| {
+        let code = quick.limits.clip((v + draw) >> quick.k, &mut counts.saturated);
+        if code == 0 && v != 0 {
+            counts.underflowed += 1;
+        }
+        code
+    };
+    let moved = |w: T, code: i32, draw: i32| {
+        let moved = w.widen().wrapping_sub((step.lr * code + draw) >> step.shift);
+        T::from_code(moved.max(-limit - 1).min(limit))
+    };
+    let mut index = first >> 1;
+    let (pairs, last) = grad.as_chunks::<2>();
+    let (weights, last_weight) = master.as_chunks_mut::<2>();
+    for (&[v0, v1], [w0, w1]) in pairs.iter().zip(weights) {
+        let here = index;
+        index = index.wrapping_add(1);
+        if v0 | v1 == 0 {
+            continue;
+        }
+        let [low, high] = draws(key.word(here), quick.k);
+        let (c0, c1) = (code(v0, low), code(v1, high));
+        // What is zero moves nothing.
+        if c0 | c1 != 0 {
+            let [low, high] = draws(step.key.word(here), step.shift);
+            (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
+        }
+    }
+    for (&v, w) in last.iter().zip(last_weight) {
+        let [draw, _] = draws(key.word(index), quick.k);
+        let [low, _] = draws(step.key.word(index), step.shift);
+        *w = moved(*w, code(v, draw), low);
+    }
+    counts
 }
 
 /// Sets to zero the values whose bit in `pass`, counted from `first`, is clear.

@@ -2,15 +2,112 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Code, Counts, Format, Quantizer, jam, requantize,
+    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, peak, requantize,
     round::{Carry, draw},
 };
-use crate::tensor::{MantissasMut, Source};
+use crate::tensor::{MantissasMut, Source, for_source};
 
-/// Numbers that are widened at a time; they lie on the stack.
+/// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
+/// two neighbours share a random number.
 const PIECE: usize = 64;
 
+/// All ones of the numbers, where a negative number counts as its complement: each lies in
+/// `-ones - 1 ..= ones`.
+#[inline(always)]
+pub(crate) fn ones<S: Copy + Into<i32>>(values: &[S]) -> u32 {
+    let all = values.iter().fold(0, |all, &v| {
+        let v: i32 = v.into();
+        all | (v ^ (v >> 31))
+    });
+    all.cast_unsigned()
+}
+
+/// As the larger one of `known` and the largest magnitude, as far as [`ceil_log2`] can tell: it
+/// takes a second look only where the bound grows.
+#[inline(never)]
+pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
+    let ones = for_source!(source, values => ones(values));
+    let bound = ceil_log2(known).unwrap_or(0);
+    if known > 0 && ones.checked_shr(bound.into()).unwrap_or(0) == 0 {
+        return known;
+    }
+    for_source!(source, values => peak(values)).max(known)
+}
+
+/// The quick way through a quantiser: `k` bits are dropped, of which carries are known beforehand,
+/// and overflow saturates.
+#[derive(Clone, Copy)]
+pub(crate) struct Quick {
+    pub(crate) k: u32,
+    pub(crate) carry: QuickCarry,
+    pub(crate) limits: Limits,
+}
+
+/// What is added before bits are dropped.
+#[derive(Clone, Copy)]
+pub(crate) enum QuickCarry {
+    /// The same for every value, and `odd` besides where the code would be odd.
+    Bias { always: i32, odd: i32 },
+    /// A random number.
+    Random,
+}
+
+/// The range of codes.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    low: i32,
+    room: u32,
+}
+
+impl Limits {
+    /// Those of a signed byte, which chips know.
+    #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+    pub(crate) const fn are_a_byte(self) -> bool {
+        self.low == i8::MIN as i32 && self.room == u8::MAX as u32
+    }
+
+    /// The nearest code in the range, and one more in `saturated` where it is another one.
+    #[inline(always)]
+    pub(crate) fn clip(self, code: i32, saturated: &mut u32) -> i32 {
+        if code.wrapping_sub(self.low).cast_unsigned() <= self.room {
+            return code;
+        }
+        core::hint::cold_path();
+        *saturated += 1;
+        if code < self.low { self.low } else { self.low.wrapping_add_unsigned(self.room) }
+    }
+}
+
+/// The part of a word that a value draws, as [`draw`] has it: for an even element, and for the odd
+/// one behind it.
+#[inline(always)]
+pub(crate) const fn draws(word: u32, k: u32) -> [i32; 2] {
+    [((word << 16) >> (32 - k)) as i32, ((word & 0xffff_0000) >> (32 - k)) as i32]
+}
+
 impl Quantizer {
+    /// The quick way for values within `-ones - 1 ..= ones`, where there is one.
+    #[inline(always)]
+    pub(crate) fn quick(&self, ones: u32) -> Option<Quick> {
+        let Self { shift, format: Format { bits, round, overflow }, .. } = *self;
+        let k = u32::try_from(shift).ok().filter(|k| (1..=30).contains(k) && bits > 1)?;
+        // Sums of values below 2^30 and carries fit 32 bits.
+        if ones >= 1 << 30 || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
+            return None;
+        }
+        let carry = match round.carry(k) {
+            Carry::Bias(bias) => {
+                let [always, odd] = bias.even()?;
+                QuickCarry::Bias { always, odd }
+            }
+            Carry::Random => QuickCarry::Random,
+            Carry::Pseudo => return None,
+        };
+        let (low, high) = overflow.limits(bits);
+        let limits = Limits { low, room: high.wrapping_sub(low).cast_unsigned() };
+        Some(Quick { k, carry, limits })
+    }
+
     /// As [`run`](Self::run), from and into whichever storage there is.
     pub fn run_compact(
         &self,
@@ -19,17 +116,105 @@ impl Quantizer {
         mut codes: MantissasMut<'_>,
     ) -> Counts {
         let mut counts = Counts::default();
-        let mut piece = [0i32; PIECE];
         let mut from = 0;
         while from < source.len() {
-            let len = PIECE.min(source.len() - from);
-            let piece = piece.get_mut(..len).unwrap_or_default();
-            source.part(from, len).copy_to(piece);
-            counts += self.in_place_compact(piece, first.wrapping_add(from as u32));
-            codes.part(from, len).store(piece);
+            // An odd element comes alone, so that the next are pairs.
+            let first = first.wrapping_add(from as u32);
+            let most = if first % 2 == 1 { 1 } else { PIECE };
+            let len = most.min(source.len() - from);
+            let (source, mut codes) = (source.part(from, len), codes.part(from, len));
             from += len;
+            let quick = match (source, &mut codes) {
+                (Source::I32(sums), MantissasMut::I8(codes)) => {
+                    self.quick(ones(sums)).map(|quick| self.swiftly(quick, sums, first, codes))
+                }
+                (Source::U8(bytes), MantissasMut::I8(codes)) => self.bytes(bytes, codes),
+                _ => None,
+            };
+            counts += match quick {
+                Some(counts) => counts,
+                None => self.piece(source, first, codes),
+            };
         }
         counts
+    }
+
+    /// At most [`PIECE`] numbers, by way of the stack.
+    #[inline(never)]
+    fn piece(&self, source: Source<'_>, first: u32, mut codes: MantissasMut<'_>) -> Counts {
+        let mut piece = [0i32; PIECE];
+        let piece = piece.get_mut(..source.len()).unwrap_or_default();
+        source.copy_to(piece);
+        let counts = self.in_place_compact(piece, first);
+        codes.store(piece);
+        counts
+    }
+
+    /// Codes of sums, from an even element on.
+    #[inline(never)]
+    fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
+        let Quick { k, carry, limits } = quick;
+        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+        if matches!(carry, QuickCarry::Random)
+            && limits.are_a_byte()
+            && let (sums, []) = sums.as_chunks::<2>()
+        {
+            return crate::kernel::thumb::quantize(
+                self.key,
+                first >> 1,
+                k,
+                sums,
+                codes.as_chunks_mut().0,
+            );
+        }
+        let mut counts = Counts::default();
+        let mut code = |v: i32, carry: i32| {
+            let code = limits.clip((v + carry) >> k, &mut counts.saturated);
+            if code == 0 && v != 0 {
+                core::hint::cold_path();
+                counts.underflowed += 1;
+            }
+            code as i8
+        };
+        match carry {
+            QuickCarry::Bias { always, odd } => {
+                for (&v, slot) in sums.iter().zip(codes) {
+                    *slot = code(v, always + ((v >> k) & odd));
+                }
+            }
+            QuickCarry::Random => {
+                let mut index = first >> 1;
+                let (pairs, last) = sums.as_chunks::<2>();
+                let (slots, last_slot) = codes.as_chunks_mut::<2>();
+                for (&[v0, v1], slots) in pairs.iter().zip(slots) {
+                    let [low, high] = draws(self.key.word(index), k);
+                    index = index.wrapping_add(1);
+                    *slots = [code(v0, low), code(v1, high)];
+                }
+                for (&v, slot) in last.iter().zip(last_slot) {
+                    *slot = code(v, draws(self.key.word(index), k)[0]);
+                }
+            }
+        }
+        counts
+    }
+
+    /// Codes of pixels that are not rounded, where overflow saturates.
+    #[inline(never)]
+    fn bytes(&self, pixels: &[u8], codes: &mut [i8]) -> Option<Counts> {
+        let Format { bits, overflow, .. } = self.format;
+        let left = self.shift.checked_neg().filter(|left| (0..=8).contains(left))?;
+        if bits <= 1 || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
+            return None;
+        }
+        let (_, high) = overflow.limits(bits);
+        let mut saturated = 0;
+        for (&pixel, slot) in pixels.iter().zip(codes) {
+            let exact = i32::from(pixel) << left;
+            saturated += u32::from(exact > high);
+            *slot = exact.min(high) as i8;
+        }
+        Some(Counts { saturated, underflowed: 0 })
     }
 
     /// As [`in_place`](Self::in_place).

@@ -1,6 +1,6 @@
 //! From wide integers to narrow codes: rounding, overflow, ranges, and the settings of a point.
 
-mod compact;
+pub(crate) mod compact;
 mod overflow;
 mod quantizer;
 mod range;

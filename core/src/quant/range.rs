@@ -108,6 +108,11 @@ impl Observer {
         matches!(self.range, Range::Max | Range::Sweep | Range::Moving { percentile: 10_000.., .. })
     }
 
+    /// The largest magnitude so far, as far as it decides the bound.
+    pub(crate) const fn peak(&self) -> u32 {
+        self.peak
+    }
+
     /// Takes in a largest magnitude found elsewhere, over `count` values.
     pub fn note_peak(&mut self, peak: u32, count: usize) {
         self.peak = self.peak.max(peak);

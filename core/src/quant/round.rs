@@ -113,6 +113,12 @@ impl Carry {
 }
 
 impl Bias {
+    /// What is added to every value, and what to odd ones besides; none where negative ones get
+    /// more. Below 2^k where `k` bits are dropped.
+    pub(crate) const fn even(self) -> Option<[i32; 2]> {
+        if self.negative == 0 { Some([self.always as i32, self.odd as i32]) } else { None }
+    }
+
     /// What is added to the dropped bits of a value, less than 2^31. `low` holds its low bits, and
     /// all bits of `sign` are its sign.
     #[inline(always)]

@@ -7,7 +7,7 @@ use super::{
     state::Tensor,
 };
 use crate::{
-    graph::{Kind, LayerPlan, pick, trains},
+    graph::{Kind, LayerPlan, Region, pick, trains},
     kernel::Kernel,
     layer::{dense, relu},
     loss::{Outputs, Target},
@@ -113,11 +113,16 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             sums,
             row: numbers,
         });
-        let rows = tile_rows(self.scratch.len as usize, numbers, count);
+        let tile = match source {
+            Source::Layer(i) => self.plan.get(i).map_or(self.scratch, |above| above.backward_tile),
+            Source::Loss(_) => self.scratch,
+        };
+        let rows = tile_rows(tile.len as usize, numbers, count);
         for (at, rows) in pieces(count, rows) {
-            self.produce(source, at, rows, count, numbers);
-            self.through_layers(target, from, source, at, rows, numbers);
-            self.emit_grad(&mut pass, plan, at, rows, numbers, base);
+            let tile = Region { len: (rows * numbers) as u32, ..tile };
+            self.produce(source, tile, at, rows, count);
+            self.through_layers(target, from, source, tile, at * numbers);
+            self.emit_grad(&mut pass, plan, tile, at * numbers, base.wrapping_mul(numbers as u32));
         }
         let passed = pass.finish();
         self.keep(target, Tensor::ActivationGrad, passed.state);
@@ -182,15 +187,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    /// Sums of one tile into the scratch region.
-    fn produce(
-        &mut self,
-        source: Source<'_>,
-        at: usize,
-        rows: usize,
-        count: usize,
-        numbers: usize,
-    ) {
+    /// Sums of one tile.
+    fn produce(&mut self, source: Source<'_>, tile: Region, at: usize, rows: usize, count: usize) {
         let i = match source {
             Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
             Source::Layer(i) => i,
@@ -206,10 +204,9 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             Source::Loss(_) => holder.activation,
             Source::Layer(_) => grad,
         };
-        let regions = [self.scratch, own, plan.weight.codes];
-        let [scratch, own, weight] = pick(self.memory, regions);
-        let MantissasMut::I32(scratch) = scratch else { return };
-        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+        let [sums, own, weight] = pick(self.memory, [tile, own, plan.weight.codes]);
+        let MantissasMut::I32(sums) = sums else { return };
+        let numbers = sums.len() / rows.max(1);
         match (source, layer.kind) {
             (Source::Loss(targets), _) => {
                 for (r, row) in sums.chunks_exact_mut(units.max(1)).enumerate() {
@@ -237,15 +234,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         target: usize,
         from: usize,
         source: Source<'_>,
-        at: usize,
-        rows: usize,
-        numbers: usize,
+        tile: Region,
+        first: usize,
     ) {
         let own = match source {
             Source::Layer(i) => Some(i),
             Source::Loss(_) => None,
         };
-        let (first, len) = (at * numbers, rows * numbers);
         for i in (target + 1..=from).chain(own) {
             let (Some(plan), Some(layer), Some(state)) =
                 (self.plan.get(i), self.graph.layers().get(i), self.states.get(i))
@@ -253,14 +248,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 return;
             };
             let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-            let regions = [self.scratch, holder.activation, plan.pass];
-            let [scratch, output, mask] = pick(self.memory, regions);
-            let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
-                return;
-            };
-            let sums = scratch.get_mut(..len).unwrap_or_default();
+            let [sums, output, mask] = pick(self.memory, [tile, holder.activation, plan.pass]);
+            let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
             if layer.kind == Kind::Relu {
-                relu::backward(sums, output.as_ref().part(first, len));
+                relu::backward(sums, output.as_ref().part(first, sums.len()));
             }
             if plan.grad.len == 0 && plan.pass.len > 0 && state.output_clipped {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
@@ -268,20 +259,12 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    fn emit_grad(
-        &mut self,
-        pass: &mut Pass,
-        plan: &LayerPlan,
-        at: usize,
-        rows: usize,
-        numbers: usize,
-        base: u32,
-    ) {
-        let [scratch, mut codes] = pick(self.memory, [self.scratch, plan.grad]);
-        let MantissasMut::I32(scratch) = scratch else { return };
-        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-        let at = at * numbers;
-        let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
+    /// A tile through the point. Its first element is element `at` of what is in memory, which
+    /// begins with element `base` of the step.
+    fn emit_grad(&mut self, pass: &mut Pass, plan: &LayerPlan, tile: Region, at: usize, base: u32) {
+        let [sums, mut codes] = pick(self.memory, [tile, plan.grad]);
+        let MantissasMut::I32(sums) = sums else { return };
+        let first = base.wrapping_add(at as u32);
         pass.before(self.strategy, sums, first);
         pass.look(self.kernel, (&*sums).into());
         pass.settle(sums);

@@ -136,7 +136,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         });
         self.align_bias(i, plan, known.exponent);
         let regions = [
-            self.scratch,
+            plan.forward_tile,
             self.row,
             plan.weight.codes,
             plan.channels_now,
@@ -279,7 +279,12 @@ pub(crate) fn pieces(count: usize, size: usize) -> impl Iterator<Item = (usize, 
     })
 }
 
-/// How many rows of `numbers` sums fit into the scratch region.
-pub(crate) fn tile_rows(scratch: usize, numbers: usize, count: usize) -> usize {
-    (scratch / numbers.max(1)).min(count).max(1)
+/// How many rows of `numbers` sums fit into a region for `room` sums: in fours where there are as
+/// many, because kernels take four at a time.
+pub(crate) fn tile_rows(room: usize, numbers: usize, count: usize) -> usize {
+    match room / numbers.max(1) {
+        rows if rows >= count => count.max(1),
+        rows @ 4.. => rows / 4 * 4,
+        rows => rows.max(1),
+    }
 }

@@ -177,7 +177,8 @@ impl Pass {
             return;
         }
         if self.observer.needs_only_peak() {
-            self.observer.note_peak(kernel.peak(source), source.len());
+            let peak = kernel.peak_beyond(source, self.observer.peak());
+            self.observer.note_peak(peak, source.len());
         } else {
             source.widened(|_, values| self.observer.note(values));
         }

@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
-    forward::{Input, pieces},
+    forward::{Input, pieces, tile_rows},
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
@@ -87,24 +87,25 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
-        let room = self.scratch.len as usize;
-        // Whole rows of the weight where they fit, pieces of a row where they do not.
-        let (rows, cols) = match room / input.numbers.max(1) {
-            0 => (1, room),
-            rows => (rows.min(units), input.numbers),
-        };
+        let room = plan.backward_tile.len as usize;
+        let (rows, cols) = tile_shape(room, units, input.numbers);
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(input.numbers, cols) {
-                let tile = Region { len: (rows * cols) as u32, ..self.scratch };
-                let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
-                if let MantissasMut::I32(sums) = sums {
+                let sums = Region { len: (rows * cols) as u32, ..plan.backward_tile };
+                let [out, grad, x] = pick(self.memory, [sums, plan.grad, input.region]);
+                if let MantissasMut::I32(out) = out {
                     let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
                     let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
                     let drop = plan.weight_grad.drop;
-                    dense::weight_grad(self.kernel, grad, x, drop, false, sums);
+                    dense::weight_grad(self.kernel, grad, x, drop, false, out);
                 }
-                let first = (unit * input.numbers + col) as u32;
-                self.tile(param, &mut pass, &mut descent, tile, first);
+                let tile = GradTile {
+                    sums,
+                    row: if cols < input.numbers { cols } else { rows * cols },
+                    first: unit * input.numbers + col,
+                    stride: input.numbers,
+                };
+                self.tile(param, &mut pass, &mut descent, tile);
             }
         }
         self.finish_param(param, &mut pass, descent);
@@ -160,61 +161,60 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     fn descend_at_once(&mut self, param: &Param, sums: Region) {
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
-        self.tile(param, &mut pass, &mut descent, sums, 0);
+        let len = sums.len as usize;
+        let tile = GradTile { sums, row: len, first: 0, stride: len };
+        self.tile(param, &mut pass, &mut descent, tile);
         self.finish_param(param, &mut pass, descent);
     }
 
     /// One tile of gradient sums through the point and into the weights.
-    fn tile(
-        &mut self,
-        param: &Param,
-        pass: &mut Pass,
-        descent: &mut Descent,
-        tile: Region,
-        first: u32,
-    ) {
-        if let [MantissasMut::I32(sums)] = pick(self.memory, [tile]) {
-            pass.before(self.strategy, sums, first);
+    fn tile(&mut self, param: &Param, pass: &mut Pass, descent: &mut Descent, tile: GradTile) {
+        if let [MantissasMut::I32(sums)] = pick(self.memory, [tile.sums]) {
+            for (first, sums) in tile.starts().zip(sums.chunks_mut(tile.row.max(1))) {
+                pass.before(self.strategy, sums, first as u32);
+            }
             pass.look(self.kernel, (&*sums).into());
             pass.settle(sums);
         }
         let momentum = self.momentum(param, pass.stored_exponent());
         let template = self.update(param);
         let blocks = self.state(param.layer).is_some_and(|s| param.which.choose(s.params_clipped));
-        let regions = [tile, param.plan.master, param.plan.velocity, param.plan.pass];
+        let regions = [tile.sums, param.plan.master, param.plan.velocity, param.plan.pass];
         let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
-        let (from, len) = (first as usize, sums.len());
-        let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
         let descend = |quantizer: Option<Quantizer>, exponent: i16| Descend {
             quantizer,
             momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
             update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
         };
-        if !pass.has_hooks() {
-            let descend = descend(Some(pass.quantizer()), pass.stored_exponent());
-            let seen = self.kernel.descend(&descend, sums, first, mask, velocity, master);
-            pass.count(seen.counts, len);
-            *descent += seen;
-            return;
-        }
-        for (i, part) in sums.chunks(PIECE).enumerate() {
-            let mut codes = [0i32; PIECE];
-            let codes = codes.get_mut(..part.len()).unwrap_or_default();
-            let (from, len) = (i * PIECE, part.len());
-            let at = first.wrapping_add(from as u32);
-            let sums = part.into();
-            let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
-            pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
-            let exponent = pass.after(self.strategy, codes, at);
-            let mut from = from;
-            for (run, exponent) in pass.runs(codes, exponent) {
-                let (at, len) = (first.wrapping_add(from as u32), run.len());
-                let (velocity, master) = (velocity.part(from, len), master.part(from, len));
-                let descend = descend(None, exponent);
-                *descent += self.kernel.descend(&descend, run, at, mask, velocity, master);
-                from += len;
+        let whole = descend(Some(pass.quantizer()), pass.stored_exponent());
+        for (from, sums) in tile.starts().zip(sums.chunks(tile.row.max(1))) {
+            let (first, len) = (from as u32, sums.len());
+            let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
+            if !pass.has_hooks() {
+                let seen = self.kernel.descend(&whole, sums, first, mask, velocity, master);
+                pass.count(seen.counts, len);
+                *descent += seen;
+                continue;
+            }
+            for (i, part) in sums.chunks(PIECE).enumerate() {
+                let mut codes = [0i32; PIECE];
+                let codes = codes.get_mut(..part.len()).unwrap_or_default();
+                let (from, len) = (i * PIECE, part.len());
+                let at = first.wrapping_add(from as u32);
+                let sums = part.into();
+                let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
+                pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
+                let exponent = pass.after(self.strategy, codes, at);
+                let mut from = from;
+                for (run, exponent) in pass.runs(codes, exponent) {
+                    let (at, len) = (first.wrapping_add(from as u32), run.len());
+                    let (velocity, master) = (velocity.part(from, len), master.part(from, len));
+                    let descend = descend(None, exponent);
+                    *descent += self.kernel.descend(&descend, run, at, mask, velocity, master);
+                    from += len;
+                }
             }
         }
     }
@@ -317,6 +317,35 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             add_shifted(sums, part, i32::from(exponents[1]) - i32::from(biases));
         }
     }
+}
+
+/// Gradient sums of some elements of a parameter: rows of `row` elements, of which the first begins
+/// at element `first` and each at `stride` behind the one before.
+#[derive(Clone, Copy)]
+struct GradTile {
+    sums: Region,
+    row: usize,
+    first: usize,
+    stride: usize,
+}
+
+impl GradTile {
+    /// Where the rows begin in the parameter.
+    fn starts(self) -> impl Iterator<Item = usize> {
+        (self.first..).step_by(self.stride.max(1))
+    }
+}
+
+/// Rows and columns of a tile of at most `room` sums. Kernels take four rows at a time: pieces of
+/// four rows come before whole rows that are fewer.
+fn tile_shape(room: usize, rows: usize, cols: usize) -> (usize, usize) {
+    let whole = tile_rows(room, cols, rows);
+    if whole >= rows.min(4) && whole * cols <= room {
+        return (whole, cols);
+    }
+    let rows = rows.clamp(1, 4);
+    // Two neighbours share a random number.
+    (rows, (room / rows / 2 * 2).max(1))
 }
 
 /// The update of a parameter before the gradient's unit is known.
