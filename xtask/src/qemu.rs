@@ -4,7 +4,6 @@
 
 mod audit;
 mod emulate;
-mod firmware;
 mod forbidden;
 mod machine;
 mod pictures;
@@ -22,12 +21,13 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::board::{self, Board};
+use crate::firmware;
 use crate::project::Project;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
 use report::Report;
 use stream::Task;
-use table::Row;
+pub(crate) use table::Row;
 
 /// The command line of `cargo xtask qemu`.
 #[derive(clap::Args)]
@@ -62,16 +62,11 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Trains on the boards that were asked for.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     let mut boards = board::select(&project.root, &args.board)?;
-    if args.config.is_some() && args.board == "all" {
-        boards.retain(|board| board.about.kept.is_some());
+    if args.board == "all" {
+        boards.retain(|board| board.about.qemu.is_some());
+        boards.retain(|board| args.config.is_none() || board.about.kept.is_some());
     }
-    for board in &boards {
-        // This verb may install what `test` only looks for.
-        Toolchain::obtain(&project.shell, &board.about.target)?;
-        if let Some(reason) = reason_against(&project.shell, board)? {
-            bail!("{}: {reason}", board.name);
-        }
-    }
+    prepare(&project.shell, &boards)?;
     let (rows, findings) = match &args.config {
         None => train(&project.shell, &boards, args.steps.unwrap_or(STEPS))?,
         Some(config) => {
@@ -91,11 +86,24 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Makes sure that all these boards can be built and emulated.
+fn prepare(shell: &Shell, boards: &[Board]) -> Result<()> {
+    for board in boards {
+        board.qemu()?;
+        // A verb may install what `test` only looks for.
+        Toolchain::obtain(shell, &board.about.target)?;
+        if let Some(reason) = reason_against(shell, board)? {
+            bail!("{}: {reason}", board.name);
+        }
+    }
+    Ok(())
+}
+
 /// The same for all boards that this machine can build for, as a stage of the checks.
 pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
     let mut reasons = Vec::new();
     let mut boards = Vec::new();
-    for board in board::all(Path::new("."))? {
+    for board in board::emulated(Path::new("."))? {
         match reason_against(shell, &board)? {
             Some(reason) => reasons.push(format!("{}: {reason}", board.name)),
             None => boards.push(board),
@@ -163,14 +171,14 @@ fn train_one(
     host: &Report,
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
-    let firmware = firmware::build(shell, board)?;
+    let firmware = firmware::build(shell, board)?.program(&board.name);
     let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
     let costs = products::check(board, &firmware)?;
 
     let mut report = Report::default();
     let mut difference = None;
-    let mut command = emulate::command(board, &firmware, &steps.to_string());
+    let mut command = emulate::command(board, &firmware, &steps.to_string())?;
     emulate::lines(&mut command, SILENCE, |line| {
         report.read(line)?;
         difference = report.difference_to(host);
@@ -180,7 +188,7 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none());
+    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none())?;
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }

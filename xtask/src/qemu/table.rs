@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::audit::Audit;
@@ -11,25 +12,25 @@ use crate::board::Board;
 
 /// The results of one board. The names are those of the JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    board: String,
+pub(crate) struct Row {
+    pub(crate) board: String,
     target: String,
-    config: String,
+    pub(crate) config: String,
     steps: usize,
     /// Whether weights, momentum and exponents were those of this machine after every step.
-    equal_to_host: bool,
+    pub(crate) equal_to_host: bool,
     instructions_per_step: u64,
     /// Of the whole step, for each needed multiply-add.
-    instructions_per_mac: f64,
+    pub(crate) instructions_per_mac: f64,
     /// Of the matrix products alone, tile by tile, for each multiply-add.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_instructions_per_mac: Option<Costs>,
     /// The memory plan.
-    ram_bytes: u64,
+    pub(crate) ram_bytes: u64,
     /// Of the whole run, without the memory plan.
-    stack_high_water: u64,
+    pub(crate) stack_high_water: u64,
     /// Code and constants, without the pictures.
-    flash_bytes: u64,
+    pub(crate) flash_bytes: u64,
     /// The pictures and their labels.
     data_bytes: u64,
     test_accuracy: f64,
@@ -48,10 +49,10 @@ impl Row {
         audit: &Audit,
         costs: Option<Costs>,
         equal_to_host: bool,
-    ) -> Row {
-        let instructions = run.counts as f64 * board.about.qemu.instructions_per_count();
+    ) -> Result<Row> {
+        let instructions = run.counts as f64 * board.qemu()?.instructions_per_count();
         let per_step = instructions / run.steps.max(1) as f64;
-        Row {
+        Ok(Row {
             board: board.name.clone(),
             target: board.about.target.clone(),
             config: run.config.clone(),
@@ -67,7 +68,7 @@ impl Row {
             test_accuracy: rounded(run.accuracy, 1e4),
             weights_sha256: None,
             link_bytes_per_step: None,
-        }
+        })
     }
 
     /// The same for a run whose samples came over a line.
@@ -134,6 +135,8 @@ pub(super) fn show(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::report;
     use super::*;
     use crate::board::{About, Qemu};
@@ -146,7 +149,10 @@ mod tests {
             ram,
             flash: 9_000,
             kept: None,
-            qemu,
+            core: "c".into(),
+            budget: BTreeMap::new(),
+            qemu: Some(qemu),
+            device: None,
         };
         Board { name: "b".into(), folder: "b".into(), about }
     }
@@ -160,7 +166,8 @@ mod tests {
             &audit,
             Some(Costs::new()),
             true,
-        );
+        )
+        .expect("a row");
         assert_eq!((row.instructions_per_step, row.instructions_per_mac), (2_020, 2.02));
         assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
         assert_eq!(
