@@ -8,6 +8,7 @@ mod board;
 mod firmware;
 mod flash;
 mod packages;
+mod page;
 mod project;
 mod qemu;
 mod results;

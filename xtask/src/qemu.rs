@@ -109,22 +109,45 @@ pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
             None => boards.push(board),
         }
     }
-    let (mut rows, mut findings) = train(shell, &boards, STEPS)?;
-    boards.retain(|board| board.about.kept.is_some());
-    if !boards.is_empty() {
-        let data = toolchain::target_dir().join("pictures");
-        pictures::write(&data)?;
-        let config = Path::new(STREAMED);
-        let task = Task { config, data: Some(&data), steps: Some(STREAMED_STEPS) };
-        let streamed = collect(&boards, |board| stream::train(shell, board, task));
-        rows.extend(streamed.0);
-        findings.extend(streamed.1);
-    }
+    let (rows, findings) = everything(shell, &boards, None)?;
     println!("{}", table::show(&rows));
     if !findings.is_empty() {
         bail!("{}", findings.join("; "));
     }
     Ok(if reasons.is_empty() { Outcome::Passed } else { Outcome::Skipped(reasons.join("; ")) })
+}
+
+/// The same for a table: what was measured, and what is wrong.
+pub(crate) fn measure(
+    project: &Project,
+    boards: &[Board],
+    data: Option<&Path>,
+) -> Result<(Vec<Row>, Vec<String>)> {
+    prepare(&project.shell, boards)?;
+    everything(&project.shell, boards, data)
+}
+
+/// Digits on all boards; pictures over the serial line on those that have one.
+fn everything(
+    shell: &Shell,
+    boards: &[Board],
+    data: Option<&Path>,
+) -> Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut findings) = train(shell, boards, STEPS)?;
+    let mut linked = boards.iter().filter(|board| board.about.kept.is_some()).peekable();
+    if linked.peek().is_some() {
+        let stand_in = toolchain::target_dir().join("pictures");
+        if data.is_none() {
+            pictures::write(&stand_in)?;
+        }
+        let config = Path::new(STREAMED);
+        let data = Some(data.unwrap_or(&stand_in));
+        let task = Task { config, data, steps: Some(STREAMED_STEPS) };
+        let streamed = collect(linked, |board| stream::train(shell, board, task));
+        rows.extend(streamed.0);
+        findings.extend(streamed.1);
+    }
+    Ok((rows, findings))
 }
 
 /// Why this machine cannot build or emulate a board.
@@ -147,8 +170,8 @@ fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<S
 }
 
 /// One board after the other: what was measured, and what is wrong.
-fn collect(
-    boards: &[Board],
+fn collect<'a>(
+    boards: impl IntoIterator<Item = &'a Board>,
     mut train: impl FnMut(&Board) -> Result<(Row, Vec<String>)>,
 ) -> (Vec<Row>, Vec<String>) {
     let (mut rows, mut findings) = (Vec::new(), Vec::new());

@@ -19,7 +19,7 @@ pub(crate) struct Row {
     steps: usize,
     /// Whether weights, momentum and exponents were those of this machine after every step.
     pub(crate) equal_to_host: bool,
-    instructions_per_step: u64,
+    pub(crate) instructions_per_step: u64,
     /// Of the whole step, for each needed multiply-add.
     pub(crate) instructions_per_mac: f64,
     /// Of the matrix products alone, tile by tile, for each multiply-add.
@@ -69,6 +69,28 @@ impl Row {
             weights_sha256: None,
             link_bytes_per_step: None,
         })
+    }
+
+    /// Some results.
+    #[cfg(test)]
+    pub(crate) fn example(board: &str, config: &str) -> Row {
+        Row {
+            board: board.to_owned(),
+            target: String::new(),
+            config: config.to_owned(),
+            steps: 2,
+            equal_to_host: true,
+            instructions_per_step: 2_020,
+            instructions_per_mac: 2.02,
+            product_instructions_per_mac: None,
+            ram_bytes: 7_252,
+            stack_high_water: 800,
+            flash_bytes: 8_000,
+            data_bytes: 2_000,
+            test_accuracy: 0.75,
+            weights_sha256: None,
+            link_bytes_per_step: None,
+        }
     }
 
     /// The same for a run whose samples came over a line.
