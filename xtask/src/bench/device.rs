@@ -45,7 +45,7 @@ struct Peer {
     ram: u64,
 }
 
-/// AIfES 2.2.0, float32, the same network and batch of 32, SGD; how, `docs/peers/README.md` says.
+/// AIfES 2.2.0, float32, the same network and batch of 32, SGD; how, the page says.
 const AIFES: [Peer; 5] = [
     Peer {
         cores: &["Cortex-M4F", "Cortex-M7F"],
