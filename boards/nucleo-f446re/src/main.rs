@@ -34,6 +34,8 @@ fn main() -> ! {
     let line = Line::new(Nb::new(from), Nb::new(to));
 
     let mut flash = chip.FLASH;
+    // The driver erases behind the back of the data cache, which would go on to show what was there.
+    flash.acr().modify(|_, w| w.dcen().clear_bit());
     let kept = kept::addresses();
     let (start, len) = (kept.start - flash.address(), kept.len());
     let pages = Pages::new(flash.unlocked(), start as u32, len as u32);

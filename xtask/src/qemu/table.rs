@@ -102,16 +102,23 @@ impl Row {
         }
     }
 
-    /// What does not fit into the part that the board stands for.
+    /// What does not fit into the part that the board stands for, or into the stack's budget.
     pub(super) fn beyond(&self, board: &Board) -> Vec<String> {
         let about = &board.about;
+        let program = match self.weights_sha256 {
+            Some(_) => format!("{}-link", board.name),
+            None => board.name.clone(),
+        };
+        let stack = about.budget.get(&program).map_or(0, |budget| budget.stack);
+        let part = &about.part;
         [
-            ("RAM", self.ram_bytes + self.stack_high_water, about.ram),
-            ("flash", self.flash_bytes + self.data_bytes, about.flash),
+            (self.ram_bytes + self.stack_high_water, about.ram, format!("of RAM; {part} has")),
+            (self.flash_bytes + self.data_bytes, about.flash, format!("of flash; {part} has")),
+            (self.stack_high_water, stack, format!("of stack; the budget of {program} is")),
         ]
         .into_iter()
-        .filter(|(_, used, there)| used > there)
-        .map(|(what, used, there)| format!("{used} bytes of {what}; {} has {there}", about.part))
+        .filter(|(used, allowed, _)| used > allowed)
+        .map(|(used, allowed, what)| format!("{used} bytes {what} {allowed}"))
         .collect()
     }
 }
@@ -157,11 +164,9 @@ pub(super) fn show(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::report;
     use super::*;
-    use crate::board::{About, Qemu};
+    use crate::board::{About, Budget, Qemu};
 
     fn board(ram: u64) -> Board {
         let qemu = Qemu { machine: "m".into(), counter_hz: 25_000_000 };
@@ -172,7 +177,7 @@ mod tests {
             flash: 9_000,
             kept: None,
             core: "c".into(),
-            budget: BTreeMap::new(),
+            budget: [("b".to_owned(), Budget { flash: 0, ram: 0, stack: 799 })].into(),
             qemu: Some(qemu),
             device: None,
         };
@@ -194,9 +199,13 @@ mod tests {
         assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
         assert_eq!(
             row.beyond(&board(8_051)),
-            ["8052 bytes of RAM; a part has 8051", "10000 bytes of flash; a part has 9000"]
+            [
+                "8052 bytes of RAM; a part has 8051",
+                "10000 bytes of flash; a part has 9000",
+                "800 bytes of stack; the budget of b is 799"
+            ]
         );
-        assert_eq!(row.beyond(&board(8_052)).len(), 1);
+        assert_eq!(row.beyond(&board(8_052)).len(), 2);
         assert!(show(&[row]).contains("yes       2         2020    2.02"));
     }
 }
