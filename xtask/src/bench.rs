@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: measures speed. The benches themselves live in the packages.
 
+mod device;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -29,23 +32,28 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Training on all emulated boards, in instructions; the table in docs/benchmarks.md.
+    Device {
+        /// Folder with MNIST [default: pictures that stand in for it, and cost the same].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
 }
 
-/// Measures; stdout is the bench's own, untouched.
+/// Measures; the host's stdout is the bench's own, untouched.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
-    pass_through(command(project, &args.what))
+    match &args.what {
+        What::Host { only, json, quick } => {
+            pass_through(host(project, only.as_deref(), *json, *quick))
+        }
+        What::Device { data } => device::run(project, data.as_deref()),
+    }
 }
 
-fn command<'a>(project: &'a Project, what: &What) -> Cmd<'a> {
-    match what {
-        What::Host { only, json, quick } => {
-            let flags = [(*json, "--json"), (*quick, "--quick")];
-            let flags = flags.iter().filter_map(|(given, flag)| given.then_some(*flag));
-            cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --")
-                .args(only)
-                .args(flags)
-        }
-    }
+fn host<'a>(project: &'a Project, only: Option<&str>, json: bool, quick: bool) -> Cmd<'a> {
+    let flags = [(json, "--json"), (quick, "--quick")];
+    let flags = flags.iter().filter_map(|(given, flag)| given.then_some(*flag));
+    cmd!(project.shell, "cargo bench -q -p fixgrad-host --bench host --").args(only).args(flags)
 }
 
 #[cfg(test)]
@@ -55,12 +63,9 @@ mod tests {
     #[test]
     fn the_flags_reach_the_bench() {
         let project = Project::enter().expect("the project");
-        let all =
-            command(&project, &What::Host { only: Some("w8/2".into()), json: true, quick: true })
-                .to_string();
+        let all = host(&project, Some("w8/2"), true, true).to_string();
         assert_eq!(all, "cargo bench -q -p fixgrad-host --bench host -- w8/2 --json --quick");
-        let none =
-            command(&project, &What::Host { only: None, json: false, quick: false }).to_string();
+        let none = host(&project, None, false, false).to_string();
         assert_eq!(none, "cargo bench -q -p fixgrad-host --bench host --");
     }
 }

@@ -1,5 +1,6 @@
 //! What `boards/*/board.toml` says.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,12 +25,31 @@ pub(crate) struct About {
     pub(crate) target: String,
     /// The part whose memory the board has, or pretends to have.
     pub(crate) part: String,
+    /// Its processor, for people.
+    pub(crate) core: String,
     /// Bytes of memory of that part.
     pub(crate) ram: u64,
     pub(crate) flash: u64,
     /// Bytes of the flash that hold checkpoints, where there is a firmware that serves the link.
     pub(crate) kept: Option<u64>,
-    pub(crate) qemu: Qemu,
+    /// What each program of the board may take.
+    pub(crate) budget: BTreeMap<String, Budget>,
+    /// How it is emulated, if it is.
+    pub(crate) qemu: Option<Qemu>,
+    /// How a real board is reached.
+    pub(crate) device: Option<Device>,
+}
+
+/// What a program may take, in bytes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budget {
+    /// Code, constants, and what static memory holds at the start.
+    pub(crate) flash: u64,
+    /// Static memory, and the stack.
+    pub(crate) ram: u64,
+    /// The stack, of which the linker knows nothing.
+    pub(crate) stack: u64,
 }
 
 /// How the board is emulated.
@@ -40,6 +60,30 @@ pub(crate) struct Qemu {
     pub(crate) machine: String,
     /// Counts of the board's counter in a second of emulated time.
     pub(crate) counter_hz: u64,
+}
+
+/// A real board.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Device {
+    /// The program that flashes it.
+    pub(crate) tool: Tool,
+    /// The chip, as that program calls it.
+    pub(crate) chip: String,
+    /// Its serial line on most Linux machines.
+    pub(crate) port: String,
+    /// What the user connects for that.
+    pub(crate) wiring: String,
+    /// What is lit while it computes.
+    pub(crate) lamp: String,
+}
+
+/// Programs that flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tool {
+    ProbeRs,
+    Espflash,
 }
 
 impl Qemu {
@@ -54,6 +98,14 @@ pub(crate) const EMULATORS: [(&str, &str); 2] =
     [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
 
 impl Board {
+    /// How it is emulated.
+    pub(crate) fn qemu(&self) -> Result<&Qemu> {
+        let name = &self.name;
+        self.about.qemu.as_ref().with_context(|| {
+            format!("{name} is a real board: `cargo xtask flash {name}` brings the firmware to it")
+        })
+    }
+
     /// The program that emulates the board.
     pub(crate) fn emulator(&self) -> &'static str {
         let [(arm, _), (riscv, _)] = EMULATORS;
@@ -84,6 +136,11 @@ pub(crate) fn all(root: &Path) -> Result<Vec<Board>> {
     Ok(boards)
 }
 
+/// Those that are emulated.
+pub(crate) fn emulated(root: &Path) -> Result<Vec<Board>> {
+    Ok(all(root)?.into_iter().filter(|board| board.about.qemu.is_some()).collect())
+}
+
 /// The boards that a user means: one name, or `all`.
 pub(crate) fn select(root: &Path, name: &str) -> Result<Vec<Board>> {
     let boards = all(root)?;
@@ -104,14 +161,14 @@ mod tests {
         let folder = root.path().join("boards/qemu-x");
         fs::create_dir_all(&folder).expect("a folder");
         fs::create_dir_all(root.path().join("boards/common")).expect("a folder");
-        let text = "target = 'riscv32imac-unknown-none-elf'\npart = 'GD32VF103'\nram = 32768\n\
-                    flash = 131072\nqemu = { machine = 'virt', counter_hz = 25_000_000 }\n";
+        let text = "target = 'riscv32imac-unknown-none-elf'\npart = 'GD32VF103'\ncore = 'c'\n\
+                    ram = 32768\nflash = 131072\nbudget = {}\nqemu = { machine = 'virt', counter_hz = 25_000_000 }\n";
         fs::write(folder.join("board.toml"), text).expect("a file");
 
         let boards = select(root.path(), "all").expect("boards");
         assert_eq!(boards.len(), 1);
         assert_eq!(boards[0].emulator(), "qemu-system-riscv32");
-        assert_eq!(boards[0].about.qemu.instructions_per_count(), 40.0);
+        assert_eq!(boards[0].qemu().expect("emulated").instructions_per_count(), 40.0);
         let error = select(root.path(), "nano").expect_err("no such board").to_string();
         assert_eq!(error, "there is no board `nano`; there are qemu-x, and `all`");
 
@@ -121,27 +178,68 @@ mod tests {
     }
 
     #[test]
+    fn a_real_board_is_not_emulated() {
+        let text = "target = 't'\npart = 'p'\ncore = 'c'\nram = 1\nflash = 1\n\
+                    budget.x = { flash = 1, ram = 1, stack = 1 }\n\
+                    [device]\ntool = 'probe-rs'\nchip = 'c'\nport = 'p'\nwiring = 'w'\nlamp = 'l'\n";
+        let about: About = toml::from_str(text).expect("a description");
+        let board = Board { name: "x".into(), folder: "x".into(), about };
+        let error = board.qemu().expect_err("a real board").to_string();
+        assert_eq!(error, "x is a real board: `cargo xtask flash x` brings the firmware to it");
+    }
+
+    /// Bytes of a region of `memory.x`, whose length is a number, or one less another.
+    fn room(memory: &str, region: &str) -> Option<u64> {
+        let number = |text: &str| match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => Some(text.strip_suffix('K')?.parse::<u64>().ok()? * 1024),
+        };
+        let line = memory.lines().find(|line| line.trim().starts_with(region))?;
+        let (length, less) = {
+            let length = line.split("LENGTH = ").nth(1)?;
+            length.split_once(" - ").unwrap_or((length, "0x0"))
+        };
+        Some(number(length)? - number(less)?)
+    }
+
+    #[test]
     fn the_files_of_a_board_agree() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
         let boards = all(root).expect("boards");
         assert!(!boards.is_empty());
         for Board { name, folder, about } in &boards {
             let read = |file: &str| fs::read_to_string(folder.join(file)).expect(file);
-            let memory = read("memory.x");
-            let room = |region: &str| {
-                let line = memory.lines().find(|line| line.trim().starts_with(region));
-                let kilobytes =
-                    line.and_then(|line| line.split("LENGTH = ").nth(1)?.strip_suffix('K'));
-                kilobytes.and_then(|number| number.parse::<u64>().ok()).map(|number| number * 1024)
-            };
-            assert_eq!(room("KEPT"), about.kept, "{name}");
-            assert_eq!(folder.join("src/link.rs").is_file(), about.kept.is_some(), "{name}");
-            let kept = about.kept.unwrap_or_default();
-            assert_eq!(room("FLASH"), Some(about.flash - kept), "{name}");
-            assert_eq!(room("RAM"), Some(about.ram), "{name}");
             let cargo = read(".cargo/config.toml");
             assert!(cargo.contains(&format!("target = \"{}\"\n", about.target)), "{name}");
-            assert!(cargo.contains(&format!("-machine {} ", about.qemu.machine)), "{name}");
+            let link = format!("{name}-link");
+            let programs: Vec<&str> = about.budget.keys().map(String::as_str).collect();
+            match (&about.qemu, &about.device) {
+                (Some(qemu), None) => {
+                    assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");
+                    let expected = [name, &link];
+                    let count = if about.kept.is_some() { 2 } else { 1 };
+                    assert_eq!(programs, expected[..count], "{name}");
+                }
+                (None, Some(device)) => {
+                    assert!(cargo.contains(&format!("--chip {}", device.chip)), "{name}");
+                    assert_eq!(programs, [name], "{name}");
+                }
+                _ => panic!("{name}: a board is emulated or real"),
+            }
+            for program in programs {
+                assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
+            }
+            let kept = about.kept.unwrap_or_default();
+            if about.device.as_ref().is_some_and(|device| device.tool == Tool::Espflash) {
+                // The memory of these is in their HAL.
+                assert!(read("partitions.csv").ends_with(&format!("{kept:#x}\n")), "{name}");
+                continue;
+            }
+            let memory = read("memory.x");
+            assert_eq!(room(&memory, "KEPT").unwrap_or_default(), kept, "{name}");
+            let boot = room(&memory, "BOOT2").unwrap_or_default();
+            assert_eq!(room(&memory, "FLASH"), Some(about.flash - kept - boot), "{name}");
+            assert_eq!(room(&memory, "RAM"), Some(about.ram), "{name}");
         }
     }
 }

@@ -5,12 +5,16 @@
 mod bench;
 mod bless;
 mod board;
+mod firmware;
+mod flash;
 mod packages;
+mod page;
 mod project;
 mod qemu;
 mod results;
 mod setup;
 mod sim;
+mod size;
 mod stage;
 mod test;
 mod tidy;
@@ -39,6 +43,10 @@ enum Verb {
     Qemu(qemu::Args),
     /// Find out what the checks need and this machine does not have, and install it.
     Setup(setup::Args),
+    /// Build the firmware of boards, and compare flash and RAM with the budget of each.
+    Size(size::Args),
+    /// Build the firmware of a real board, and bring it there.
+    Flash(flash::Args),
     /// Check the rules of the house that no compiler checks.
     Tidy,
     /// Measure speed.
@@ -64,6 +72,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Test(args) => test::run(&project, &args),
         Verb::Qemu(args) => qemu::run(&project, &args),
         Verb::Setup(args) => setup::run(&project, &args),
+        Verb::Size(args) => size::run(&project, &args),
+        Verb::Flash(args) => flash::run(&project, &args),
         Verb::Tidy => tidy::run(&project.shell).map(|()| ExitCode::SUCCESS),
         Verb::Bench(args) => bench::run(&project, &args),
         Verb::Bless => bless::run(&project).map(|()| ExitCode::SUCCESS),

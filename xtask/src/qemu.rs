@@ -4,7 +4,6 @@
 
 mod audit;
 mod emulate;
-mod firmware;
 mod forbidden;
 mod machine;
 mod pictures;
@@ -22,12 +21,13 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::board::{self, Board};
+use crate::firmware;
 use crate::project::Project;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
 use report::Report;
 use stream::Task;
-use table::Row;
+pub(crate) use table::Row;
 
 /// The command line of `cargo xtask qemu`.
 #[derive(clap::Args)]
@@ -62,16 +62,11 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Trains on the boards that were asked for.
 pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     let mut boards = board::select(&project.root, &args.board)?;
-    if args.config.is_some() && args.board == "all" {
-        boards.retain(|board| board.about.kept.is_some());
+    if args.board == "all" {
+        boards.retain(|board| board.about.qemu.is_some());
+        boards.retain(|board| args.config.is_none() || board.about.kept.is_some());
     }
-    for board in &boards {
-        // This verb may install what `test` only looks for.
-        Toolchain::obtain(&project.shell, &board.about.target)?;
-        if let Some(reason) = reason_against(&project.shell, board)? {
-            bail!("{}: {reason}", board.name);
-        }
-    }
+    prepare(&project.shell, &boards)?;
     let (rows, findings) = match &args.config {
         None => train(&project.shell, &boards, args.steps.unwrap_or(STEPS))?,
         Some(config) => {
@@ -91,32 +86,68 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Makes sure that all these boards can be built and emulated.
+fn prepare(shell: &Shell, boards: &[Board]) -> Result<()> {
+    for board in boards {
+        board.qemu()?;
+        // A verb may install what `test` only looks for.
+        Toolchain::obtain(shell, &board.about.target)?;
+        if let Some(reason) = reason_against(shell, board)? {
+            bail!("{}: {reason}", board.name);
+        }
+    }
+    Ok(())
+}
+
 /// The same for all boards that this machine can build for, as a stage of the checks.
 pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
     let mut reasons = Vec::new();
     let mut boards = Vec::new();
-    for board in board::all(Path::new("."))? {
+    for board in board::emulated(Path::new("."))? {
         match reason_against(shell, &board)? {
             Some(reason) => reasons.push(format!("{}: {reason}", board.name)),
             None => boards.push(board),
         }
     }
-    let (mut rows, mut findings) = train(shell, &boards, STEPS)?;
-    boards.retain(|board| board.about.kept.is_some());
-    if !boards.is_empty() {
-        let data = toolchain::target_dir().join("pictures");
-        pictures::write(&data)?;
-        let config = Path::new(STREAMED);
-        let task = Task { config, data: Some(&data), steps: Some(STREAMED_STEPS) };
-        let streamed = collect(&boards, |board| stream::train(shell, board, task));
-        rows.extend(streamed.0);
-        findings.extend(streamed.1);
-    }
+    let (rows, findings) = everything(shell, &boards, None)?;
     println!("{}", table::show(&rows));
     if !findings.is_empty() {
         bail!("{}", findings.join("; "));
     }
     Ok(if reasons.is_empty() { Outcome::Passed } else { Outcome::Skipped(reasons.join("; ")) })
+}
+
+/// The same for a table: what was measured, and what is wrong.
+pub(crate) fn measure(
+    project: &Project,
+    boards: &[Board],
+    data: Option<&Path>,
+) -> Result<(Vec<Row>, Vec<String>)> {
+    prepare(&project.shell, boards)?;
+    everything(&project.shell, boards, data)
+}
+
+/// Digits on all boards; pictures over the serial line on those that have one.
+fn everything(
+    shell: &Shell,
+    boards: &[Board],
+    data: Option<&Path>,
+) -> Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut findings) = train(shell, boards, STEPS)?;
+    let mut linked = boards.iter().filter(|board| board.about.kept.is_some()).peekable();
+    if linked.peek().is_some() {
+        let stand_in = toolchain::target_dir().join("pictures");
+        if data.is_none() {
+            pictures::write(&stand_in)?;
+        }
+        let config = Path::new(STREAMED);
+        let data = Some(data.unwrap_or(&stand_in));
+        let task = Task { config, data, steps: Some(STREAMED_STEPS) };
+        let streamed = collect(linked, |board| stream::train(shell, board, task));
+        rows.extend(streamed.0);
+        findings.extend(streamed.1);
+    }
+    Ok((rows, findings))
 }
 
 /// Why this machine cannot build or emulate a board.
@@ -139,8 +170,8 @@ fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<S
 }
 
 /// One board after the other: what was measured, and what is wrong.
-fn collect(
-    boards: &[Board],
+fn collect<'a>(
+    boards: impl IntoIterator<Item = &'a Board>,
     mut train: impl FnMut(&Board) -> Result<(Row, Vec<String>)>,
 ) -> (Vec<Row>, Vec<String>) {
     let (mut rows, mut findings) = (Vec::new(), Vec::new());
@@ -163,14 +194,14 @@ fn train_one(
     host: &Report,
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
-    let firmware = firmware::build(shell, board)?;
+    let firmware = firmware::build(shell, board)?.program(&board.name);
     let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
     let costs = products::check(board, &firmware)?;
 
     let mut report = Report::default();
     let mut difference = None;
-    let mut command = emulate::command(board, &firmware, &steps.to_string());
+    let mut command = emulate::command(board, &firmware, &steps.to_string())?;
     emulate::lines(&mut command, SILENCE, |line| {
         report.read(line)?;
         difference = report.difference_to(host);
@@ -180,7 +211,7 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none());
+    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none())?;
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }

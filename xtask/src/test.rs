@@ -11,7 +11,7 @@ use xshell::{Shell, cmd};
 use crate::project::Project;
 use crate::stage::{Outcome, Stage, run_stages};
 use crate::toolchain::{self, Toolchain};
-use crate::{board, qemu, setup, tidy, vector_units};
+use crate::{board, qemu, setup, size, tidy, vector_units};
 
 /// The command line of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 
 const SETUP: Stage = Stage { name: "setup", slow: false, run: setup::stage };
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage { name: "fmt", slow: false, run: fmt },
     Stage { name: "tidy", slow: false, run: |shell| passed(tidy::run(shell)) },
     Stage { name: "clippy", slow: false, run: clippy },
@@ -38,6 +38,7 @@ const STAGES: [Stage; 9] = [
     Stage { name: "doc", slow: true, run: doc },
     Stage { name: "integration", slow: true, run: integration },
     Stage { name: "device", slow: true, run: qemu::stage },
+    Stage { name: "boards", slow: true, run: size::stage },
     Stage { name: "doctest", slow: true, run: doctest },
 ];
 
@@ -96,13 +97,18 @@ fn bare_metal(shell: &Shell) -> Result<Outcome> {
     let mut absent = Vec::new();
     for target in toolchain::TARGETS {
         match Toolchain::find(shell, target)? {
-            // Release, whose build scripts and macros the firmware shares.
-            Some(toolchain) => toolchain
-                .lint(shell, target)
-                .arg("--release")
-                .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--no-default-features"])
-                .args(toolchain.deny_warnings())
-                .run()?,
+            Some(toolchain) => {
+                // What emulated boards share, and what real ones do: a firmware is one or the other.
+                for boards in ["fixgrad-boards/qemu", "fixgrad-boards/device"] {
+                    toolchain
+                        .lint(shell, target)
+                        // Release, whose build scripts and macros the firmware shares.
+                        .arg("--release")
+                        .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--features", boards])
+                        .args(toolchain.deny_warnings())
+                        .run()?;
+                }
+            }
             None => absent.push(target),
         }
     }

@@ -1,5 +1,7 @@
-//! The part of a machine's memory that stands for the flash behind the firmware.
+//! The part of a machine's memory that is the flash behind the firmware, or stands for it. Where it
+//! is, `memory.x` of the board says.
 
+use core::ops::Range;
 use core::ptr::{addr_of, addr_of_mut};
 use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +12,13 @@ unsafe extern "C" {
     static _kept_end: u8;
 }
 
+/// Its addresses.
+pub fn addresses() -> Range<usize> {
+    addr_of!(_kept_start).addr()..addr_of!(_kept_end).addr()
+}
+
 /// The memory, for the first who asks.
-pub(crate) fn take() -> Option<&'static mut [u8]> {
+pub fn take() -> Option<&'static mut [u8]> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     // One core and no interrupts: a load and a store need no lock between them, and some chips
     // have no other atomic operations.

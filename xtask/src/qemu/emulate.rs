@@ -13,24 +13,24 @@ use crate::board::Board;
 
 /// QEMU with the firmware. `-icount shift=0` makes every instruction take a nanosecond of emulated
 /// time, so that a board's counter counts instructions, on every machine the same.
-pub(super) fn machine(board: &Board, firmware: &Path) -> Command {
+pub(super) fn machine(board: &Board, firmware: &Path) -> Result<Command> {
     let mut command = Command::new(board.emulator());
     command
-        .args(["-machine", &board.about.qemu.machine])
+        .args(["-machine", &board.qemu()?.machine])
         .args(["-display", "none", "-monitor", "none", "-bios", "none", "-icount", "shift=0"])
         .arg("-kernel")
         .arg(firmware);
-    command
+    Ok(command)
 }
 
 /// As [`machine`], without a serial line; the firmware reads its `task` from the command line: steps to
 /// train, or `products`.
-pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Command {
-    let mut command = machine(board, firmware);
+pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Result<Command> {
+    let mut command = machine(board, firmware)?;
     command
         .args(["-serial", "none", "-semihosting-config"])
         .arg(format!("enable=on,target=native,arg={},arg={task}", board.name));
-    command
+    Ok(command)
 }
 
 /// Hands every line of a program's output to `take`, until the program ends or `take` says that it

@@ -30,7 +30,7 @@ impl Machine {
     /// Starts QEMU with the firmware.
     pub(super) fn start(board: &Board, firmware: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no port to be had")?;
-        let mut command = emulate::machine(board, firmware);
+        let mut command = emulate::machine(board, firmware)?;
         command
             .args(["-semihosting-config", "enable=on,target=native"])
             // QEMU looks for a port itself and says which.

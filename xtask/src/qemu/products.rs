@@ -15,9 +15,10 @@ pub(super) type Costs = BTreeMap<String, f64>;
 /// Lets the board compare its kernel with the scalar one, and count.
 pub(super) fn check(board: &Board, firmware: &Path) -> Result<Costs> {
     let mut reader = Reader::default();
-    let mut command = emulate::command(board, firmware, "products");
+    let mut command = emulate::command(board, firmware, "products")?;
+    let each = board.qemu()?.instructions_per_count();
     emulate::lines(&mut command, SILENCE, |line| {
-        reader.read(line, board.about.qemu.instructions_per_count())?;
+        reader.read(line, each)?;
         Ok(true)
     })
     .context("the kernel of the board fails its check")?;

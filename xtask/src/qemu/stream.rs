@@ -11,8 +11,9 @@ use xshell::{Shell, cmd};
 use super::machine::Machine;
 use super::report::{Measured, number};
 use super::table::Row;
-use super::{SILENCE, audit, firmware};
+use super::{SILENCE, audit};
 use crate::board::Board;
+use crate::firmware;
 
 /// What to train on.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
     if board.about.kept.is_none() {
         bail!("this board trains on samples of its own only: leave the configuration out");
     }
-    let firmware = firmware::build(shell, board)?.with_file_name(format!("{}-link", board.name));
+    let firmware = firmware::build(shell, board)?.program(&format!("{}-link", board.name));
     let audit = audit::audit(&firmware, audit::LINK)?;
     // Here, so that what keeps it from being built is not taken for a silent board.
     cmd!(shell, "cargo build -q -p fixgrad-host --bin fixgrad").run()?;
@@ -89,7 +90,7 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
         stack: told.stack,
         accuracy: verified.test_accuracy,
     };
-    let row = Row::new(board, &measured, &audit, None, verified.equal_to_host)
+    let row = Row::new(board, &measured, &audit, None, verified.equal_to_host)?
         .over_the_line(verified.weights_sha256, verified.link_bytes_per_step);
     findings.extend(row.beyond(board));
     Ok((row, findings))

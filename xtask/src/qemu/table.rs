@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::audit::Audit;
@@ -11,25 +12,25 @@ use crate::board::Board;
 
 /// The results of one board. The names are those of the JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    board: String,
+pub(crate) struct Row {
+    pub(crate) board: String,
     target: String,
-    config: String,
+    pub(crate) config: String,
     steps: usize,
     /// Whether weights, momentum and exponents were those of this machine after every step.
-    equal_to_host: bool,
-    instructions_per_step: u64,
+    pub(crate) equal_to_host: bool,
+    pub(crate) instructions_per_step: u64,
     /// Of the whole step, for each needed multiply-add.
-    instructions_per_mac: f64,
+    pub(crate) instructions_per_mac: f64,
     /// Of the matrix products alone, tile by tile, for each multiply-add.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_instructions_per_mac: Option<Costs>,
     /// The memory plan.
-    ram_bytes: u64,
+    pub(crate) ram_bytes: u64,
     /// Of the whole run, without the memory plan.
-    stack_high_water: u64,
+    pub(crate) stack_high_water: u64,
     /// Code and constants, without the pictures.
-    flash_bytes: u64,
+    pub(crate) flash_bytes: u64,
     /// The pictures and their labels.
     data_bytes: u64,
     test_accuracy: f64,
@@ -48,10 +49,10 @@ impl Row {
         audit: &Audit,
         costs: Option<Costs>,
         equal_to_host: bool,
-    ) -> Row {
-        let instructions = run.counts as f64 * board.about.qemu.instructions_per_count();
+    ) -> Result<Row> {
+        let instructions = run.counts as f64 * board.qemu()?.instructions_per_count();
         let per_step = instructions / run.steps.max(1) as f64;
-        Row {
+        Ok(Row {
             board: board.name.clone(),
             target: board.about.target.clone(),
             config: run.config.clone(),
@@ -67,6 +68,28 @@ impl Row {
             test_accuracy: rounded(run.accuracy, 1e4),
             weights_sha256: None,
             link_bytes_per_step: None,
+        })
+    }
+
+    /// Some results.
+    #[cfg(test)]
+    pub(crate) fn example(board: &str, config: &str) -> Row {
+        Row {
+            board: board.to_owned(),
+            target: String::new(),
+            config: config.to_owned(),
+            steps: 2,
+            equal_to_host: true,
+            instructions_per_step: 2_020,
+            instructions_per_mac: 2.02,
+            product_instructions_per_mac: None,
+            ram_bytes: 7_252,
+            stack_high_water: 800,
+            flash_bytes: 8_000,
+            data_bytes: 2_000,
+            test_accuracy: 0.75,
+            weights_sha256: None,
+            link_bytes_per_step: None,
         }
     }
 
@@ -79,16 +102,23 @@ impl Row {
         }
     }
 
-    /// What does not fit into the part that the board stands for.
+    /// What does not fit into the part that the board stands for, or into the stack's budget.
     pub(super) fn beyond(&self, board: &Board) -> Vec<String> {
         let about = &board.about;
+        let program = match self.weights_sha256 {
+            Some(_) => format!("{}-link", board.name),
+            None => board.name.clone(),
+        };
+        let stack = about.budget.get(&program).map_or(0, |budget| budget.stack);
+        let part = &about.part;
         [
-            ("RAM", self.ram_bytes + self.stack_high_water, about.ram),
-            ("flash", self.flash_bytes + self.data_bytes, about.flash),
+            (self.ram_bytes + self.stack_high_water, about.ram, format!("of RAM; {part} has")),
+            (self.flash_bytes + self.data_bytes, about.flash, format!("of flash; {part} has")),
+            (self.stack_high_water, stack, format!("of stack; the budget of {program} is")),
         ]
         .into_iter()
-        .filter(|(_, used, there)| used > there)
-        .map(|(what, used, there)| format!("{used} bytes of {what}; {} has {there}", about.part))
+        .filter(|(used, allowed, _)| used > allowed)
+        .map(|(used, allowed, what)| format!("{used} bytes {what} {allowed}"))
         .collect()
     }
 }
@@ -136,7 +166,7 @@ pub(super) fn show(rows: &[Row]) -> String {
 mod tests {
     use super::super::report;
     use super::*;
-    use crate::board::{About, Qemu};
+    use crate::board::{About, Budget, Qemu};
 
     fn board(ram: u64) -> Board {
         let qemu = Qemu { machine: "m".into(), counter_hz: 25_000_000 };
@@ -146,7 +176,10 @@ mod tests {
             ram,
             flash: 9_000,
             kept: None,
-            qemu,
+            core: "c".into(),
+            budget: [("b".to_owned(), Budget { flash: 0, ram: 0, stack: 799 })].into(),
+            qemu: Some(qemu),
+            device: None,
         };
         Board { name: "b".into(), folder: "b".into(), about }
     }
@@ -160,14 +193,19 @@ mod tests {
             &audit,
             Some(Costs::new()),
             true,
-        );
+        )
+        .expect("a row");
         assert_eq!((row.instructions_per_step, row.instructions_per_mac), (2_020, 2.02));
         assert_eq!((row.flash_bytes, row.test_accuracy), (8_000, 0.75));
         assert_eq!(
             row.beyond(&board(8_051)),
-            ["8052 bytes of RAM; a part has 8051", "10000 bytes of flash; a part has 9000"]
+            [
+                "8052 bytes of RAM; a part has 8051",
+                "10000 bytes of flash; a part has 9000",
+                "800 bytes of stack; the budget of b is 799"
+            ]
         );
-        assert_eq!(row.beyond(&board(8_052)).len(), 1);
+        assert_eq!(row.beyond(&board(8_052)).len(), 2);
         assert!(show(&[row]).contains("yes       2         2020    2.02"));
     }
 }

@@ -1,11 +1,13 @@
 //! The table between two marks of a Markdown page: rows are put in or replaced, all else stays.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Run;
+use crate::page;
+use crate::project::grouped;
 
-const BEGIN: &str = "<!-- results:begin -->";
-const END: &str = "<!-- results:end -->";
+/// The name of the marks.
+const TABLE: &str = "results";
 
 const HEAD: &str = "\
 | config | seeds | test accuracy, mean % | min % | max % | training, s | samples/s | RAM, bytes | flash, bytes | command |
@@ -39,23 +41,21 @@ impl Row {
 
 /// A page with an empty table.
 pub(super) fn new_page() -> String {
+    let (begin, end) = page::marks(TABLE);
     format!(
         "# Results\n\nTest accuracy over several seeds; the test set is touched once, at the end of each run.\n\n\
-         {BEGIN}\n{END}\n"
+         {begin}\n{end}\n"
     )
 }
 
 /// The page with the row in its table: instead of the row of the same name, or in alphabetical order.
 pub(super) fn with_row(page: &str, row: &Row) -> Result<String> {
-    let missing = || format!("the page needs the two lines `{BEGIN}` and `{END}` around its table");
-    let (before, rest) = page.split_once(BEGIN).with_context(missing)?;
-    let (table, after) = rest.split_once(END).with_context(missing)?;
-
+    let (_, table, _) = page::split(page, TABLE)?;
     let old = table.lines().filter(|line| line.starts_with("| `"));
     let mut rows: Vec<&str> = old.filter(|line| name_of(line) != row.name).collect();
     rows.push(&row.text);
     rows.sort_by_key(|line| name_of(line));
-    Ok(format!("{before}{BEGIN}\n\n{HEAD}\n{}\n\n{END}{after}", rows.join("\n")))
+    page::with(page, TABLE, &format!("{HEAD}\n{}", rows.join("\n")))
 }
 
 fn name_of(line: &str) -> &str {
@@ -65,19 +65,6 @@ fn name_of(line: &str) -> &str {
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
     sum / count
-}
-
-/// A whole number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -124,7 +111,7 @@ mod tests {
     #[test]
     fn a_page_without_marks_is_refused_with_the_remedy() {
         let error = with_row("# Results\n", &row("a", &[0.5])).expect_err("refused");
-        assert!(error.to_string().contains(END), "{error}");
+        assert!(error.to_string().contains("results:end"), "{error}");
     }
 
     #[test]

@@ -8,8 +8,20 @@ use xshell::Shell;
 use crate::board::Board;
 use crate::toolchain::{self, Toolchain};
 
-/// Builds, and says where the linked file is.
-pub(super) fn build(shell: &Shell, board: &Board) -> Result<PathBuf> {
+/// The linked programs of a board.
+pub(crate) struct Firmware {
+    folder: PathBuf,
+}
+
+impl Firmware {
+    /// Where a program is. Its name is that of the board, or begins so.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Builds all programs of a board.
+pub(crate) fn build(shell: &Shell, board: &Board) -> Result<Firmware> {
     let target = &board.about.target;
     let toolchain = Toolchain::find(shell, target)?.with_context(|| toolchain::missing(target))?;
     // Cargo reads the board's own settings, such as its linker script, only from its folder.
@@ -23,5 +35,5 @@ pub(super) fn build(shell: &Shell, board: &Board) -> Result<PathBuf> {
             )
         },
     )?;
-    Ok(toolchain::target_dir().join(target).join("release").join(&board.name))
+    Ok(Firmware { folder: toolchain::target_dir().join(target).join("release") })
 }
