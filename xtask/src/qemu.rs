@@ -5,6 +5,7 @@
 mod audit;
 mod emulate;
 mod firmware;
+mod flash;
 mod forbidden;
 mod machine;
 mod pictures;

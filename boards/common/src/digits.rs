@@ -47,6 +47,9 @@ static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs")
 pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Plan<LAYERS>>;
 
 /// A trainer at its first step.
+///
+/// Never inlined, as its two fellows, so that the size of the trainer can be told.
+#[inline(never)]
 pub fn trainer(memory: &mut [u8]) -> Result<DigitsTrainer<'_>, fixgrad::trainer::SetupError> {
     Trainer::of(&TASK, memory, Device::default(), ())
 }
@@ -75,6 +78,7 @@ pub fn batch(step: u32) -> Batch {
 }
 
 /// Right answers on the pictures that were not learned from.
+#[inline(never)]
 pub fn test(trainer: &mut DigitsTrainer<'_>) -> Result<Tally, StepError> {
     let Batch { samples, targets } = part(LEARNED, PICTURES - LEARNED);
     trainer.evaluate(samples, targets)
