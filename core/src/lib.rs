@@ -31,6 +31,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`uses`] | which parts of the trainer are linked |
 //! | [`rng`] | random numbers and permutations that are functions of a key and an index |
 //! | [`tensor`] | shapes, storage widths, views of mantissas |
 //! | [`quant`] | rounding, overflow, ranges: from wide integers to narrow codes |
@@ -114,6 +115,8 @@ pub mod strategy;
 pub mod tensor;
 #[forbid(unsafe_code)]
 pub mod trainer;
+#[forbid(unsafe_code)]
+pub mod uses;
 
 /// What a program that trains needs, in one line.
 pub mod prelude {

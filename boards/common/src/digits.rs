@@ -29,8 +29,10 @@ pub const TRAIN: Train = Train {
 };
 /// The settings of every layer.
 pub const LAYER: LayerConfig = LayerConfig::tiny();
+/// The parts of the trainer that these settings use; no others are in the firmware.
+pub const PARTS: u32 = NET.parts(&TRAIN, &LAYER);
 /// Network, settings and memory plan.
-pub static TASK: Task<LAYERS> = Task::new(NET, TRAIN, LAYER);
+pub static TASK: Task<LAYERS, PARTS> = Task::new(NET, TRAIN, LAYER);
 /// The name of the task in reports.
 pub const NAME: &str = "digits-tiny";
 
@@ -44,7 +46,7 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Plan<LAYERS>>;
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Task<LAYERS, PARTS>>;
 
 /// A trainer at its first step.
 ///

@@ -3,9 +3,12 @@
 //! A bound is written as its exponent `N`: values lie in `-2^N ..= 2^N`, a code of `b` bits has the
 //! unit `2^(N-b+1)` and the top code is worth `2^N - 2^(N-b+1)`.
 
+use core::marker::PhantomData;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Format, requantize};
+use crate::uses::{Everything, Part, Uses};
 
 /// How the bound of a tensor is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,7 +69,7 @@ pub const fn ceil_log2(magnitude: u32) -> Option<u8> {
 
 /// Collects what a range rule needs to know of a tensor, piece by piece and in any order.
 #[derive(Clone, Debug)]
-pub struct Observer {
+pub struct Observer<U = Everything> {
     range: Range,
     peak: u32,
     count: u32,
@@ -80,6 +83,7 @@ pub struct Observer {
     row: usize,
     /// Largest percentile of a sample so far, for `Moving`.
     highest: Option<i16>,
+    uses: PhantomData<U>,
 }
 
 /// Moments are taken of values up to 2^26.
@@ -89,6 +93,13 @@ impl Observer {
     /// An observer for one tensor whose magnitudes stay at or below `2^bits`; `row` is the number
     /// of elements of one sample.
     pub const fn new(range: Range, bits: u32, row: usize) -> Self {
+        Self::only(range, bits, row)
+    }
+}
+
+impl<U: Uses> Observer<U> {
+    /// As [`new`](Observer::new), for the rules that are linked.
+    pub(crate) const fn only(range: Range, bits: u32, row: usize) -> Self {
         let drop = bits.saturating_sub(MOMENT_BITS);
         Self {
             range,
@@ -100,11 +111,15 @@ impl Observer {
             drop,
             row,
             highest: None,
+            uses: PhantomData,
         }
     }
 
     /// True when one number, the largest magnitude, decides.
-    pub const fn needs_only_peak(&self) -> bool {
+    pub fn needs_only_peak(&self) -> bool {
+        if !U::uses(Part::Histogram) && !U::uses(Part::Moments) {
+            return true;
+        }
         matches!(self.range, Range::Max | Range::Sweep | Range::Moving { percentile: 10_000.., .. })
     }
 
@@ -118,8 +133,8 @@ impl Observer {
     pub fn note(&mut self, values: &[i32]) {
         match self.range {
             Range::Fixed(_) | Range::Keep => {}
-            Range::ThreeSigma => self.note_moments(values),
             _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
+            Range::ThreeSigma => self.note_moments(values),
             Range::Moving { percentile, .. } => {
                 // A sample may come in several pieces, and a piece may hold several samples.
                 let mut rest = values;
@@ -174,8 +189,9 @@ impl Observer {
     pub fn bound(&self, exponent: i16) -> Option<i16> {
         let relative = match self.range {
             Range::Fixed(_) | Range::Keep => None,
-            Range::Max | Range::Sweep => ceil_log2(self.peak).map(i16::from),
-            Range::Moving { percentile: 10_000.., .. } => ceil_log2(self.peak).map(i16::from),
+            _ if self.needs_only_peak() => ceil_log2(self.peak).map(i16::from),
+            // Said above.
+            Range::Max | Range::Sweep => None,
             Range::Moving { .. } => self.highest,
             Range::Percentile(share) => self.percentile(share),
             Range::ThreeSigma => self.three_sigma().map(|n| n.saturating_add(self.drop as i16)),

@@ -1,7 +1,7 @@
 //! The backward pass: activation gradients downwards, weight gradients on the way.
 
 use super::{
-    engine::{Engine, Of},
+    engine::{Engine, Of, linked_loss},
     forward::{pieces, tile_rows},
     point::{Mask, Pass, Sums, widen},
     state::Tensor,
@@ -14,6 +14,7 @@ use crate::{
     optim::block,
     strategy::Strategy,
     tensor::{Mantissa, Mantissas, MantissasMut, Matrix, for_width},
+    uses::{Part, Uses},
 };
 
 /// What the samples of a call should give.
@@ -69,7 +70,7 @@ enum Source<'a> {
     Layer(usize),
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
     /// move at once, or their gradients are added up when the batch comes in parts.
     // Not inlined, so that its frame is not under the forward pass.
@@ -140,7 +141,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         match (source, layer.kind) {
             (Source::Loss(targets), _) => {
                 let target = targets.at(0, 0);
-                let (loss, outputs) = (self.train.loss, state.output_exponent);
+                let (loss, outputs) = (linked_loss::<U>(self.train.loss), state.output_exponent);
                 let exponent = loss.grad_exponent(outputs, &target);
                 let bits = loss.grad_bits(outputs, plan.output_bits, &target);
                 Sums { exponent, bits, slack: 0 }
@@ -166,7 +167,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             return;
         };
         let (units, spread) = (layer.shape.elements(), plan.spread);
-        if spread == 0 {
+        if !U::uses(Part::Channels) || spread == 0 {
             return;
         }
         let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels_now];
@@ -201,7 +202,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
         let exponent = self.state(i).map_or(0, |s| s.output_exponent);
         let units = layer.shape.elements();
-        let grad = if plan.spread > 0 { plan.aligned_grad } else { plan.grad };
+        let grad =
+            if U::uses(Part::Channels) && plan.spread > 0 { plan.aligned_grad } else { plan.grad };
         let own = match source {
             Source::Loss(_) => holder.activation,
             Source::Layer(_) => grad,
@@ -216,7 +218,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     let codes = own.as_ref().part((at + r) * units, units);
                     let target = targets.at(at + r, units);
                     let outputs = Outputs { codes, exponent };
-                    let loss = self.train.loss.row(outputs, &target, row);
+                    let loss = linked_loss::<U>(self.train.loss).row(outputs, &target, row);
                     self.tally.loss = self.tally.loss.saturating_add(loss);
                     self.tally.note(&outputs, &target);
                 }
@@ -262,7 +264,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             if layer.kind == Kind::Relu {
                 relu::backward(sums, output.as_ref().part(first, len));
             }
-            if plan.grad.len == 0 && plan.pass.len > 0 && state.output_clipped {
+            let clips = U::uses(Part::Clipping) && plan.pass.len > 0 && state.output_clipped;
+            if clips && plan.grad.len == 0 {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
@@ -270,7 +273,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     fn emit_grad(
         &mut self,
-        pass: &mut Pass,
+        pass: &mut Pass<U>,
         plan: &LayerPlan,
         at: usize,
         rows: usize,
@@ -292,7 +295,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// The straight-through gradient is zero where the output was clipped.
     fn block_clipped(&mut self, i: usize, plan: &LayerPlan, count: usize) {
-        if plan.pass.len == 0 || !self.state(i).is_some_and(|s| s.output_clipped) {
+        if !U::uses(Part::Clipping)
+            || plan.pass.len == 0
+            || !self.state(i).is_some_and(|s| s.output_clipped)
+        {
             return;
         }
         let numbers = self.graph.layers().get(i).map_or(0, |l| l.shape.elements());

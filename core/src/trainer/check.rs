@@ -1,7 +1,7 @@
 //! What a call gives is checked before anything changes.
 
 use super::{Samples, StepError, Targets};
-use crate::config::EXPONENTS;
+use crate::config::is_near;
 
 /// Elements of one sample and of one output.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl Rows {
 /// Of samples and targets as of settings, so that sums of several exponents stay inside an `i16`
 /// and what is learnt inside the bounds that a checkpoint may hold.
 fn check_exponent(exponent: i16) -> Result<(), StepError> {
-    if EXPONENTS.contains(&exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
+    if is_near(exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
 }
 
 #[cfg(test)]

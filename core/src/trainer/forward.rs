@@ -12,6 +12,7 @@ use crate::{
     quant::Point,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix, Source},
+    uses::{Part, Uses},
 };
 
 /// Samples as they come from a sensor or a file: `value = mantissa * 2^exponent`.
@@ -78,7 +79,7 @@ impl<'a> Samples<'a> {
     }
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
     pub(crate) fn forward(&mut self, samples: Samples<'_>, count: usize, base: u32) {
         for i in 0..self.graph.layers().len() {
@@ -156,7 +157,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let x = x.as_ref();
         let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
         let channels = match channels.as_ref() {
-            Mantissas::I8(below) if !below.is_empty() => {
+            Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
                 Some(dense::Channels { below, spread: plan.spread })
             }
             _ => None,
@@ -204,7 +205,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         self.keep_activation(i, &mut pass);
     }
 
-    fn keep_activation(&mut self, i: usize, pass: &mut Pass) {
+    fn keep_activation(&mut self, i: usize, pass: &mut Pass<U>) {
         let passed = pass.finish();
         self.keep(i, Tensor::Activation, passed.state);
         if let Some(state) = self.states.get_mut(i) {

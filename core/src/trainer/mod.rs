@@ -15,28 +15,29 @@ mod state;
 mod task;
 mod update;
 
-use core::borrow::Borrow;
+use core::marker::PhantomData;
 
 use crate::{
-    config::{Config, LayerConfig, Train},
+    config::{Config, LayerConfig, LossKind, Train},
     graph::{Graph, GraphView, HookNeeds, Layer, Plan, Region, Sizes, pick},
     kernel::Kernel,
     loss::Outputs,
-    optim::Lr,
+    optim::{Lr, Schedule},
     strategy::{Configured, Place, Strategy},
     tensor::{Mantissas, MantissasMut},
+    uses::{Part, Uses},
 };
 
 pub use backward::Targets;
 use check::Rows;
-use engine::{Engine, Mode};
+use engine::{Engine, Mode, linked_loss};
 pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
 use state::Purpose;
 pub use state::{LayerMemory, LayerState, Tensor};
-pub use task::Task;
+pub use task::{Planned, Task};
 
 /// Trains a network in the memory that the caller gives.
 ///
@@ -135,7 +136,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a, N, K, S, P> {
+impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K, S, P> {
     /// A trainer at its first step, in memory that is checked.
     #[inline(always)]
     fn begin(
@@ -146,7 +147,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         kernel: K,
         strategy: S,
     ) -> Result<Self, SetupError> {
-        let (needed, found) = (plan.borrow().ram(), memory.len());
+        let (needed, found) = (plan.plan().ram(), memory.len());
         if found < needed {
             return Err(SetupError::ArenaTooSmall { needed, found });
         }
@@ -174,7 +175,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     }
 
     fn init(&mut self) {
-        let plan = self.plan.borrow().layers();
+        let plan = self.plan.plan().layers();
         init::init(self.graph, self.layers, plan, self.train.seed, self.memory);
     }
 
@@ -198,6 +199,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         }
         let count = rows.pairs(samples, targets, self.train.batch.into())?;
         let part = usize::from(self.train.micro_batch);
+        if !self.accumulates() {
+            self.accumulate_checked(samples, targets, count);
+            return self.update();
+        }
         for (from, len) in pieces(count, part) {
             let samples = samples.part(from * sample, len * sample);
             self.accumulate_checked(samples, targets.part(from, len, outputs), len);
@@ -214,7 +219,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     ) -> Result<Tally, StepError> {
         let train = self.train;
         let room = usize::from(train.batch).saturating_sub(self.pending as usize);
-        if room == 0 || (self.pending > 0 && !train.accumulates()) {
+        if room == 0 || (self.pending > 0 && !self.accumulates()) {
             return Err(StepError::Pending { samples: self.pending });
         }
         let room = room.min(train.micro_batch.into());
@@ -228,7 +233,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
             return Err(StepError::Empty);
         }
         let lr = self.lr();
-        let accumulates = self.train.accumulates();
+        let accumulates = self.accumulates();
         let mut engine = self.engine(Mode::Train);
         if accumulates {
             engine.apply_sums();
@@ -296,13 +301,23 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     }
 
     /// The learning rate of the next step.
-    pub const fn lr(&self) -> Lr {
-        self.train.schedule.at(self.train.lr, self.step)
+    pub fn lr(&self) -> Lr {
+        let Train { schedule, lr, .. } = *self.train;
+        match schedule {
+            Schedule::Step { .. } if !P::Uses::uses(Part::StepSchedule) => lr,
+            Schedule::Cosine { .. } if !P::Uses::uses(Part::CosineSchedule) => lr,
+            schedule => schedule.at(lr, self.step),
+        }
+    }
+
+    /// True when gradients are summed over several micro-batches.
+    fn accumulates(&self) -> bool {
+        P::Uses::uses(Part::MicroBatches) && self.train.accumulates()
     }
 
     /// The memory plan.
     pub fn plan(&self) -> &Plan<N> {
-        self.plan.borrow()
+        self.plan.plan()
     }
 
     /// Bounds and counters, one entry a layer.
@@ -321,8 +336,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         self.memory.get(..self.plan().persistent).unwrap_or_default()
     }
 
-    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {
-        let (lr, plan) = (self.lr(), self.plan.borrow());
+    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>), P::Uses> {
+        let (lr, plan) = (self.lr(), self.plan.plan());
         Engine {
             graph: self.graph,
             layers: self.layers,
@@ -339,6 +354,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
             mode,
             first_part: self.pending == 0,
             tally: Tally::default(),
+            uses: PhantomData,
         }
     }
 
@@ -349,7 +365,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         count: usize,
     ) -> Tally {
         let ready = self.prepared == Some(Mode::Train);
-        let (base, accumulates) = (self.pending, self.train.accumulates());
+        let (base, accumulates) = (self.pending, self.accumulates());
         let mut engine = self.engine(Mode::Train);
         if !ready {
             engine.prepare();
@@ -369,7 +385,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     /// Compares the outputs of the last forward pass with their targets.
     fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
         let outputs = self.rows().outputs;
-        let loss = self.train.loss;
+        let loss = self.loss();
         let mut tally = Tally::default();
         for i in 0..count {
             let target = targets.at(i, outputs);
@@ -378,6 +394,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
             tally.note(&row, &target);
         }
         tally
+    }
+
+    fn loss(&self) -> LossKind {
+        linked_loss::<P::Uses>(self.train.loss)
     }
 
     fn rows(&self) -> Rows {

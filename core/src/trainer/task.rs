@@ -3,13 +3,14 @@
 use super::{SetupError, Trainer};
 use crate::{
     config::{LayerConfig, Train, validate},
-    graph::{Graph, GraphView, Plan},
+    graph::{Graph, GraphView, Message, Plan},
     kernel::Kernel,
     strategy::{Place, Strategy},
+    uses::{EVERYTHING, Everything, Only, Part, Uses},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
-/// planned is a build error.
+/// planned or is no good setting is a build error.
 ///
 /// ```
 /// use fixgrad::prelude::*;
@@ -24,19 +25,43 @@ use crate::{
 /// trainer.step(samples, Targets::Classes(&[0, 1, 1, 0]))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `PARTS` are the parts of the trainer that are linked for it, by default all; on a board they are
+/// [`Graph::parts`]. See [`uses`](crate::uses).
+///
+/// A part that the settings use and the type leaves out is a build error:
+///
+/// ```compile_fail
+/// # use fixgrad::prelude::*;
+/// # const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+/// static TASK: Task<4, 0> = Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
+/// ```
 #[derive(Clone, Debug)]
-pub struct Task<const N: usize> {
+pub struct Task<const N: usize, const PARTS: u32 = EVERYTHING> {
     graph: Graph<N>,
     train: Train,
     layers: [LayerConfig; N],
     plan: Plan<N>,
 }
 
-impl<const N: usize> Task<N> {
+impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
     /// The same settings for every layer; layers that only pass numbers on get no points.
+    ///
+    /// # Panics
+    ///
+    /// In a `const`, where that stops the build: when the settings are not ones that arithmetic can
+    /// rely on, when there is no memory plan, and when `PARTS` leaves out what they use.
     pub const fn new(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
         let plan = graph.plan(&train, &layer);
         let layers = graph.uniform(&layer);
+        let (used, _) = layers.split_at(plan.layers().len());
+        if let Err(error) = validate(graph.view(), &train, used) {
+            panic!("{}", error.message().as_str());
+        }
+        let missing = graph.parts(&train, &layer) & !PARTS;
+        if missing != 0 {
+            panic!("{}", left_out(missing).as_str());
+        }
         Self { graph, train, layers, plan }
     }
 
@@ -55,39 +80,70 @@ impl<const N: usize> Task<N> {
         self.graph.view()
     }
 
-    pub(super) const fn train(&self) -> &Train {
-        &self.train
-    }
-
-    pub(super) fn layers(&self) -> &[LayerConfig] {
+    fn layers(&self) -> &[LayerConfig] {
         self.layers.get(..self.plan.layers().len()).unwrap_or_default()
     }
 
-    /// Whether the settings are ones that arithmetic can rely on, and the plan has room for what
-    /// the strategy does.
-    pub(super) fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
-        validate(self.graph(), &self.train, self.layers()).map_err(SetupError::Config)?;
-        let needs = |layer| [Place::Weight, Place::Activation].map(|at| strategy.active(layer, at));
-        if (0..).zip(self.layers()).any(|(layer, _)| needs(layer).contains(&true)) {
+    /// Whether plan and parts have room for what the strategy does.
+    fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
+        let works = |layer, places: &[Place]| places.iter().any(|&at| strategy.active(layer, at));
+        let planned: &[Place] = if Only::<PARTS>::uses(Part::Strategies) {
+            &[Place::Weight, Place::Activation]
+        } else {
+            &[Place::Weight, Place::Activation, Place::WeightGrad, Place::ActivationGrad]
+        };
+        if (0..).zip(self.layers()).any(|(layer, _)| works(layer, planned)) {
             return Err(SetupError::Unplanned);
         }
         Ok(())
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N>> {
+/// The sentence for parts that are used and not linked.
+const fn left_out(missing: u32) -> Message {
+    Message::new()
+        .text("the settings use parts of the trainer that the type of the task leaves out (bits ")
+        .number(missing as usize)
+        .text("): give it the parts that `Graph::parts` finds, or none for all of them")
+}
+
+/// What a trainer works by: a plan that it made itself, or a task, whose plan lies in flash.
+pub trait Planned<const N: usize> {
+    /// The parts of the trainer that are linked.
+    type Uses: Uses;
+    /// The memory plan.
+    fn plan(&self) -> &Plan<N>;
+}
+
+impl<const N: usize> Planned<N> for Plan<N> {
+    type Uses = Everything;
+    fn plan(&self) -> &Plan<N> {
+        self
+    }
+}
+
+impl<const N: usize, const PARTS: u32> Planned<N> for &Task<N, PARTS> {
+    type Uses = Only<PARTS>;
+    fn plan(&self) -> &Plan<N> {
+        &self.plan
+    }
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy, const PARTS: u32>
+    Trainer<'a, N, K, S, &'a Task<N, PARTS>>
+{
     /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
     /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
-    /// for it.
+    /// for it. One that works on gradients needs [`Part::Strategies`] among the parts.
     pub fn of(
-        task: &'a Task<N>,
+        task: &'a Task<N, PARTS>,
         memory: &'a mut [u8],
         kernel: K,
         strategy: S,
     ) -> Result<Self, SetupError> {
         task.check(&strategy)?;
-        let purpose = (task.graph(), task.train(), task.layers(), [].as_slice());
-        Self::begin(purpose, None, task.plan(), memory, kernel, strategy)
+        let purpose = (task.graph(), &task.train, task.layers(), [].as_slice());
+        Self::begin(purpose, None, task, memory, kernel, strategy)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     rng::Key,
     strategy::Strategy,
     tensor::{MantissasMut, Matrix},
+    uses::{Part, Uses},
 };
 
 /// The velocity's bound follows what the last steps needed.
@@ -58,7 +59,7 @@ impl Param {
     }
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// Weight and bias gradients of one layer: added up, or used at once.
     pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
@@ -66,7 +67,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let weight_exponent = grad_exponent
             .saturating_add(input.exponent)
             .saturating_add(plan.weight_grad.drop.into());
-        if self.train.accumulates() {
+        if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
             return;
         }
@@ -145,7 +146,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, sums })
     }
 
-    fn grad_pass(&self, param: &Param) -> Pass {
+    fn grad_pass(&self, param: &Param) -> Pass<U> {
         self.pass(Of {
             layer: param.layer,
             tensor: param.tensor(),
@@ -168,7 +169,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     fn tile(
         &mut self,
         param: &Param,
-        pass: &mut Pass,
+        pass: &mut Pass<U>,
         descent: &mut Descent,
         tile: Region,
         first: u32,
@@ -184,6 +185,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let regions = [tile, param.plan.master, param.plan.velocity, param.plan.pass];
         let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
+        let blocks = U::uses(Part::Clipping) && blocks;
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
         let (from, len) = (first as usize, sums.len());
         let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
@@ -222,7 +224,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// Momentum in this step, if there is any. The bound is the one that the last steps asked
     /// for; the first step leaves two bits for growth.
     fn momentum(&mut self, param: &Param, grad_exponent: i16) -> Option<Momentum> {
-        if self.train.momentum == 0 {
+        if !U::uses(Part::Momentum) || self.train.momentum == 0 {
             return None;
         }
         let bits = velocity_bits(param.plan.velocity.width);
@@ -244,12 +246,15 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         // Gradients are summed over the batch; the rate is for their mean.
         let lr = self.lr.times(Lr::quotient(1, self.train.batch.into()));
         // As in most recipes, biases do not decay.
-        let decay = param.which.choose([self.lr.times(self.train.weight_decay), Lr::ZERO]);
+        let decay = match param.which {
+            Which::Weight if U::uses(Part::WeightDecay) => self.lr.times(self.train.weight_decay),
+            _ => Lr::ZERO,
+        };
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
         Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
     }
 
-    fn finish_param(&mut self, param: &Param, pass: &mut Pass, descent: Descent) {
+    fn finish_param(&mut self, param: &Param, pass: &mut Pass<U>, descent: Descent) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), passed.state);
         let velocity = self.momentum(param, passed.exponent);
