@@ -2,8 +2,8 @@
 //!
 //! A trainer that takes its settings at run time, from a file or over a line, must be able to do
 //! everything. The settings of a [`Task`](crate::trainer::Task) are a constant: the compiler knows
-//! that there is no momentum, or that no bound needs a histogram. [`Graph::parts`] finds out which
-//! [`Part`]s a network and its settings use, and a task carries that in its type:
+//! that there is no momentum, or that no bound needs a histogram. [`Train::parts`] finds out which
+//! [`Part`]s they use, and a task carries that in its type:
 //!
 //! ```
 //! use fixgrad::prelude::*;
@@ -11,7 +11,7 @@
 //! const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
 //! const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 //! const LAYER: LayerConfig = LayerConfig::tiny();
-//! static TASK: Task<4, { NET.parts(&TRAIN, &LAYER) }> = Task::new(NET, TRAIN, LAYER);
+//! static TASK: Task<4, { TRAIN.parts(&LAYER) }> = Task::new(NET, TRAIN, LAYER);
 //! ```
 //!
 //! The code of a step asks `U::uses(Part::Momentum)` where such a part begins. The answer is a
@@ -19,7 +19,7 @@
 //! out is one that would have done nothing. [`Task::new`](crate::trainer::Task::new) stops the
 //! build when the type leaves out what the settings use.
 //!
-//! [`Graph::parts`]: crate::graph::Graph::parts
+//! [`Train::parts`]: crate::config::Train::parts
 
 /// A part of the trainer that not every run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Part {
     Strategies,
     /// Parameters that are multiplied as other codes than the master copy's.
     Codes,
-    /// Codes of more than 8 bits in products, or sums that drop bits.
+    /// Codes of more than 8 bits in products, whose sums may drop bits.
     WideCodes,
     /// Gradients that stop where a value was clipped.
     Clipping,

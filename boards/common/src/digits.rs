@@ -30,7 +30,7 @@ pub const TRAIN: Train = Train {
 /// The settings of every layer.
 pub const LAYER: LayerConfig = LayerConfig::tiny();
 /// The parts of the trainer that these settings use; no others are in the firmware.
-pub const PARTS: u32 = NET.parts(&TRAIN, &LAYER);
+pub const PARTS: u32 = TRAIN.parts(&LAYER);
 /// Network, settings and memory plan.
 pub static TASK: Task<LAYERS, PARTS> = Task::new(NET, TRAIN, LAYER);
 /// The name of the task in reports.

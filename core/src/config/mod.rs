@@ -5,10 +5,6 @@
 
 pub mod blob;
 mod layer;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a `const` has no `get`; every index is below a length"
-)]
 mod parts;
 mod train;
 

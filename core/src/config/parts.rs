@@ -1,26 +1,18 @@
-//! Which parts of the trainer a network and its settings use.
+//! Which parts of the trainer the settings of a run use.
 
 use super::{LayerConfig, LossKind, Train};
 use crate::{
-    graph::{Graph, LayerPlan},
     optim::Schedule,
     quant::{Point, Quant, Range},
     uses::Part,
 };
 
-impl<const N: usize> Graph<N> {
-    /// The parts of the trainer that this network uses with the same settings in every layer, one
-    /// bit a [`Part`]: for the type of a [`Task`](crate::trainer::Task). A trainer with strategies of
-    /// the caller uses [`Part::Strategies`] besides.
-    pub const fn parts(&self, train: &Train, layer: &LayerConfig) -> u32 {
-        let plan = self.plan(train, layer);
-        let mut parts = of_run(train) | of_layer(layer);
-        let mut i = 0;
-        while i < plan.layers().len() {
-            parts |= of_plan(&plan.layers()[i]);
-            i += 1;
-        }
-        parts
+impl Train {
+    /// The parts of the trainer that a run uses with the same settings in every layer, one bit a
+    /// [`Part`]: for the type of a [`Task`](crate::trainer::Task). One with strategies of the caller
+    /// uses [`Part::Strategies`] besides.
+    pub const fn parts(&self, layer: &LayerConfig) -> u32 {
+        of_run(self) | of_layer(layer)
     }
 }
 
@@ -66,11 +58,6 @@ const fn of_layer(layer: &LayerConfig) -> u32 {
         | on(own_codes && clips, Part::Clipping)
 }
 
-const fn of_plan(plan: &LayerPlan) -> u32 {
-    let dropped = plan.forward.drop | plan.input_grad.drop | plan.weight_grad.drop;
-    on(dropped > 0, Part::WideCodes)
-}
-
 const fn on_wide(bits: u8) -> u32 {
     on(bits > 8, Part::WideCodes)
 }
@@ -97,11 +84,10 @@ mod tests {
     use super::*;
     use crate::{optim::Lr, uses::EVERYTHING};
 
-    const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 
     fn parts(layer: LayerConfig, train: Train) -> u32 {
-        NET.parts(&train, &layer)
+        train.parts(&layer)
     }
 
     #[test]
@@ -150,12 +136,5 @@ mod tests {
             assert_eq!(base & part.bit(), 0, "{part:?}");
         }
         assert_ne!(base, EVERYTHING);
-    }
-
-    #[test]
-    fn sums_that_drop_bits_are_wide() {
-        const LARGE: Graph<2> = Graph::input([3, 200, 200]).dense("fc", 2);
-        let parts = LARGE.parts(&TRAIN, &LayerConfig::tiny());
-        assert_ne!(parts & Part::WideCodes.bit(), 0);
     }
 }

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "instructions that the compiler does not choose, and their loads")]
 
-use super::{Kernel, Scalar, blocked};
+use super::{Kernel, blocked, scalar};
 use crate::tensor::Matrix;
 
 /// The kernel of Arm chips with the DSP extension.
@@ -15,6 +15,8 @@ use crate::tensor::Matrix;
 pub struct ArmDsp;
 
 impl Kernel for ArmDsp {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         blocked::gemm(self, a, b, drop, add, out);
     }
@@ -44,7 +46,7 @@ impl blocked::Blocks for ArmDsp {
 
     fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
         if b.cols < COLS {
-            return Scalar.gemm(*a, *b, 0, false, out);
+            return scalar::bytes(a, x, b, y, false, out);
         }
         let depth = a.cols.min(b.rows);
         let mut panel = [[0; 2]; PANEL / 2];

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "registers that the compiler does not use")]
 
-use super::{Kernel, Scalar, added};
+use super::{Kernel, added, scalar};
 use crate::tensor::{Mantissas, Matrix};
 
 /// The kernel of Armv6-M.
@@ -15,18 +15,20 @@ use crate::tensor::{Mantissas, Matrix};
 pub struct ArmV6M;
 
 impl Kernel for ArmV6M {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         match (a.data, b.data) {
-            (Mantissas::I8(x), Mantissas::I8(y))
-                if drop == 0 && a.is_whole() && b.is_whole() && b.cols >= COLS =>
-            {
-                if add {
-                    added(self, a, b, out)
+            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
+                if !a.is_whole() || !b.is_whole() || b.cols < COLS {
+                    scalar::bytes(&a, x, &b, y, add, out);
+                } else if add {
+                    added(self, a, b, out);
                 } else {
-                    products(&a, x, &b, y, out)
+                    products(&a, x, &b, y, out);
                 }
             }
-            _ => Scalar.gemm(a, b, drop, add, out),
+            _ => scalar::wide(&a, &b, drop, add, out),
         }
     }
 }
@@ -36,10 +38,11 @@ const COLS: usize = 4;
 /// Depth of what is widened at a time.
 const PANEL: usize = 64;
 
+#[inline(never)]
 fn products(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
     let depth = a.cols.min(b.rows);
     let mut panel = [0; PANEL];
-    for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {
+    for (r, out) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
         for from in (0..depth).step_by(PANEL) {
             let panel = panel.get_mut(..PANEL.min(depth - from)).unwrap_or_default();
             let row = x.get(r * a.row_stride + from * a.col_stride..).unwrap_or_default();

@@ -5,15 +5,17 @@
 //! contiguous (both gradients), some columns are summed at a time, so that a number of `a`, widened
 //! beforehand, is used for each. `b` is not packed: tiles have too few rows for that to pay.
 
-use super::{Kernel, Scalar, added};
+use super::{Kernel, added, scalar};
 use crate::tensor::{Mantissas, Matrix};
 
-/// [`Scalar`] with products that load and store less. In safe code, for every machine.
+/// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Blocked;
 
 impl Kernel for Blocked {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         gemm(self, a, b, drop, add, out);
     }
@@ -29,6 +31,7 @@ pub(super) trait Blocks: Kernel {
 }
 
 /// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
+#[inline(always)]
 pub(super) fn gemm<B: Blocks>(
     kernel: &B,
     a: Matrix<'_>,
@@ -37,11 +40,24 @@ pub(super) fn gemm<B: Blocks>(
     add: bool,
     out: &mut [i32],
 ) {
-    let (Mantissas::I8(x), Mantissas::I8(y), true) = (a.data, b.data, drop == 0) else {
-        return Scalar.gemm(a, b, drop, add, out);
-    };
+    match (a.data, b.data) {
+        (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => bytes(kernel, a, x, b, y, add, out),
+        _ => scalar::wide(&a, &b, drop, add, out),
+    }
+}
+
+#[inline(never)]
+fn bytes<'m, B: Blocks>(
+    kernel: &B,
+    a: Matrix<'m>,
+    x: &'m [i8],
+    b: Matrix<'m>,
+    y: &'m [i8],
+    add: bool,
+    out: &mut [i32],
+) {
     if !a.is_whole() || !b.is_whole() {
-        Scalar.gemm(a, b, drop, add, out);
+        scalar::bytes(&a, x, &b, y, add, out);
     } else if add {
         added(kernel, a, b, out);
     } else if a.col_stride == 1 && b.row_stride == 1 {
@@ -49,7 +65,7 @@ pub(super) fn gemm<B: Blocks>(
     } else if b.col_stride == 1 {
         B::rows(&a, x, &b, y, out);
     } else {
-        Scalar.gemm(a, b, drop, add, out);
+        scalar::bytes(&a, x, &b, y, add, out);
     }
 }
 
@@ -123,7 +139,7 @@ impl Blocks for Blocked {
 
     fn rows(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
         if b.cols < COLS || b.row_stride < b.cols {
-            return Scalar.gemm(*a, *b, 0, false, out);
+            return scalar::bytes(a, x, b, y, false, out);
         }
         let depth = a.cols.min(b.rows);
         for (r, out) in out.chunks_exact_mut(b.cols).take(a.rows).enumerate() {

@@ -90,9 +90,32 @@ impl Descend {
         self.stages::<Wide>(grad, first, pass, velocity, master)
     }
 
-    /// As [`run`](Self::run), for cores without vectors.
-    #[inline(never)]
+    /// As [`run`](Self::run), for cores without vectors. Inlined down to a choice, so that whoever
+    /// knows that there is neither momentum nor decay links the shorter way only.
+    #[inline(always)]
     pub fn run_compact(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        if self.momentum.is_none() && self.update.decay == 0 {
+            self.plain(grad, first, pass, master)
+        } else {
+            self.full(grad, first, pass, velocity, master)
+        }
+    }
+
+    #[inline(never)]
+    fn plain(&self, grad: &[i32], first: u32, pass: &[u8], master: MantissasMut<'_>) -> Descent {
+        let plain = Self { momentum: None, update: Update { decay: 0, ..self.update }, ..*self };
+        plain.stages::<Compact>(grad, first, pass, MantissasMut::I8(&mut []), master)
+    }
+
+    #[inline(never)]
+    fn full(
         &self,
         grad: &[i32],
         first: u32,

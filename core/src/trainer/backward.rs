@@ -226,7 +226,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
             (_, Kind::Dense { .. }) => {
                 let grad = Matrix::new(own.as_ref(), count, units).row_range(at, rows);
                 let weight = Matrix::new(weight.as_ref(), units, numbers);
-                dense::input_grad(self.kernel, grad, weight, plan.input_grad.drop, sums);
+                dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
             }
             _ => widen(own.as_ref().part(at * numbers, sums.len()), sums),
         }

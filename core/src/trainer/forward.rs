@@ -185,7 +185,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 Kind::Dense { .. } => {
                     let x = Matrix::new(x, count, input.numbers).row_range(from, rows);
                     let drop = plan.forward.drop;
-                    dense::forward(self.kernel, x, weight, drop, channels, bias, sums);
+                    dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
                 }
                 Kind::Relu => {
                     widen(x.part(from * numbers, sums.len()), sums);

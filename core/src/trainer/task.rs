@@ -27,7 +27,7 @@ use crate::{
 /// ```
 ///
 /// `PARTS` are the parts of the trainer that are linked for it, by default all; on a board they are
-/// [`Graph::parts`]. See [`uses`](crate::uses).
+/// [`Train::parts`]. See [`uses`](crate::uses).
 ///
 /// A part that the settings use and the type leaves out is a build error:
 ///
@@ -58,7 +58,7 @@ impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
         if let Err(error) = validate(graph.view(), &train, used) {
             panic!("{}", error.message().as_str());
         }
-        let missing = graph.parts(&train, &layer) & !PARTS;
+        let missing = train.parts(&layer) & !PARTS;
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }
@@ -104,7 +104,7 @@ const fn left_out(missing: u32) -> Message {
     Message::new()
         .text("the settings use parts of the trainer that the type of the task leaves out (bits ")
         .number(missing as usize)
-        .text("): give it the parts that `Graph::parts` finds, or none for all of them")
+        .text("): give it the parts that `Train::parts` finds, or none for all of them")
 }
 
 /// What a trainer works by: a plan that it made itself, or a task, whose plan lies in flash.

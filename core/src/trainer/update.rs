@@ -102,7 +102,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                     let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
                     let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
                     let drop = plan.weight_grad.drop;
-                    dense::weight_grad(self.kernel, grad, x, drop, false, sums);
+                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, sums);
                 }
                 let first = (unit * input.numbers + col) as u32;
                 self.tile(param, &mut pass, &mut descent, tile, first);
@@ -305,10 +305,10 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
                 let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
                 if whole {
-                    dense::weight_grad(self.kernel, grad, x, drop, true, sums);
+                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
                 } else {
                     let part = scratch.get_mut(..rows * cols).unwrap_or_default();
-                    dense::weight_grad(self.kernel, grad, x, drop, false, part);
+                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, part);
                     let sums = sums.get_mut(unit * input.numbers + col..).unwrap_or_default();
                     add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
                 }
