@@ -35,6 +35,8 @@ pub enum Part {
     Channels,
     /// Hooks around the points.
     Strategies,
+    /// Points of layers that only pass numbers on, which no task has.
+    PassingPoints,
     /// Parameters that are multiplied as other codes than the master copy's.
     Codes,
     /// Codes of more than 8 bits in products, whose sums may drop bits.

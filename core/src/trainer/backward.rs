@@ -153,6 +153,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 let bits = plan.input_grad.kept();
                 Sums { exponent: exponent.saturating_add(up), bits, slack }
             }
+            _ if !U::uses(Part::PassingPoints) => Sums { exponent: 0, bits: 30, slack: 0 },
             _ => {
                 let bits = config.activation_grad.map_or(16, |quant| quant.bits);
                 Sums { exponent: state.grad_exponent, bits: bits.saturating_sub(1), slack: 0 }
@@ -228,6 +229,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 let weight = Matrix::new(weight.as_ref(), units, numbers);
                 dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
             }
+            _ if !U::uses(Part::PassingPoints) => {}
             _ => widen(own.as_ref().part(at * numbers, sums.len()), sums),
         }
     }

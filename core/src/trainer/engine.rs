@@ -40,6 +40,8 @@ pub(crate) struct Engine<'e, K, S, U> {
     /// Steps finished so far, and the learning rate of this one.
     pub(crate) step: u32,
     pub(crate) lr: Lr,
+    /// The rate for a sum over the batch, which is what gradients are.
+    pub(crate) sum_lr: Lr,
     pub(crate) mode: Mode,
     /// True for the first micro-batch of a step.
     pub(crate) first_part: bool,

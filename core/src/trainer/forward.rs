@@ -123,6 +123,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         let known = match layer.kind {
             Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
             Kind::Dense { .. } => self.dense_sums(i, plan, &input),
+            Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => return,
             Kind::Relu | Kind::Flatten => {
                 Sums { exponent: input.exponent, bits: input.bits, slack: 0 }
             }
@@ -164,10 +165,12 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         };
         let source = match layer.kind {
             Kind::Input => Some(samples.source()),
-            Kind::Flatten => Some(Source::from(x)),
-            Kind::Dense { .. } | Kind::Relu => None,
+            Kind::Flatten if U::uses(Part::PassingPoints) => Some(Source::from(x)),
+            Kind::Flatten | Kind::Dense { .. } | Kind::Relu => None,
         };
-        if let Some(source) = source.filter(|_| pass.is_direct()) {
+        if let Some(source) = source
+            && pass.is_direct()
+        {
             let source = source.part(0, count * numbers);
             let first = base.wrapping_mul(numbers as u32);
             pass.look(self.kernel, source);
@@ -181,6 +184,9 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         for (from, rows) in pieces(count, rows) {
             let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
             match layer.kind {
+                // Went its way already.
+                Kind::Input if pass.is_direct() => {}
+                Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => {}
                 Kind::Input => samples.source().part(from * numbers, sums.len()).copy_to(sums),
                 Kind::Dense { .. } => {
                     let x = Matrix::new(x, count, input.numbers).row_range(from, rows);

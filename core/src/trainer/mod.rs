@@ -338,6 +338,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
 
     fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>), P::Uses> {
         let (lr, plan) = (self.lr(), self.plan.plan());
+        let sum_lr = match mode {
+            Mode::Train => lr.times(Lr::quotient(1, self.train.batch.into())),
+            Mode::Infer => Lr::ZERO,
+        };
         Engine {
             graph: self.graph,
             layers: self.layers,
@@ -351,6 +355,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             strategy: &mut self.strategy,
             step: self.step,
             lr,
+            sum_lr,
             mode,
             first_part: self.pending == 0,
             tally: Tally::default(),

@@ -243,15 +243,19 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     }
 
     fn update(&self, param: &Param) -> Template {
-        // Gradients are summed over the batch; the rate is for their mean.
-        let lr = self.lr.times(Lr::quotient(1, self.train.batch.into()));
         // As in most recipes, biases do not decay.
         let decay = match param.which {
             Which::Weight if U::uses(Part::WeightDecay) => self.lr.times(self.train.weight_decay),
             _ => Lr::ZERO,
         };
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
-        Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
+        Template {
+            lr: self.sum_lr,
+            decay,
+            exponent: param.master.exponent(),
+            round: self.train.round,
+            key,
+        }
     }
 
     fn finish_param(&mut self, param: &Param, pass: &mut Pass<U>, descent: Descent) {
