@@ -35,6 +35,8 @@ pub enum Part {
     Channels,
     /// Hooks around the points.
     Strategies,
+    /// A point for the samples. Without, they are the codes.
+    InputPoint,
     /// Points of layers that only pass numbers on, which no task has.
     PassingPoints,
     /// Parameters that are multiplied as other codes than the master copy's.

@@ -6,6 +6,7 @@ use fixgrad::{
     prelude::*,
     rng::{Key, Permutation},
     trainer::{StepError, Tally},
+    uses::Part,
 };
 
 /// Most layers of the network.
@@ -29,10 +30,11 @@ pub const TRAIN: Train = Train {
 };
 /// The settings of every layer.
 pub const LAYER: LayerConfig = LayerConfig::tiny();
-/// The parts of the trainer that these settings use; no others are in the firmware.
-pub const PARTS: u32 = TRAIN.parts(&LAYER);
+/// The parts of the trainer that these settings use; no others are in the firmware. Pictures are
+/// read where they lie.
+pub const PARTS: u32 = TRAIN.parts(&LAYER) & !Part::InputPoint.bit();
 /// Network, settings and memory plan.
-pub static TASK: Task<LAYERS, PARTS> = Task::new(NET, TRAIN, LAYER);
+pub static TASK: Task<LAYERS, PARTS> = Task::in_place(NET, TRAIN, LAYER);
 /// The name of the task in reports.
 pub const NAME: &str = "digits-tiny";
 

@@ -10,9 +10,10 @@ use crate::{
 impl Train {
     /// The parts of the trainer that a run uses with the same settings in every layer, one bit a
     /// [`Part`]: for the type of a [`Task`](crate::trainer::Task). One with strategies of the caller
-    /// uses [`Part::Strategies`] besides.
+    /// uses [`Part::Strategies`] besides, one that reads its samples in place not
+    /// [`Part::InputPoint`].
     pub const fn parts(&self, layer: &LayerConfig) -> u32 {
-        of_run(self) | of_layer(layer)
+        of_run(self) | of_layer(layer) | Part::InputPoint.bit()
     }
 }
 
@@ -91,9 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_settings_use_three_parts() {
+    fn the_smallest_settings_use_four_parts() {
         let tiny = parts(LayerConfig::tiny(), TRAIN);
-        assert_eq!(tiny, Part::Softmax.bit() | Part::Moving.bit() | Part::Peak.bit());
+        let used = [Part::Softmax, Part::Moving, Part::Peak, Part::InputPoint];
+        assert_eq!(tiny, used.into_iter().fold(0, |set, part| set | part.bit()));
     }
 
     #[test]

@@ -282,9 +282,8 @@ const fn check_layer(layer: &Layer, config: &LayerConfig) -> Result<(), ConfigEr
     }
     attempt!(check_exponent(name, config.master.bound));
     attempt!(check_exponent(name, config.bias_master.bound));
-    let input = matches!(layer.kind, Kind::Input);
-    let complete = config.activation.is_some() && (input || config.activation_grad.is_some());
-    if layer.kind.accumulates() && !complete {
+    let complete = config.activation.is_some() && config.activation_grad.is_some();
+    if matches!(layer.kind, Kind::Dense { .. }) && !complete {
         return Err(ConfigError::MissingPoint { layer: name });
     }
     Ok(())

@@ -34,6 +34,8 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) scratch: Region,
     pub(crate) row: Region,
     pub(crate) memory: &'e mut [u8],
+    /// Codes that are read in place.
+    pub(crate) samples: &'e [i8],
     pub(crate) states: &'e mut [LayerState],
     pub(crate) kernel: &'e K,
     pub(crate) strategy: &'e mut S,

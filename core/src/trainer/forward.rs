@@ -62,6 +62,15 @@ impl<'a> Samples<'a> {
         Samples { data, ..self }
     }
 
+    /// The samples as codes of 8 bits, where they are such.
+    pub(crate) fn codes(self) -> Option<&'a [i8]> {
+        match self.data {
+            SampleData::I8(d) => Some(d),
+            SampleData::U8(d) if d.is_ascii() => Some(bytemuck::cast_slice(d)),
+            SampleData::U8(_) | SampleData::I16(_) => None,
+        }
+    }
+
     fn source(self) -> Source<'a> {
         match self.data {
             SampleData::U8(d) => Source::U8(d),
@@ -79,15 +88,25 @@ impl<'a> Samples<'a> {
     }
 }
 
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
-    pub(crate) fn forward(&mut self, samples: Samples<'_>, count: usize, base: u32) {
-        for i in 0..self.graph.layers().len() {
+    pub(crate) fn forward(&mut self, samples: Samples<'e>, count: usize, base: u32) {
+        for (i, layer) in self.graph.layers().iter().enumerate() {
             let Some(config) = self.layers.get(i) else { return };
             match config.activation {
+                Some(_) if layer.kind == Kind::Input && !U::uses(Part::InputPoint) => {}
+                None if layer.kind == Kind::Input => self.read_in_place(i, samples),
                 Some(point) => self.forward_point(i, point, samples, count, base),
                 None => self.forward_in_place(i, count),
             }
+        }
+    }
+
+    /// The samples are the codes of the first layer.
+    fn read_in_place(&mut self, i: usize, samples: Samples<'e>) {
+        self.samples = samples.codes().unwrap_or_default();
+        if let Some(state) = self.states.get_mut(i) {
+            state.output_exponent = samples.exponent;
         }
     }
 
@@ -121,6 +140,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         let numbers = layer.shape.elements();
         let Some(input) = self.input_of(i) else { return };
         let known = match layer.kind {
+            Kind::Input if !U::uses(Part::InputPoint) => return,
             Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
             Kind::Dense { .. } => self.dense_sums(i, plan, &input),
             Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => return,
@@ -155,7 +175,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
         let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
         mask.fill(0xff);
-        let x = x.as_ref();
+        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
         let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
         let channels = match channels.as_ref() {
             Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
@@ -164,9 +184,9 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
             _ => None,
         };
         let source = match layer.kind {
-            Kind::Input => Some(samples.source()),
+            Kind::Input if U::uses(Part::InputPoint) => Some(samples.source()),
             Kind::Flatten if U::uses(Part::PassingPoints) => Some(Source::from(x)),
-            Kind::Flatten | Kind::Dense { .. } | Kind::Relu => None,
+            Kind::Input | Kind::Flatten | Kind::Dense { .. } | Kind::Relu => None,
         };
         if let Some(source) = source
             && pass.is_direct()
@@ -185,7 +205,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
             let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
             match layer.kind {
                 // Went its way already.
-                Kind::Input if pass.is_direct() => {}
+                Kind::Input if !U::uses(Part::InputPoint) || pass.is_direct() => {}
                 Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => {}
                 Kind::Input => samples.source().part(from * numbers, sums.len()).copy_to(sums),
                 Kind::Dense { .. } => {
@@ -257,6 +277,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         let below = self.plan.get(from)?;
         let holder = self.plan.get(usize::from(below.output))?;
         Some(Input {
+            in_place: holder.activation.len == 0,
             region: holder.activation,
             numbers: self.graph.input_shape(i).elements(),
             exponent: self.state(from)?.output_exponent,
@@ -267,6 +288,8 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
 /// The input of a layer.
 pub(crate) struct Input {
+    /// The samples, where the caller has them.
+    pub(crate) in_place: bool,
     pub(crate) region: Region,
     /// Elements of one sample.
     pub(crate) numbers: usize,

@@ -193,7 +193,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<StepRecord, StepError> {
-        let rows @ Rows { sample, outputs } = self.rows();
+        let rows @ Rows { sample, outputs, .. } = self.rows();
         if self.pending > 0 {
             return Err(StepError::Pending { samples: self.pending });
         }
@@ -251,7 +251,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<Tally, StepError> {
-        let rows @ Rows { sample, outputs } = self.rows();
+        let rows @ Rows { sample, outputs, .. } = self.rows();
         let count = rows.pairs(samples, targets, usize::MAX)?;
         let part = usize::from(self.plan().micro_batch);
         let mut tally = Tally::default();
@@ -350,6 +350,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             scratch: plan.scratch,
             row: plan.row,
             memory: self.memory,
+            samples: &[],
             states: &mut self.states,
             kernel: &self.kernel,
             strategy: &mut self.strategy,
@@ -408,6 +409,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     fn rows(&self) -> Rows {
         let layers = self.graph.layers();
         let elements = |layer: Option<&Layer>| layer.map_or(0, |layer| layer.shape.elements());
-        Rows { sample: elements(layers.first()), outputs: elements(layers.last()) }
+        let point = self.layers.first().is_some_and(|input| input.activation.is_some());
+        Rows {
+            sample: elements(layers.first()),
+            outputs: elements(layers.last()),
+            in_place: !P::Uses::uses(Part::InputPoint) || !point,
+        }
     }
 }

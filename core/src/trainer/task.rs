@@ -3,7 +3,7 @@
 use super::{SetupError, Trainer};
 use crate::{
     config::{LayerConfig, Train, validate},
-    graph::{Graph, GraphView, Message, Plan},
+    graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
     strategy::{Place, Strategy},
     uses::{EVERYTHING, Everything, Only, Part, Uses},
@@ -52,13 +52,35 @@ impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
     /// In a `const`, where that stops the build: when the settings are not ones that arithmetic can
     /// rely on, when there is no memory plan, and when `PARTS` leaves out what they use.
     pub const fn new(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
-        let plan = graph.plan(&train, &layer);
-        let layers = graph.uniform(&layer);
-        let (used, _) = layers.split_at(plan.layers().len());
-        if let Err(error) = validate(graph.view(), &train, used) {
+        Self::build(graph, train, graph.uniform(&layer), train.parts(&layer))
+    }
+
+    /// As [`new`](Self::new), for samples that are the codes of the first layer: signed bytes, or
+    /// pixels of at most 7 bits. They are read where the caller has them, such as in flash, and
+    /// take no memory. Such a task does not use [`Part::InputPoint`].
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn in_place(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
+        let mut layers = graph.uniform(&layer);
+        if let Some(input) = layers.first_mut() {
+            *input = input.passing();
+        }
+        Self::build(graph, train, layers, train.parts(&layer) & !Part::InputPoint.bit())
+    }
+
+    const fn build(graph: Graph<N>, train: Train, layers: [LayerConfig; N], parts: u32) -> Self {
+        let view = graph.view();
+        let (used, _) = layers.split_at(view.layers().len());
+        if let Err(error) = validate(view, &train, used) {
             panic!("{}", error.message().as_str());
         }
-        let missing = train.parts(&layer) & !PARTS;
+        let plan = match Plan::new(view, used, Sizes::of(&train), &[]) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{}", error.message().as_str()),
+        };
+        let missing = parts & !PARTS;
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }

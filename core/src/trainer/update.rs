@@ -15,7 +15,7 @@ use crate::{
     quant::{Format, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
-    tensor::{MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut, Matrix},
     uses::{Part, Uses},
 };
 
@@ -100,7 +100,8 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
                 if let MantissasMut::I32(sums) = sums {
                     let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
-                    let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
+                    let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+                    let x = Matrix::new(x, count, input.numbers).col_range(col, cols);
                     let drop = plan.weight_grad.drop;
                     dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, sums);
                 }
@@ -307,7 +308,8 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                     return;
                 };
                 let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
-                let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
+                let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+                let x = Matrix::new(x, count, input.numbers).col_range(col, cols);
                 if whole {
                     dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
                 } else {
