@@ -87,7 +87,7 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Wide>(grad, first, pass, velocity, master)
+        self.stages::<Wide, false>(grad, first, pass, velocity, master)
     }
 
     /// As [`run`](Self::run), for cores without vectors. Inlined down to a choice, so that whoever
@@ -110,8 +110,7 @@ impl Descend {
 
     #[inline(never)]
     fn plain(&self, grad: &[i32], first: u32, pass: &[u8], master: MantissasMut<'_>) -> Descent {
-        let plain = Self { momentum: None, update: Update { decay: 0, ..self.update }, ..*self };
-        plain.stages::<Compact>(grad, first, pass, MantissasMut::I8(&mut []), master)
+        self.stages::<Compact, true>(grad, first, pass, MantissasMut::I8(&mut []), master)
     }
 
     #[inline(never)]
@@ -123,11 +122,12 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Compact>(grad, first, pass, velocity, master)
+        self.stages::<Compact, false>(grad, first, pass, velocity, master)
     }
 
+    /// `PLAIN` is without momentum and decay.
     #[inline(always)]
-    fn stages<B: Build>(
+    fn stages<B: Build, const PLAIN: bool>(
         &self,
         grad: &[i32],
         first: u32,
@@ -150,12 +150,12 @@ impl Descend {
             if !pass.is_empty() {
                 block(piece, at, pass);
             }
-            if let Some(momentum) = &self.momentum {
+            if !PLAIN && let Some(momentum) = &self.momentum {
                 let velocity = velocity.part(from, sums.len());
                 let peak = B::velocity(momentum, piece, at, velocity);
                 seen.velocity_peak = seen.velocity_peak.max(peak);
             }
-            self.update.run::<B>(piece, at, master.part(from, sums.len()));
+            self.update.run::<B, PLAIN>(piece, at, master.part(from, sums.len()));
         }
         seen
     }

@@ -24,10 +24,10 @@ pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile:
 
 /// A parameter tensor in its update.
 #[derive(Clone, Copy)]
-struct Param {
+struct Param<'p> {
     layer: usize,
     which: Which,
-    plan: ParamPlan,
+    plan: &'p ParamPlan,
     quant: Quant,
     master: Master,
     sums: Sums,
@@ -49,7 +49,7 @@ impl Which {
     }
 }
 
-impl Param {
+impl Param<'_> {
     fn tensor(&self) -> Tensor {
         self.which.choose([Tensor::WeightGrad, Tensor::BiasGrad])
     }
@@ -59,7 +59,7 @@ impl Param {
     }
 }
 
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Weight and bias gradients of one layer: added up, or used at once.
     pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
@@ -84,7 +84,13 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// The gradient of a weight, tile by tile from the product into the weights.
     // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
     #[inline(never)]
-    fn descend_by_tiles(&mut self, param: &Param, plan: &LayerPlan, input: &Input, count: usize) {
+    fn descend_by_tiles(
+        &mut self,
+        param: &Param<'_>,
+        plan: &LayerPlan,
+        input: &Input,
+        count: usize,
+    ) {
         let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
@@ -134,20 +140,21 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         }
     }
 
-    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param> {
-        let (plan, config) = (self.plan.get(layer)?, self.layers.get(layer)?);
+    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param<'e>> {
+        let (layers, configs) = (self.plan, self.layers);
+        let (plan, config) = (layers.get(layer)?, configs.get(layer)?);
         let (plan, quant, master, bits) = match which {
             Which::Weight => {
-                (plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
+                (&plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
             }
-            Which::Bias => (plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
+            Which::Bias => (&plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
         };
         let slack = Sums::slack_of(self.train.batch.into());
         let sums = Sums { exponent, bits, slack };
         (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, sums })
     }
 
-    fn grad_pass(&self, param: &Param) -> Pass<U> {
+    fn grad_pass(&self, param: &Param<'_>) -> Pass<U> {
         self.pass(Of {
             layer: param.layer,
             tensor: param.tensor(),
@@ -159,7 +166,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
     /// All gradient sums of a parameter through the point and into the weights.
     #[inline(never)]
-    fn descend_at_once(&mut self, param: &Param, sums: Region) {
+    fn descend_at_once(&mut self, param: &Param<'_>, sums: Region) {
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         self.tile(param, &mut pass, &mut descent, sums, 0);
@@ -169,7 +176,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// One tile of gradient sums through the point and into the weights.
     fn tile(
         &mut self,
-        param: &Param,
+        param: &Param<'_>,
         pass: &mut Pass<U>,
         descent: &mut Descent,
         tile: Region,
@@ -224,7 +231,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
     /// Momentum in this step, if there is any. The bound is the one that the last steps asked
     /// for; the first step leaves two bits for growth.
-    fn momentum(&mut self, param: &Param, grad_exponent: i16) -> Option<Momentum> {
+    fn momentum(&mut self, param: &Param<'_>, grad_exponent: i16) -> Option<Momentum> {
         if !U::uses(Part::Momentum) || self.train.momentum == 0 {
             return None;
         }
@@ -243,7 +250,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         })
     }
 
-    fn update(&self, param: &Param) -> Template {
+    fn update(&self, param: &Param<'_>) -> Template {
         // As in most recipes, biases do not decay.
         let decay = match param.which {
             Which::Weight if U::uses(Part::WeightDecay) => self.lr.times(self.train.weight_decay),
@@ -259,7 +266,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         }
     }
 
-    fn finish_param(&mut self, param: &Param, pass: &mut Pass<U>, descent: Descent) {
+    fn finish_param(&mut self, param: &Param<'_>, pass: &mut Pass<U>, descent: Descent) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), passed.state);
         let velocity = self.momentum(param, passed.exponent);
