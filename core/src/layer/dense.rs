@@ -45,7 +45,9 @@ fn product<K: Kernel, U: Uses>(
     }
 }
 
-/// Sums of one tile of samples.
+/// Sums of one tile of samples. Not inlined, as its fellows: on a board, the stack under what comes
+/// after the product would hold what the product needs.
+#[inline(never)]
 pub(crate) fn forward<K: Kernel, U: Uses>(
     kernel: &K,
     x: Matrix<'_>,
@@ -85,6 +87,7 @@ impl Channels<'_> {
 }
 
 /// Sums of the gradient by the input, for one tile of samples.
+#[inline(never)]
 pub(crate) fn input_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,
@@ -96,6 +99,7 @@ pub(crate) fn input_grad<K: Kernel, U: Uses>(
 }
 
 /// Sums of the weight gradient, for some units and inputs.
+#[inline(never)]
 pub(crate) fn weight_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,

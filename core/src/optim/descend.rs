@@ -65,8 +65,8 @@ impl Build for Wide {
 pub(super) struct Compact;
 
 impl Build for Compact {
-    type Piece = [i32; 64];
-    const PIECE: Self::Piece = [0; 64];
+    type Piece = [i32; 32];
+    const PIECE: Self::Piece = [0; 32];
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place_compact(values, first)
     }

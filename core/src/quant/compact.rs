@@ -8,7 +8,7 @@ use super::{
 use crate::tensor::{MantissasMut, Source};
 
 /// Numbers that are widened at a time; they lie on the stack.
-const PIECE: usize = 64;
+const PIECE: usize = 32;
 
 impl Quantizer {
     /// As [`run`](Self::run), from and into whichever storage there is.

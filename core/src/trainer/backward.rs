@@ -185,6 +185,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     }
 
     /// Sums of one tile into the scratch region.
+    #[inline(never)]
     fn produce(
         &mut self,
         source: Source<'_>,
@@ -236,6 +237,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
     /// Blocks the sums where a layer between the source and the target blocks them: a ReLU where
     /// it was not positive, an activation point without a gradient point where it clipped.
+    #[inline(never)]
     fn through_layers(
         &mut self,
         target: usize,
@@ -273,6 +275,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         }
     }
 
+    #[inline(never)]
     fn emit_grad(
         &mut self,
         pass: &mut Pass<U>,

@@ -228,6 +228,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     }
 
     /// Ends the step: moves the weights, if they have not moved yet.
+    #[inline(never)]
     pub fn update(&mut self) -> Result<StepRecord, StepError> {
         if self.pending == 0 {
             return Err(StepError::Empty);
@@ -364,6 +365,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
     }
 
+    /// Not inlined, nor is [`update`](Self::update): each has an engine on the stack.
+    #[inline(never)]
     fn accumulate_checked(
         &mut self,
         samples: Samples<'_>,

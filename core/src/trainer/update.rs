@@ -49,6 +49,14 @@ impl Which {
     }
 }
 
+/// A part of a weight: some rows, some of their columns.
+struct Block {
+    unit: usize,
+    rows: usize,
+    col: usize,
+    cols: usize,
+}
+
 impl Param<'_> {
     fn tensor(&self) -> Tensor {
         self.which.choose([Tensor::WeightGrad, Tensor::BiasGrad])
@@ -103,19 +111,31 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(input.numbers, cols) {
                 let tile = Region { len: (rows * cols) as u32, ..self.scratch };
-                let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
-                if let MantissasMut::I32(sums) = sums {
-                    let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
-                    let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-                    let x = Matrix::new(x, count, input.numbers).col_range(col, cols);
-                    let drop = plan.weight_grad.drop;
-                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, sums);
-                }
+                self.tile_sums(plan, input, count, tile, Block { unit, rows, col, cols });
                 let first = (unit * input.numbers + col) as u32;
                 self.tile(param, &mut pass, &mut descent, tile, first);
             }
         }
         self.finish_param(param, &mut pass, descent);
+    }
+
+    /// The sums of a block of weights into a tile.
+    #[inline(never)]
+    fn tile_sums(
+        &mut self,
+        plan: &LayerPlan,
+        input: &Input,
+        count: usize,
+        tile: Region,
+        Block { unit, rows, col, cols }: Block,
+    ) {
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
+        let MantissasMut::I32(sums) = sums else { return };
+        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+        let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
+        let x = Matrix::columns(x, count, input.numbers, col, cols);
+        dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
     }
 
     /// At the end of a step whose batch came in parts.
@@ -314,9 +334,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
                     return;
                 };
-                let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
+                let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
                 let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-                let x = Matrix::new(x, count, input.numbers).col_range(col, cols);
+                let x = Matrix::columns(x, count, input.numbers, col, cols);
                 if whole {
                     dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
                 } else {
