@@ -3,11 +3,11 @@
 use super::{
     engine::{Engine, Of, linked_loss},
     forward::{pieces, tile_rows},
-    point::{Mask, Pass, Sums, widen},
+    point::{Sums, widen},
     state::Tensor,
 };
 use crate::{
-    graph::{Kind, LayerPlan, pick, trains},
+    graph::{Kind, LayerPlan, Region, pick, trains},
     kernel::Kernel,
     layer::{dense, relu},
     loss::{Outputs, Target},
@@ -118,7 +118,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         for (at, rows) in pieces(count, rows) {
             self.produce(source, at, rows, count, numbers);
             self.through_layers(target, from, source, at, rows, numbers);
-            self.emit_grad(&mut pass, plan, at, rows, numbers, base);
+            self.emit_tile(&mut pass, [plan.grad, Region::NONE], at, rows, numbers, base);
         }
         let passed = pass.finish();
         self.keep(target, Tensor::ActivationGrad, passed.state);
@@ -273,29 +273,6 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
-    }
-
-    #[inline(never)]
-    fn emit_grad(
-        &mut self,
-        pass: &mut Pass<U>,
-        plan: &LayerPlan,
-        at: usize,
-        rows: usize,
-        numbers: usize,
-        base: u32,
-    ) {
-        let [scratch, mut codes] = pick(self.memory, [self.scratch, plan.grad]);
-        let MantissasMut::I32(scratch) = scratch else { return };
-        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-        let at = at * numbers;
-        let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
-        pass.before(self.strategy, sums, first);
-        pass.look(self.kernel, (&*sums).into());
-        pass.settle(sums);
-        let codes = codes.part(at, sums.len());
-        let mask = Mask { bits: &mut [], first: 0 };
-        pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
     }
 
     /// The straight-through gradient is zero where the output was clipped.

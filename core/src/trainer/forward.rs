@@ -139,7 +139,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let numbers = layer.shape.elements();
         let Some(input) = self.input_of(i) else { return };
-        let known = match layer.kind {
+        let sums = match layer.kind {
             Kind::Input if !U::uses(Part::InputPoint) => return,
             Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
             Kind::Dense { .. } => self.dense_sums(i, plan, &input),
@@ -149,86 +149,135 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
         };
         let quant = if self.mode == Mode::Train { point.train } else { point.infer };
-        let mut pass = self.pass(Of {
-            layer: i,
-            tensor: Tensor::Activation,
-            quant,
-            sums: known,
-            row: numbers,
-        });
-        self.align_bias(i, plan, known.exponent);
-        let regions = [
-            self.scratch,
-            self.row,
-            plan.weight.codes,
-            plan.channels_now,
-            plan.activation,
-            plan.pass,
-            if layer.kind == Kind::Input { Region::NONE } else { input.region },
-        ];
-        let [scratch, row, weight, channels, mut codes, mask, x] = pick(self.memory, regions);
-        let (MantissasMut::I32(scratch), MantissasMut::I32(row), MantissasMut::I8(mask)) =
-            (scratch, row, mask)
-        else {
-            return;
-        };
-        let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
-        mask.fill(0xff);
-        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-        let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
-        let channels = match channels.as_ref() {
-            Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
-                Some(dense::Channels { below, spread: plan.spread })
-            }
-            _ => None,
-        };
-        let source = match layer.kind {
-            Kind::Input if U::uses(Part::InputPoint) => Some(samples.source()),
-            Kind::Flatten if U::uses(Part::PassingPoints) => Some(Source::from(x)),
-            Kind::Input | Kind::Flatten | Kind::Dense { .. } | Kind::Relu => None,
-        };
-        if let Some(source) = source
-            && pass.is_direct()
+        let tensor = Tensor::Activation;
+        let mut pass = self.pass(Of { layer: i, tensor, quant, sums, row: numbers });
+        self.align_bias(i, plan, sums.exponent);
+        if U::uses(Part::Clipping)
+            && let [MantissasMut::I8(mask)] = pick(self.memory, [plan.pass])
         {
-            let source = source.part(0, count * numbers);
-            let first = base.wrapping_mul(numbers as u32);
-            pass.look(self.kernel, source);
-            pass.settle(&[]);
-            let mask = Mask { bits: mask, first: 0 };
-            pass.emit(self.kernel, self.strategy, source, first, codes, mask);
+            mask.fill(-1);
+        }
+        if pass.is_direct() && self.forward_direct(i, &mut pass, &input, samples, count, base) {
             self.keep_activation(i, &mut pass);
             return;
         }
-        let rows = tile_rows(scratch.len(), numbers, count);
-        for (from, rows) in pieces(count, rows) {
-            let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-            match layer.kind {
-                // Went its way already.
-                Kind::Input if !U::uses(Part::InputPoint) || pass.is_direct() => {}
-                Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => {}
-                Kind::Input => samples.source().part(from * numbers, sums.len()).copy_to(sums),
-                Kind::Dense { .. } => {
-                    let x = Matrix::new(x, count, input.numbers).row_range(from, rows);
-                    let drop = plan.forward.drop;
-                    dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
-                }
-                Kind::Relu => {
-                    widen(x.part(from * numbers, sums.len()), sums);
-                    relu::forward_sums(sums);
-                }
-                Kind::Flatten => widen(x.part(from * numbers, sums.len()), sums),
-            }
-            let at = from * numbers;
-            let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
-            pass.before(self.strategy, sums, first);
-            pass.look(self.kernel, (&*sums).into());
-            pass.settle(sums);
-            let codes = codes.part(at, sums.len());
-            let mask = Mask { bits: &mut *mask, first: at as u32 };
-            pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
+        let rows = tile_rows(self.scratch.len as usize, numbers, count);
+        for (at, rows) in pieces(count, rows) {
+            self.forward_sums(i, &input, samples, at, rows, count);
+            self.emit_tile(&mut pass, [plan.activation, plan.pass], at, rows, numbers, base);
         }
         self.keep_activation(i, &mut pass);
+    }
+
+    /// Numbers that are only passed on need not become sums on their way to the point. False where
+    /// the layer makes new ones.
+    fn forward_direct(
+        &mut self,
+        i: usize,
+        pass: &mut Pass<U>,
+        input: &Input,
+        samples: Samples<'_>,
+        count: usize,
+        base: u32,
+    ) -> bool {
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return false;
+        };
+        let is_input = layer.kind == Kind::Input && U::uses(Part::InputPoint);
+        let is_flatten = layer.kind == Kind::Flatten && U::uses(Part::PassingPoints);
+        if !is_input && !is_flatten {
+            return false;
+        }
+        let below = if is_input { Region::NONE } else { input.region };
+        let [codes, mask, x] = pick(self.memory, [plan.activation, plan.pass, below]);
+        let MantissasMut::I8(mask) = mask else { return false };
+        let source = match (is_input, input.in_place) {
+            (true, _) => samples.source(),
+            (_, true) => Source::I8(self.samples),
+            _ => Source::from(x),
+        };
+        let numbers = layer.shape.elements();
+        let source = source.part(0, count * numbers);
+        let first = base.wrapping_mul(numbers as u32);
+        pass.look(self.kernel, source);
+        pass.settle(&[]);
+        let mask = Mask { bits: bytemuck::cast_slice_mut(mask), first: 0 };
+        pass.emit(self.kernel, self.strategy, source, first, codes, mask);
+        true
+    }
+
+    /// The sums of some samples into the scratch region. Not inlined, nor is what follows: on a
+    /// board, neither's frame shall lie under the other.
+    #[inline(never)]
+    fn forward_sums(
+        &mut self,
+        i: usize,
+        input: &Input,
+        samples: Samples<'_>,
+        at: usize,
+        rows: usize,
+        count: usize,
+    ) {
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let numbers = layer.shape.elements();
+        let below = if layer.kind == Kind::Input { Region::NONE } else { input.region };
+        let regions = [self.scratch, self.row, plan.weight.codes, plan.channels_now, below];
+        let [scratch, row, weight, channels, x] = pick(self.memory, regions);
+        let (MantissasMut::I32(scratch), MantissasMut::I32(row)) = (scratch, row) else { return };
+        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+        match layer.kind {
+            Kind::Input if U::uses(Part::InputPoint) => {
+                samples.source().part(at * numbers, sums.len()).copy_to(sums);
+            }
+            Kind::Dense { .. } => {
+                let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
+                let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
+                let channels = match channels.as_ref() {
+                    Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
+                        Some(dense::Channels { below, spread: plan.spread })
+                    }
+                    _ => None,
+                };
+                let x = Matrix::new(x, count, input.numbers).row_range(at, rows);
+                let drop = plan.forward.drop;
+                dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
+            }
+            Kind::Relu if U::uses(Part::PassingPoints) => {
+                widen(x.part(at * numbers, sums.len()), sums);
+                relu::forward_sums(sums);
+            }
+            Kind::Flatten if U::uses(Part::PassingPoints) => {
+                widen(x.part(at * numbers, sums.len()), sums);
+            }
+            Kind::Input | Kind::Relu | Kind::Flatten => {}
+        }
+    }
+
+    /// The sums of some samples through their point into codes and mask.
+    #[inline(never)]
+    pub(crate) fn emit_tile(
+        &mut self,
+        pass: &mut Pass<U>,
+        [codes, mask]: [Region; 2],
+        at: usize,
+        rows: usize,
+        numbers: usize,
+        base: u32,
+    ) {
+        let [scratch, mut codes, mask] = pick(self.memory, [self.scratch, codes, mask]);
+        let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else { return };
+        let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
+        let at = at * numbers;
+        let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
+        pass.before(self.strategy, sums, first);
+        pass.look(self.kernel, (&*sums).into());
+        pass.settle(sums);
+        let codes = codes.part(at, sums.len());
+        let mask = Mask { bits: bytemuck::cast_slice_mut(mask), first: at as u32 };
+        pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
     }
 
     fn keep_activation(&mut self, i: usize, pass: &mut Pass<U>) {
