@@ -31,10 +31,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`uses`] | which parts of the trainer are linked |
 //! | [`rng`] | random numbers and permutations that are functions of a key and an index |
 //! | [`tensor`] | shapes, storage widths, views of mantissas |
 //! | [`quant`] | rounding, overflow, ranges: from wide integers to narrow codes |
+//! | [`uses`] | which parts of the trainer are linked |
 //! | [`optim`] | learning rates, momentum, the update of master weights |
 //! | [`kernel`] | the inner loops behind one trait, with [`Scalar`](kernel::Scalar) as their definition |
 //! | [`graph`] | the network as a table of layers, its memory plan, the arena |

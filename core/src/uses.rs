@@ -6,12 +6,12 @@
 //! [`Part`]s they use, and a task carries that in its type:
 //!
 //! ```
-//! use fixgrad::prelude::*;
+//! use fixgrad::{prelude::*, uses::Only};
 //!
 //! const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
 //! const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 //! const LAYER: LayerConfig = LayerConfig::tiny();
-//! static TASK: Task<4, { TRAIN.parts(&LAYER) }> = Task::new(NET, TRAIN, LAYER);
+//! static TASK: Task<4, Only<{ TRAIN.parts(&LAYER) }>> = Task::new(NET, TRAIN, LAYER);
 //! ```
 //!
 //! The code of a step asks `U::uses(Part::Momentum)` where such a part begins. The answer is a
@@ -20,6 +20,8 @@
 //! build when the type leaves out what the settings use.
 //!
 //! [`Train::parts`]: crate::config::Train::parts
+
+use crate::quant::{Observe, Observer, PeakObserver};
 
 /// A part of the trainer that not every run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +51,8 @@ pub enum Part {
     WholeTensor,
     /// Bounds from the largest magnitude.
     Peak,
-    /// Bounds from a percentile.
-    Histogram,
-    /// Bounds from mean and deviation.
-    Moments,
+    /// Bounds from a percentile, or from mean and deviation.
+    Statistics,
     /// Bounds from trials.
     Sweep,
     /// Bounds from the steps before.
@@ -78,6 +78,8 @@ impl Part {
 pub trait Uses {
     /// One bit a [`Part`].
     const PARTS: u32;
+    /// What looks at tensors.
+    type Observer: Observe;
 
     /// Whether a part is linked.
     #[inline(always)]
@@ -90,17 +92,25 @@ pub trait Uses {
 #[derive(Clone, Copy, Debug)]
 pub struct Everything;
 
-/// The parts in a set of bits.
+/// The parts in a set of bits, without [`Part::Statistics`].
 #[derive(Clone, Copy, Debug)]
 pub struct Only<const PARTS: u32>;
 
+/// As [`Only`], with [`Part::Statistics`], which takes memory.
+#[derive(Clone, Copy, Debug)]
+pub struct OnlyAndStatistics<const PARTS: u32>;
+
 impl Uses for Everything {
-    const PARTS: u32 = EVERYTHING;
+    const PARTS: u32 = u32::MAX;
+    type Observer = Observer;
 }
 
 impl<const PARTS: u32> Uses for Only<PARTS> {
-    const PARTS: u32 = PARTS;
+    const PARTS: u32 = PARTS & !Part::Statistics.bit();
+    type Observer = PeakObserver;
 }
 
-/// The set of all parts.
-pub const EVERYTHING: u32 = u32::MAX;
+impl<const PARTS: u32> Uses for OnlyAndStatistics<PARTS> {
+    const PARTS: u32 = PARTS | Part::Statistics.bit();
+    type Observer = Observer;
+}

@@ -6,7 +6,7 @@ use fixgrad::{
     prelude::*,
     rng::{Key, Permutation},
     trainer::{StepError, Tally},
-    uses::Part,
+    uses::{Only, Part},
 };
 
 /// Most layers of the network.
@@ -32,9 +32,9 @@ pub const TRAIN: Train = Train {
 pub const LAYER: LayerConfig = LayerConfig::tiny();
 /// The parts of the trainer that these settings use; no others are in the firmware. Pictures are
 /// read where they lie.
-pub const PARTS: u32 = TRAIN.parts(&LAYER) & !Part::InputPoint.bit();
+pub type Uses = Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>;
 /// Network, settings and memory plan.
-pub static TASK: Task<LAYERS, PARTS> = Task::in_place(NET, TRAIN, LAYER);
+pub static TASK: Task<LAYERS, Uses> = Task::in_place(NET, TRAIN, LAYER);
 /// The name of the task in reports.
 pub const NAME: &str = "digits-tiny";
 
@@ -48,7 +48,7 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Task<LAYERS, PARTS>>;
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Task<LAYERS, Uses>>;
 
 /// A trainer at its first step.
 ///

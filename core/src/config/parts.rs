@@ -71,11 +71,11 @@ const fn of_range(quant: &Quant) -> u32 {
     let rule = match quant.range {
         Range::Fixed(_) | Range::Keep => 0,
         Range::Max => Part::Peak.bit(),
-        Range::ThreeSigma => Part::Moments.bit(),
-        Range::Percentile(_) => Part::Histogram.bit(),
+        Range::ThreeSigma => Part::Statistics.bit(),
+        Range::Percentile(_) => Part::Statistics.bit(),
         Range::Sweep => Part::Sweep.bit() | Part::Peak.bit(),
         Range::Moving { percentile: 10_000.., .. } => Part::Moving.bit() | Part::Peak.bit(),
-        Range::Moving { .. } => Part::Moving.bit() | Part::Histogram.bit(),
+        Range::Moving { .. } => Part::Moving.bit() | Part::Statistics.bit(),
     };
     rule | on(quant.range.needs_whole_tensor(), Part::WholeTensor)
 }
@@ -83,7 +83,7 @@ const fn of_range(quant: &Quant) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{optim::Lr, uses::EVERYTHING};
+    use crate::optim::Lr;
 
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 
@@ -130,13 +130,12 @@ mod tests {
             (LayerConfig { per_channel: true, ..tiny }, Part::Channels),
             (ranged(Range::Max), Part::WholeTensor),
             (ranged(Range::Sweep), Part::Sweep),
-            (ranged(Range::ThreeSigma), Part::Moments),
-            (ranged(Range::Percentile(9_000)), Part::Histogram),
-            (ranged(Range::Moving { window: 1, percentile: 9_000 }), Part::Histogram),
+            (ranged(Range::ThreeSigma), Part::Statistics),
+            (ranged(Range::Percentile(9_000)), Part::Statistics),
+            (ranged(Range::Moving { window: 1, percentile: 9_000 }), Part::Statistics),
         ] {
             assert_ne!(parts(layer, TRAIN) & part.bit(), 0, "{part:?}");
             assert_eq!(base & part.bit(), 0, "{part:?}");
         }
-        assert_ne!(base, EVERYTHING);
     }
 }

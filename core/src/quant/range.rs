@@ -3,12 +3,9 @@
 //! A bound is written as its exponent `N`: values lie in `-2^N ..= 2^N`, a code of `b` bits has the
 //! unit `2^(N-b+1)` and the top code is worth `2^N - 2^(N-b+1)`.
 
-use core::marker::PhantomData;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Format, requantize};
-use crate::uses::{Everything, Part, Uses};
 
 /// How the bound of a tensor is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,7 +66,7 @@ pub const fn ceil_log2(magnitude: u32) -> Option<u8> {
 
 /// Collects what a range rule needs to know of a tensor, piece by piece and in any order.
 #[derive(Clone, Debug)]
-pub struct Observer<U = Everything> {
+pub struct Observer {
     range: Range,
     peak: u32,
     count: u32,
@@ -83,7 +80,6 @@ pub struct Observer<U = Everything> {
     row: usize,
     /// Largest percentile of a sample so far, for `Moving`.
     highest: Option<i16>,
-    uses: PhantomData<U>,
 }
 
 /// Moments are taken of values up to 2^26.
@@ -93,13 +89,6 @@ impl Observer {
     /// An observer for one tensor whose magnitudes stay at or below `2^bits`; `row` is the number
     /// of elements of one sample.
     pub const fn new(range: Range, bits: u32, row: usize) -> Self {
-        Self::only(range, bits, row)
-    }
-}
-
-impl<U: Uses> Observer<U> {
-    /// As [`new`](Observer::new), for the rules that are linked.
-    pub(crate) const fn only(range: Range, bits: u32, row: usize) -> Self {
         let drop = bits.saturating_sub(MOMENT_BITS);
         Self {
             range,
@@ -111,15 +100,11 @@ impl<U: Uses> Observer<U> {
             drop,
             row,
             highest: None,
-            uses: PhantomData,
         }
     }
 
     /// True when one number, the largest magnitude, decides.
-    pub fn needs_only_peak(&self) -> bool {
-        if !U::uses(Part::Histogram) && !U::uses(Part::Moments) {
-            return true;
-        }
+    pub const fn needs_only_peak(&self) -> bool {
         matches!(self.range, Range::Max | Range::Sweep | Range::Moving { percentile: 10_000.., .. })
     }
 
@@ -133,8 +118,8 @@ impl<U: Uses> Observer<U> {
     pub fn note(&mut self, values: &[i32]) {
         match self.range {
             Range::Fixed(_) | Range::Keep => {}
-            _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
             Range::ThreeSigma => self.note_moments(values),
+            _ if self.needs_only_peak() => self.note_peak(peak(values), values.len()),
             Range::Moving { percentile, .. } => {
                 // A sample may come in several pieces, and a piece may hold several samples.
                 let mut rest = values;
@@ -189,9 +174,8 @@ impl<U: Uses> Observer<U> {
     pub fn bound(&self, exponent: i16) -> Option<i16> {
         let relative = match self.range {
             Range::Fixed(_) | Range::Keep => None,
-            _ if self.needs_only_peak() => ceil_log2(self.peak).map(i16::from),
-            // Said above.
-            Range::Max | Range::Sweep => None,
+            Range::Max | Range::Sweep => ceil_log2(self.peak).map(i16::from),
+            Range::Moving { percentile: 10_000.., .. } => ceil_log2(self.peak).map(i16::from),
             Range::Moving { .. } => self.highest,
             Range::Percentile(share) => self.percentile(share),
             Range::ThreeSigma => self.three_sigma().map(|n| n.saturating_add(self.drop as i16)),

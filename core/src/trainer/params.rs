@@ -10,7 +10,7 @@ use crate::{
     config::Master,
     graph::{LayerPlan, ParamPlan, pick},
     kernel::Kernel,
-    quant::{Observer, Point, Quant, Range, sweep},
+    quant::{Observe, Point, Quant, Range, sweep},
     strategy::Strategy,
     tensor::{MantissasMut, Source},
     uses::{Part, Uses},
@@ -170,7 +170,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         let sums = scratch.get_mut(..inputs).unwrap_or_default();
         let row_bound = |sums: &mut [i32], row: usize| {
             widen(master.part(row * inputs, inputs), sums);
-            let mut observer = Observer::new(quant.range, bits.into(), inputs);
+            let mut observer = U::Observer::start(quant.range, bits.into(), inputs);
             observer.note(sums);
             let bound = observer.bound(exponent)?;
             Some(if quant.range == Range::Sweep {

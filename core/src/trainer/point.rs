@@ -3,7 +3,7 @@
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observer, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
+        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
         exponent_of, requantize, sweep,
     },
     rng::Key,
@@ -19,7 +19,7 @@ const GUARD: u8 = 7;
 pub(crate) const PIECE: usize = 64;
 
 /// A tensor in one pass through its point. Tiles may come in any order.
-pub(crate) struct Pass<U> {
+pub(crate) struct Pass<U: Uses> {
     quant: Quant,
     place: Place,
     context: Context,
@@ -30,7 +30,7 @@ pub(crate) struct Pass<U> {
     hooks: bool,
     /// Fraction bits of what is stored.
     guard: u8,
-    observer: Observer<U>,
+    observer: U::Observer,
     state: RangeState,
     guess: i16,
     bound: Option<i16>,
@@ -122,7 +122,7 @@ impl<U: Uses> Pass<U> {
             exponent,
             hooks,
             guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
-            observer: Observer::only(quant.range, bits.into(), row),
+            observer: U::Observer::start(quant.range, bits.into(), row),
             state,
             guess: exponent.saturating_add(i16::from(bits.saturating_sub(slack))),
             bound: None,

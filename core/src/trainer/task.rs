@@ -1,12 +1,14 @@
 //! A network, its settings and its memory plan in one constant.
 
+use core::marker::PhantomData;
+
 use super::{SetupError, Trainer};
 use crate::{
     config::{LayerConfig, Train, validate},
     graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
     strategy::{Place, Strategy},
-    uses::{EVERYTHING, Everything, Only, Part, Uses},
+    uses::{Everything, Part, Uses},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
@@ -26,31 +28,31 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `PARTS` are the parts of the trainer that are linked for it, by default all; on a board they are
-/// [`Train::parts`]. See [`uses`](crate::uses).
+/// `U` says which parts of the trainer are linked for it, by default all. See [`uses`](crate::uses).
 ///
 /// A part that the settings use and the type leaves out is a build error:
 ///
 /// ```compile_fail
-/// # use fixgrad::prelude::*;
+/// # use fixgrad::{prelude::*, uses::Only};
 /// # const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
-/// static TASK: Task<4, 0> = Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
+/// static TASK: Task<4, Only<0>> = Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Task<const N: usize, const PARTS: u32 = EVERYTHING> {
+pub struct Task<const N: usize, U = Everything> {
     graph: Graph<N>,
     train: Train,
     layers: [LayerConfig; N],
     plan: Plan<N>,
+    uses: PhantomData<U>,
 }
 
-impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
+impl<const N: usize, U: Uses> Task<N, U> {
     /// The same settings for every layer; layers that only pass numbers on get no points.
     ///
     /// # Panics
     ///
     /// In a `const`, where that stops the build: when the settings are not ones that arithmetic can
-    /// rely on, when there is no memory plan, and when `PARTS` leaves out what they use.
+    /// rely on, when there is no memory plan, and when `U` leaves out what they use.
     pub const fn new(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
         Self::build(graph, train, graph.uniform(&layer), train.parts(&layer))
     }
@@ -80,11 +82,11 @@ impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
             Ok(plan) => plan,
             Err(error) => panic!("{}", error.message().as_str()),
         };
-        let missing = parts & !PARTS;
+        let missing = parts & !U::PARTS;
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }
-        Self { graph, train, layers, plan }
+        Self { graph, train, layers, plan, uses: PhantomData }
     }
 
     /// Bytes of the arena.
@@ -109,7 +111,7 @@ impl<const N: usize, const PARTS: u32> Task<N, PARTS> {
     /// Whether plan and parts have room for what the strategy does.
     fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
         let works = |layer, places: &[Place]| places.iter().any(|&at| strategy.active(layer, at));
-        let planned: &[Place] = if Only::<PARTS>::uses(Part::Strategies) {
+        let planned: &[Place] = if U::uses(Part::Strategies) {
             &[Place::Weight, Place::Activation]
         } else {
             &[Place::Weight, Place::Activation, Place::WeightGrad, Place::ActivationGrad]
@@ -126,7 +128,10 @@ const fn left_out(missing: u32) -> Message {
     Message::new()
         .text("the settings use parts of the trainer that the type of the task leaves out (bits ")
         .number(missing as usize)
-        .text("): give it the parts that `Train::parts` finds, or none for all of them")
+        .text(
+            "): give it the parts that `Train::parts` finds, with statistics for percentiles and \
+             deviations, or none for all",
+        )
 }
 
 /// What a trainer works by: a plan that it made itself, or a task, whose plan lies in flash.
@@ -144,21 +149,19 @@ impl<const N: usize> Planned<N> for Plan<N> {
     }
 }
 
-impl<const N: usize, const PARTS: u32> Planned<N> for &Task<N, PARTS> {
-    type Uses = Only<PARTS>;
+impl<const N: usize, U: Uses> Planned<N> for &Task<N, U> {
+    type Uses = U;
     fn plan(&self) -> &Plan<N> {
         &self.plan
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy, const PARTS: u32>
-    Trainer<'a, N, K, S, &'a Task<N, PARTS>>
-{
+impl<'a, const N: usize, K: Kernel, S: Strategy, U: Uses> Trainer<'a, N, K, S, &'a Task<N, U>> {
     /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
     /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
     /// for it. One that works on gradients needs [`Part::Strategies`] among the parts.
     pub fn of(
-        task: &'a Task<N, PARTS>,
+        task: &'a Task<N, U>,
         memory: &'a mut [u8],
         kernel: K,
         strategy: S,
