@@ -97,6 +97,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     /// As [`new`](Self::new), with room for `tile` sums at a time. Results do not depend on it.
+    // Not inlined: the plan on its way would lie on the stack under every step.
+    #[inline(never)]
     pub fn with_tile(
         graph: &'a Graph<N>,
         config: &'a Config<N>,
