@@ -12,6 +12,7 @@ mod parts;
 mod point;
 mod record;
 mod state;
+#[expect(clippy::panic, reason = "in a `const`, a task that cannot be trained is a build error")]
 mod task;
 mod update;
 
@@ -156,7 +157,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         if !memory.as_ptr().addr().is_multiple_of(4) {
             return Err(SetupError::Misaligned);
         }
-        let mut trainer = Self {
+        // Filled where it is returned: a copy would be as large again on the stack.
+        let mut made = Ok(Self {
             graph,
             config,
             train,
@@ -171,9 +173,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             tally: Tally::default(),
             prepared: None,
             shown: 0,
-        };
-        trainer.init();
-        Ok(trainer)
+        });
+        if let Ok(trainer) = &mut made {
+            trainer.init();
+        }
+        made
     }
 
     fn init(&mut self) {
