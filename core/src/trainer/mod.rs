@@ -157,8 +157,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         if !memory.as_ptr().addr().is_multiple_of(4) {
             return Err(SetupError::Misaligned);
         }
-        // Filled where it is returned: a copy would be as large again on the stack.
-        let mut made = Ok(Self {
+        let mut trainer = Self {
             graph,
             config,
             train,
@@ -173,11 +172,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             tally: Tally::default(),
             prepared: None,
             shown: 0,
-        });
-        if let Ok(trainer) = &mut made {
-            trainer.init();
-        }
-        made
+        };
+        trainer.init();
+        Ok(trainer)
     }
 
     fn init(&mut self) {
