@@ -34,6 +34,7 @@
 //! | [`rng`] | random numbers and permutations that are functions of a key and an index |
 //! | [`tensor`] | shapes, storage widths, views of mantissas |
 //! | [`quant`] | rounding, overflow, ranges: from wide integers to narrow codes |
+//! | [`uses`] | which parts of the trainer are linked |
 //! | [`optim`] | learning rates, momentum, the update of master weights |
 //! | [`kernel`] | the inner loops behind one trait, with [`Scalar`](kernel::Scalar) as their definition |
 //! | [`graph`] | the network as a table of layers, its memory plan, the arena |
@@ -114,6 +115,8 @@ pub mod strategy;
 pub mod tensor;
 #[forbid(unsafe_code)]
 pub mod trainer;
+#[forbid(unsafe_code)]
+pub mod uses;
 
 /// What a program that trains needs, in one line.
 pub mod prelude {

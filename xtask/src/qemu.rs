@@ -4,6 +4,7 @@
 
 mod audit;
 mod emulate;
+mod flash;
 mod forbidden;
 mod machine;
 mod pictures;

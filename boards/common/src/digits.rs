@@ -6,6 +6,7 @@ use fixgrad::{
     prelude::*,
     rng::{Key, Permutation},
     trainer::{StepError, Tally},
+    uses::{Only, Part},
 };
 
 /// Most layers of the network.
@@ -29,8 +30,11 @@ pub const TRAIN: Train = Train {
 };
 /// The settings of every layer.
 pub const LAYER: LayerConfig = LayerConfig::tiny();
+/// The parts of the trainer that these settings use; no others are in the firmware. Pictures are
+/// read where they lie.
+pub type Uses = Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>;
 /// Network, settings and memory plan.
-pub static TASK: Task<LAYERS> = Task::new(NET, TRAIN, LAYER);
+pub static TASK: Task<LAYERS, Uses> = Task::in_place(NET, TRAIN, LAYER);
 /// The name of the task in reports.
 pub const NAME: &str = "digits-tiny";
 
@@ -44,9 +48,12 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Plan<LAYERS>>;
+pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Task<LAYERS, Uses>>;
 
 /// A trainer at its first step.
+///
+/// Never inlined, as its two fellows, so that the size of the trainer can be told.
+#[inline(never)]
 pub fn trainer(memory: &mut [u8]) -> Result<DigitsTrainer<'_>, fixgrad::trainer::SetupError> {
     Trainer::of(&TASK, memory, Device::default(), ())
 }
@@ -75,6 +82,7 @@ pub fn batch(step: u32) -> Batch {
 }
 
 /// Right answers on the pictures that were not learned from.
+#[inline(never)]
 pub fn test(trainer: &mut DigitsTrainer<'_>) -> Result<Tally, StepError> {
     let Batch { samples, targets } = part(LEARNED, PICTURES - LEARNED);
     trainer.evaluate(samples, targets)

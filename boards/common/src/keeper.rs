@@ -85,6 +85,17 @@ impl<F: NorFlash> Keeper<F> {
         Network::decode(bytes, None).ok()
     }
 
+    /// Replaces a network by the one that was kept; false where there is none.
+    #[inline(never)]
+    pub fn restore<const N: usize>(&mut self, network: &mut Network<N>) -> bool {
+        let kept = self.network();
+        let is_kept = kept.is_some();
+        if let Some(kept) = kept {
+            *network = kept;
+        }
+        is_kept
+    }
+
     /// Puts the trainer into the state that was saved last for its network.
     #[inline(never)]
     pub fn load<const N: usize, K: Kernel, S: Strategy>(
@@ -170,7 +181,7 @@ mod tests {
         assert!(keeper.network::<{ digits::LAYERS }>().is_none());
 
         let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
-        let mut arena = digits::ARENA;
+        let mut arena = Arena::<8_000>::new();
         let mut trainer = trainer(&config, arena.as_mut_slice());
         assert!(keeper.load(&mut trainer).unwrap().is_none());
         train(&mut trainer, 0);
@@ -193,7 +204,7 @@ mod tests {
         let mut memory = [0; 64 << 10];
         Keeper::new(Flash::new(&mut memory)).flash.erase(0, 64 << 10).unwrap();
         let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
-        let mut arena = digits::ARENA;
+        let mut arena = Arena::<8_000>::new();
         let trainer = trainer(&config, arena.as_mut_slice());
         let small = memory.get_mut(..8 << 10).unwrap();
         let mut keeper = Keeper::new(Flash::new(small));

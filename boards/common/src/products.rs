@@ -56,6 +56,8 @@ pub enum Error<E> {
 /// product NAME MACS COUNTS
 /// end
 /// ```
+// Not inlined: its operands would lie on the stack under the whole training.
+#[inline(never)]
 pub fn check<B: Board>(
     board: &mut B,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {

@@ -64,7 +64,9 @@ enum Task {
     CheckProducts,
 }
 
-/// What the first argument after the program's name asks for.
+/// What the first argument after the program's name asks for. Not inlined: its buffer would lie
+/// under the whole run.
+#[inline(never)]
 fn task() -> Task {
     let given = env::args::<COMMAND_LINE>().ok();
     match given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok) {

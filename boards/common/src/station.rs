@@ -63,10 +63,8 @@ where
     station.tell("link", |line| line.text(name));
     let store = bytemuck::cast_slice_mut(&mut memory.store);
     let mut server = Server::new(line, &mut memory.frame, store)?;
-    let own = || Network { graph: NET, config: Config::uniform(NET.view(), LAYER, TRAIN) };
-    let kept = station.keeper.network();
-    let was_kept = kept.is_some();
-    let mut network = kept.unwrap_or_else(own);
+    let mut network = own();
+    let was_kept = station.keeper.restore(&mut network);
     let arena = memory.arena.as_mut_slice();
     let end = link::serve(&mut server, &mut network, arena, Scalar, (), &mut station);
     if !(was_kept && matches!(end, ServeError::Setup(_))) {
@@ -75,6 +73,11 @@ where
     // What another firmware kept is too large for this one.
     network = own();
     Ok(link::serve(&mut server, &mut network, arena, Scalar, (), &mut station))
+}
+
+#[inline(never)]
+fn own() -> Network<LAYERS> {
+    Network { graph: NET, config: Config::uniform(NET.view(), LAYER, TRAIN) }
 }
 
 struct Station<F, B> {

@@ -58,7 +58,7 @@ mod identity;
 mod slots;
 mod stream;
 
-use core::{borrow::Borrow, ops::Range};
+use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
 
@@ -68,7 +68,12 @@ pub use header::VERSION;
 use identity::Identity;
 use slots::{Found, Slots, Verdict};
 
-use crate::{graph::Plan, kernel::Kernel, strategy::Strategy, trainer::Trainer};
+use crate::{
+    graph::Plan,
+    kernel::Kernel,
+    strategy::Strategy,
+    trainer::{Planned, Trainer},
+};
 
 /// What was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +160,7 @@ impl<F: NorFlash> Journal<F> {
     /// Puts the trainer into the newest state that was saved for it, and says which; nothing where
     /// none was saved. After an error the trainer is as it was; only after
     /// [`Unsteady`](CheckpointError::Unsteady) it is reset.
-    pub fn load<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    pub fn load<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
         &mut self,
         trainer: &mut Trainer<'_, N, K, S, P>,
     ) -> Result<Option<Loaded>, CheckpointError<F::Error>> {
@@ -165,7 +170,7 @@ impl<F: NorFlash> Journal<F> {
     /// As [`load`](Self::load), and takes a state that was saved under other settings, as a new
     /// firmware with another learning rate may want to. The settings of master weights, momentum
     /// and channels must be the same, because they give the bytes their meaning.
-    pub fn adopt<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    pub fn adopt<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
         &mut self,
         trainer: &mut Trainer<'_, N, K, S, P>,
     ) -> Result<Option<Loaded>, CheckpointError<F::Error>> {
@@ -174,7 +179,7 @@ impl<F: NorFlash> Journal<F> {
 
     /// Saves the state of the trainer and reads it back. After an error, the state of the save
     /// before is still there.
-    pub fn save<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    pub fn save<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
         &mut self,
         trainer: &Trainer<'_, N, K, S, P>,
     ) -> Result<Saved, CheckpointError<F::Error>> {
@@ -218,7 +223,7 @@ impl<F: NorFlash> Journal<F> {
         self.slots.release()
     }
 
-    fn load_as<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+    fn load_as<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
         &mut self,
         demand: Demand,
         trainer: &mut Trainer<'_, N, K, S, P>,
@@ -293,7 +298,7 @@ const fn extent<const N: usize>(plan: &Plan<N>) -> Extent {
     Extent { layers: plan.layers().len() as u16, parameters: plan.persistent as u32 }
 }
 
-fn identity<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>>(
+fn identity<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
     trainer: &Trainer<'_, N, K, S, P>,
 ) -> Identity {
     let (graph, train, layers, strategies) = trainer.purpose();

@@ -50,7 +50,8 @@ pub struct LayerConfig {
     pub weight: Point,
     /// The bias, with a bound of its own.
     pub bias: Point,
-    /// The layer's output. Layers that only pass numbers on may have none.
+    /// The layer's output. Layers that only pass numbers on may have none. An input without is
+    /// read in place: the samples are the codes, 8 bits wide.
     pub activation: Option<Point>,
     /// The gradient of the weights, summed over the batch.
     pub weight_grad: Quant,

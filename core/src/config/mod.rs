@@ -5,9 +5,10 @@
 
 pub mod blob;
 mod layer;
+mod parts;
 mod train;
 
 pub use blob::{BlobError, CRC32};
 pub use layer::{Init, LayerConfig, Master};
 pub use train::{Config, ConfigError, LossKind, Train};
-pub(crate) use train::{EXPONENTS, validate};
+pub(crate) use train::{is_near, validate};

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::LayerConfig;
 use crate::{
-    graph::{GraphView, Kind, Name},
+    graph::{GraphView, Kind, Layer, Message, Name, attempt},
     optim::{Lr, Schedule},
-    quant::{Quant, Range, Round},
+    quant::{Point, Quant, Range, Round},
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
     tensor::Width,
 };
@@ -146,50 +146,62 @@ pub enum ConfigError {
     Buffer(GradientBuffer),
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ConfigError {
+    /// The error in words, also inside a `const`.
+    pub const fn message(&self) -> Message {
+        let m = Message::new();
         match self {
-            Self::LayerCount { layers, entries } => {
-                write!(f, "the graph has {layers} layers and the configuration {entries}")
-            }
+            Self::LayerCount { layers, entries } => m
+                .text("the graph has ")
+                .number(*layers)
+                .text(" layers and the configuration ")
+                .number(*entries),
             Self::Bits { layer, bits } => {
-                write!(f, "layer {layer}: {bits} bits; a point has 1 to 16")
+                of(layer).number(*bits as usize).text(" bits; a point has 1 to 16")
             }
             Self::Range { layer } => {
-                write!(f, "layer {layer}: a percentile is at most 100 and a window at least 1")
+                of(layer).text("a percentile is at most 100 and a window at least 1")
             }
-            Self::Exponent { layer, exponent } => {
-                write!(f, "layer {layer}: exponent {exponent}; it must lie in -64..=64")
-            }
-            Self::MissingPoint { layer } => write!(
-                f,
-                "layer {layer}: its output is a sum on a new grid, so it needs an activation point \
-                 and an activation gradient point"
-            ),
-            Self::Batch { batch, micro_batch } => write!(
-                f,
-                "batch {batch} and micro-batch {micro_batch}: both are at least 1, and the batch \
-                 is a multiple of the micro-batch"
-            ),
-            Self::Rate => f.write_str(
-                "learning rate and weight decay have a mantissa below 2^15 and an exponent in \
-                 -64..=64, and momentum is below 1",
-            ),
-            Self::Schedule => f.write_str(
-                "a schedule has at least one step, and a factor or floor of at most 2^15, which \
-                 is one",
-            ),
-            Self::ChannelRange { layer } => write!(
-                f,
-                "layer {layer}: a bound for every channel is found from the weights of the step, \
-                 so `moving` has none; use `max` or `percentile`"
-            ),
-            Self::Buffer(GradientBuffer { bound, bits }) => write!(
-                f,
-                "a gradient buffer of {bits} bits under 2^{bound}; it has 2 to 30 bits and an \
-                 exponent in -64..=64"
-            ),
+            Self::Exponent { layer, exponent } => of(layer)
+                .text("exponent ")
+                .signed(*exponent as i32)
+                .text("; it must lie in -64..=64"),
+            Self::MissingPoint { layer } => of(layer)
+                .text("its output is a sum on a new grid, so it needs an activation point ")
+                .text("and an activation gradient point"),
+            Self::Batch { batch, micro_batch } => m
+                .text("batch ")
+                .number(*batch as usize)
+                .text(" and micro-batch ")
+                .number(*micro_batch as usize)
+                .text(": both are at least 1, and the batch is a multiple of the micro-batch"),
+            Self::Rate => m
+                .text("learning rate and weight decay have a mantissa below 2^15 and an exponent ")
+                .text("in -64..=64, and momentum is below 1"),
+            Self::Schedule => m
+                .text("a schedule has at least one step, and a factor or floor of at most 2^15, ")
+                .text("which is one"),
+            Self::ChannelRange { layer } => of(layer)
+                .text("a bound for every channel is found from the weights of the step, so ")
+                .text("`moving` has none; use `max` or `percentile`"),
+            Self::Buffer(GradientBuffer { bound, bits }) => m
+                .text("a gradient buffer of ")
+                .number(*bits as usize)
+                .text(" bits under 2^")
+                .signed(*bound as i32)
+                .text("; it has 2 to 30 bits and an exponent in -64..=64"),
         }
+    }
+}
+
+/// The beginning of a sentence about a layer.
+const fn of(layer: &Name) -> Message {
+    Message::new().text("layer ").text(layer.as_str()).text(": ")
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
     }
 }
 
@@ -210,7 +222,7 @@ impl<const N: usize> Config<N> {
         validate(graph, &self.train, &self.layers)?;
         for strategy in &self.strategies {
             if let StrategyKind::GradientBuffer(buffer) = strategy.kind
-                && !(EXPONENTS.contains(&buffer.bound) && (2..=30).contains(&buffer.bits))
+                && !(is_near(buffer.bound) && (2..=30).contains(&buffer.bits))
             {
                 return Err(ConfigError::Buffer(buffer));
             }
@@ -220,7 +232,7 @@ impl<const N: usize> Config<N> {
 }
 
 /// Checks everything that arithmetic later relies on.
-pub(crate) fn validate(
+pub(crate) const fn validate(
     graph: GraphView<'_>,
     train: &Train,
     configs: &[LayerConfig],
@@ -233,52 +245,66 @@ pub(crate) fn validate(
     if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
         return Err(ConfigError::Batch { batch, micro_batch });
     }
-    let near = |rate: Lr| EXPONENTS.contains(&rate.exponent);
     if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15
-        || !near(lr)
-        || !near(weight_decay)
+        || !is_near(lr.exponent)
+        || !is_near(weight_decay.exponent)
     {
         return Err(ConfigError::Rate);
     }
     if !schedule.is_valid() {
         return Err(ConfigError::Schedule);
     }
-    for (layer, config) in graph.layers().iter().zip(configs) {
-        let name = layer.name;
-        let points = [Some(config.weight), Some(config.bias), config.activation];
-        for point in points.into_iter().flatten() {
-            check(name, point.train)?;
-            check(name, point.infer)?;
-        }
-        check(name, config.weight_grad)?;
-        check(name, config.bias_grad)?;
-        if let Some(grad) = config.activation_grad {
-            check(name, grad)?;
-        }
-        let moving = |quant: Quant| matches!(quant.range, Range::Moving { .. });
-        if config.per_channel
-            && matches!(layer.kind, Kind::Dense { .. })
-            && (moving(config.weight.train) || moving(config.weight.infer))
-        {
-            return Err(ConfigError::ChannelRange { layer: name });
-        }
-        for master in [config.master, config.bias_master] {
-            check_exponent(name, master.bound)?;
-        }
-        let input = matches!(layer.kind, Kind::Input);
-        let complete = config.activation.is_some() && (input || config.activation_grad.is_some());
-        if layer.kind.accumulates() && !complete {
-            return Err(ConfigError::MissingPoint { layer: name });
-        }
+    let (mut layers, mut configs) = (graph.layers(), configs);
+    while let ([layer, next @ ..], [config, others @ ..]) = (layers, configs) {
+        attempt!(check_layer(layer, config));
+        (layers, configs) = (next, others);
     }
     Ok(())
 }
 
-/// Far from the ends of an `i16`, so that sums of several exponents stay inside.
-pub(crate) const EXPONENTS: core::ops::RangeInclusive<i16> = -64..=64;
+const fn check_layer(layer: &Layer, config: &LayerConfig) -> Result<(), ConfigError> {
+    let name = layer.name;
+    attempt!(check_point(name, config.weight));
+    attempt!(check_point(name, config.bias));
+    if let Some(activation) = config.activation {
+        attempt!(check_point(name, activation));
+    }
+    attempt!(check(name, config.weight_grad));
+    attempt!(check(name, config.bias_grad));
+    if let Some(grad) = config.activation_grad {
+        attempt!(check(name, grad));
+    }
+    if config.per_channel
+        && matches!(layer.kind, Kind::Dense { .. })
+        && (moves(config.weight.train) || moves(config.weight.infer))
+    {
+        return Err(ConfigError::ChannelRange { layer: name });
+    }
+    attempt!(check_exponent(name, config.master.bound));
+    attempt!(check_exponent(name, config.bias_master.bound));
+    let complete = config.activation.is_some() && config.activation_grad.is_some();
+    if matches!(layer.kind, Kind::Dense { .. }) && !complete {
+        return Err(ConfigError::MissingPoint { layer: name });
+    }
+    Ok(())
+}
 
-fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
-    if !(1..=16).contains(&quant.bits) {
+/// Exponents far from the ends of an `i16`, so that sums of several stay inside.
+pub(crate) const fn is_near(exponent: i16) -> bool {
+    exponent.unsigned_abs() <= 64
+}
+
+const fn moves(quant: Quant) -> bool {
+    matches!(quant.range, Range::Moving { .. })
+}
+
+const fn check_point(layer: Name, point: Point) -> Result<(), ConfigError> {
+    attempt!(check(layer, point.train));
+    check(layer, point.infer)
+}
+
+const fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
+    if quant.bits < 1 || quant.bits > 16 {
         return Err(ConfigError::Bits { layer, bits: quant.bits });
     }
     match quant.range {
@@ -291,11 +317,8 @@ fn check(layer: Name, quant: Quant) -> Result<(), ConfigError> {
     }
 }
 
-fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
-    if !EXPONENTS.contains(&exponent) {
-        return Err(ConfigError::Exponent { layer, exponent });
-    }
-    Ok(())
+const fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
+    if is_near(exponent) { Ok(()) } else { Err(ConfigError::Exponent { layer, exponent }) }
 }
 
 #[cfg(test)]

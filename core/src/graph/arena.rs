@@ -64,24 +64,48 @@ pub const fn too_small(needed: usize, found: usize) -> Message {
         .number(found)
 }
 
-/// The regions of a plan as slices. A region that the memory does not hold is empty.
+/// The regions of a plan as slices. Regions that the memory does not hold, or that overlap, are all
+/// empty.
 pub(crate) fn pick<const K: usize>(
     memory: &mut [u8],
     regions: [Region; K],
 ) -> [MantissasMut<'_>; K] {
-    let Ok(parts) = memory.get_disjoint_mut(regions.map(Region::range)) else {
-        return [(); K].map(|()| MantissasMut::I8(&mut []));
-    };
-    let mut widths = regions.into_iter().map(|region| region.width);
-    parts.map(|bytes| match widths.next() {
-        Some(Width::I16) => {
-            MantissasMut::I16(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default())
-        }
-        Some(Width::I32) => {
-            MantissasMut::I32(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default())
-        }
-        _ => MantissasMut::I8(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()),
-    })
+    let mut parts = [(); K].map(|()| MantissasMut::I8(&mut []));
+    cut(memory, &regions, &mut parts);
+    parts
+}
+
+/// Compiled once for all numbers of regions.
+#[inline(never)]
+fn cut<'m>(memory: &'m mut [u8], regions: &[Region], parts: &mut [MantissasMut<'m>]) {
+    let (mut rest, mut at) = (memory, 0);
+    let mut left = 0;
+    for (part, region) in parts.iter_mut().zip(regions) {
+        *part = typed(&mut [], region.width);
+        left += usize::from(region.len > 0);
+    }
+    // From the front to the back: of those that begin here or later, the first.
+    while left > 0 {
+        let behind = |(_, region): &(_, &Region)| region.len > 0 && region.offset as usize >= at;
+        let next = parts.iter_mut().zip(regions).filter(behind).min_by_key(|(_, r)| r.offset);
+        let Some((part, region)) = next else { break };
+        let range = region.range();
+        let Some((_, here)) = rest.split_at_mut_checked(range.start - at) else { break };
+        let Some((bytes, behind)) = here.split_at_mut_checked(range.len()) else { break };
+        *part = typed(bytes, region.width);
+        (rest, at, left) = (behind, range.end, left - 1);
+    }
+    if left > 0 {
+        parts.iter_mut().for_each(|part| *part = MantissasMut::I8(&mut []));
+    }
+}
+
+fn typed(bytes: &mut [u8], width: Width) -> MantissasMut<'_> {
+    match width {
+        Width::I8 => MantissasMut::I8(bytemuck::cast_slice_mut(bytes)),
+        Width::I16 => MantissasMut::I16(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()),
+        Width::I32 => MantissasMut::I32(bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()),
+    }
 }
 
 #[cfg(test)]

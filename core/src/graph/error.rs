@@ -117,7 +117,7 @@ pub enum PlanError {
     LayerCount,
     /// A batch of zero samples.
     Batch,
-    /// A layer that sums has no activation point.
+    /// A layer that sums, or that would change samples in their place, has no activation point.
     MissingPoint {
         /// The layer.
         layer: Name,
@@ -144,7 +144,7 @@ impl PlanError {
             Self::MissingPoint { layer } => m
                 .text("layer ")
                 .text(layer.as_str())
-                .text(": it makes sums, so it needs an activation point and an activation ")
+                .text(": it makes new numbers, so it needs an activation point and an activation ")
                 .text("gradient point"),
             Self::NoSpread { layer } => m
                 .text("layer ")

@@ -43,6 +43,13 @@ impl Message {
         self.number(head).text(",").digits(rest, 100)
     }
 
+    /// Appends a number that may lie below zero.
+    #[must_use]
+    pub const fn signed(self, number: i32) -> Self {
+        let sign = if number < 0 { "-" } else { "" };
+        self.text(sign).number(number.unsigned_abs() as usize)
+    }
+
     const fn digits(mut self, number: usize, mut unit: usize) -> Self {
         while number / unit >= 10 {
             unit *= 10;

@@ -40,6 +40,8 @@ mod sizes;
 mod transients;
 mod view;
 
+pub(crate) use transients::attempt;
+
 pub(crate) use arena::pick;
 pub use arena::{Arena, too_small};
 pub use builder::Graph;

@@ -135,7 +135,14 @@ impl<const N: usize> Plan<N> {
             let layer = layers[i];
             let hook = if i < hooks.len() { hooks[i] } else { HookNeeds::NONE };
             let config = &settings[i];
-            if layer.kind.accumulates() && config.activation.is_none() {
+            // Samples in their own place are not ours to change.
+            let holder = plan.layers[layer.input as usize].output as usize;
+            let needs_point = match layer.kind {
+                Kind::Dense { .. } => true,
+                Kind::Relu => settings[holder].activation.is_none(),
+                Kind::Input | Kind::Flatten => false,
+            };
+            if needs_point && config.activation.is_none() {
                 return Err(PlanError::MissingPoint { layer: layer.name });
             }
             plan.place_params(&mut cursor, graph, i, config, sizes, hook);
@@ -274,7 +281,10 @@ impl<const N: usize> Plan<N> {
             }
             None => {
                 plan.output = from.output;
-                plan.output_bits = input_bits;
+                plan.output_bits = match layer.kind {
+                    Kind::Input => 8,
+                    _ => input_bits,
+                };
             }
         }
         let (Kind::Dense { units, .. }, Some(grad)) = (layer.kind, config.activation_grad) else {

@@ -181,7 +181,7 @@ macro_rules! attempt {
         }
     };
 }
-use attempt;
+pub(crate) use attempt;
 
 const fn max_u16(a: u16, b: u16) -> u16 {
     if a > b { a } else { b }

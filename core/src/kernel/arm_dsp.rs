@@ -24,6 +24,8 @@ use crate::{
 pub struct ArmDsp;
 
 impl Kernel for ArmDsp {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         blocked::gemm::<Self>(a, b, drop, add, out);
     }

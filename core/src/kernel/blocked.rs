@@ -6,18 +6,20 @@
 
 use core::cell::Cell;
 
-use super::{Kernel, Scalar};
+use super::{Kernel, scalar};
 use crate::{
     quant::compact,
     tensor::{Mantissas, Matrix, Source},
 };
 
-/// [`Scalar`] with products that load and store less. In safe code, for every machine.
+/// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Blocked;
 
 impl Kernel for Blocked {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         gemm::<Self>(a, b, drop, add, out);
     }
@@ -101,25 +103,34 @@ pub(super) struct Piece<'a> {
 }
 
 /// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
+#[inline(always)]
 pub(super) fn gemm<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
     match (a.data, b.data) {
-        (Mantissas::I8(x), Mantissas::I8(y))
-            if drop == 0
-                && a.is_whole()
-                && b.is_whole()
-                && b.cols >= B::COLS
-                && (b.row_stride == 1 || b.col_stride == 1) =>
-        {
-            let rows = a.rows.min(out.len() / b.cols.max(1));
-            let out = out.get_mut(..rows * b.cols).unwrap_or_default();
-            if add {
-                added::<B>(a, b, out);
-            } else {
-                out.fill(0);
-                products::<B>(&a, x, &b, y, out);
-            }
-        }
-        _ => Scalar.gemm(a, b, drop, add, out),
+        (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => bytes::<B>(a, x, b, y, add, out),
+        _ => scalar::wide(&a, &b, drop, add, out),
+    }
+}
+
+#[inline(never)]
+fn bytes<'m, B: Blocks>(
+    a: Matrix<'m>,
+    x: &'m [i8],
+    b: Matrix<'m>,
+    y: &'m [i8],
+    add: bool,
+    out: &mut [i32],
+) {
+    let blocks = b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1);
+    if !blocks || !a.is_whole() || !b.is_whole() {
+        return scalar::bytes(&a, x, &b, y, add, out);
+    }
+    let rows = a.rows.min(out.len() / b.cols.max(1));
+    let out = out.get_mut(..rows * b.cols).unwrap_or_default();
+    if add {
+        added::<B>(a, b, out);
+    } else {
+        out.fill(0);
+        products::<B>(&a, x, &b, y, out);
     }
 }
 
@@ -133,7 +144,9 @@ fn added<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
         for c in (0..b.cols).step_by(COLS) {
             let b_part = b.col_range(c, COLS);
             let sums = piece.get_mut(..a.rows * b_part.cols).unwrap_or_default();
-            gemm::<B>(a, b_part, 0, false, sums);
+            if let (Mantissas::I8(x), Mantissas::I8(y)) = (a.data, b_part.data) {
+                bytes::<B>(a, x, b_part, y, false, sums);
+            }
             for (row, sums) in rows.chunks_mut(b.cols.max(1)).zip(sums.chunks(b_part.cols.max(1))) {
                 for (slot, &sum) in row.iter_mut().skip(c).zip(sums) {
                     *slot = slot.saturating_add(sum);

@@ -19,6 +19,8 @@ use crate::{
 pub struct RiscV;
 
 impl Kernel for RiscV {
+    // As the scalar one.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         blocked::gemm::<Self>(a, b, drop, add, out);
     }

@@ -12,18 +12,35 @@ use crate::{
 pub struct Scalar;
 
 impl Kernel for Scalar {
+    /// Inlined, so that whoever has bytes only links the code for bytes only.
+    #[inline(always)]
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         match (a.data, b.data) {
-            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
-                each(&a, &b, add, out, |from, to| dot_i8(strided(x, from), strided(y, to)));
-            }
-            _ => for_width!(Mantissas, a.data, x => for_width!(Mantissas, b.data, y => {
-                each(&a, &b, add, out, |from, to| {
-                    jam(dot_wide(strided(x, from), strided(y, to)), drop) as i32
-                });
-            })),
+            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => bytes(&a, x, &b, y, add, out),
+            _ => wide(&a, &b, drop, add, out),
         }
     }
+}
+
+#[inline(never)]
+pub(super) fn bytes(
+    a: &Matrix<'_>,
+    x: &[i8],
+    b: &Matrix<'_>,
+    y: &[i8],
+    add: bool,
+    out: &mut [i32],
+) {
+    each(a, b, add, out, |from, to| dot_i8(strided(x, from), strided(y, to)));
+}
+
+#[inline(never)]
+pub(super) fn wide(a: &Matrix<'_>, b: &Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+    for_width!(Mantissas, a.data, x => for_width!(Mantissas, b.data, y => {
+        each(a, b, add, out, |from, to| {
+            jam(dot_wide(strided(x, from), strided(y, to)), drop) as i32
+        });
+    }));
 }
 
 /// Calls `dot` with (start, stride, length) of a row of `a` and a column of `b` for each result.

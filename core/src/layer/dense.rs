@@ -11,6 +11,7 @@ use crate::{
     kernel::Kernel,
     quant::{Format, Overflow, Round, requantize},
     tensor::{Mantissa, Mantissas, Matrix, for_width},
+    uses::{Part, Uses},
 };
 
 /// The bias on the grid of the output sums: `left` is the exponent of the bias minus that of the
@@ -22,8 +23,32 @@ pub(crate) fn align_bias(bias: Mantissas<'_>, left: i32, row: &mut [i32]) {
     }
 }
 
-/// Sums of one tile of samples.
-pub(crate) fn forward<K: Kernel>(
+/// A product. Where wide codes are not linked there are none, and the compiler is told so.
+#[inline(always)]
+fn product<K: Kernel, U: Uses>(
+    kernel: &K,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    drop: u8,
+    add: bool,
+    sums: &mut [i32],
+) {
+    match (a.data, b.data) {
+        (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
+            // Said again, so that the compiler sees the kernel's choice made.
+            let (a, b) =
+                (Matrix { data: Mantissas::I8(x), ..a }, Matrix { data: Mantissas::I8(y), ..b });
+            kernel.gemm(a, b, 0, add, sums);
+        }
+        _ if U::uses(Part::WideCodes) => kernel.gemm(a, b, drop.into(), add, sums),
+        _ => {}
+    }
+}
+
+/// Sums of one tile of samples. Not inlined, as its fellows: on a board, the stack under what comes
+/// after the product would hold what the product needs.
+#[inline(never)]
+pub(crate) fn forward<K: Kernel, U: Uses>(
     kernel: &K,
     x: Matrix<'_>,
     weight: Matrix<'_>,
@@ -32,7 +57,7 @@ pub(crate) fn forward<K: Kernel>(
     bias: &[i32],
     sums: &mut [i32],
 ) {
-    kernel.gemm(x, weight.t(), drop.into(), false, sums);
+    product::<K, U>(kernel, x, weight.t(), drop, false, sums);
     if let Some(channels) = channels {
         for row in sums.chunks_exact_mut(weight.rows.max(1)) {
             channels.align(row);
@@ -62,18 +87,20 @@ impl Channels<'_> {
 }
 
 /// Sums of the gradient by the input, for one tile of samples.
-pub(crate) fn input_grad<K: Kernel>(
+#[inline(never)]
+pub(crate) fn input_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,
     weight: Matrix<'_>,
     drop: u8,
     sums: &mut [i32],
 ) {
-    kernel.gemm(grad, weight, drop.into(), false, sums);
+    product::<K, U>(kernel, grad, weight, drop, false, sums);
 }
 
 /// Sums of the weight gradient, for some units and inputs.
-pub(crate) fn weight_grad<K: Kernel>(
+#[inline(never)]
+pub(crate) fn weight_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,
     x: Matrix<'_>,
@@ -81,7 +108,7 @@ pub(crate) fn weight_grad<K: Kernel>(
     add: bool,
     sums: &mut [i32],
 ) {
-    kernel.gemm(grad.t(), x, drop.into(), add, sums);
+    product::<K, U>(kernel, grad.t(), x, drop, add, sums);
 }
 
 /// Adds the gradient of the bias, one row a sample, to `sums`.
@@ -99,7 +126,7 @@ pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Scalar;
+    use crate::{kernel::Scalar, uses::Everything};
 
     #[test]
     fn a_bias_lands_on_the_grid_of_the_sums() {
@@ -119,7 +146,7 @@ mod tests {
         let (x, w) = (Matrix::new(Mantissas::I8(&x), 1, 2), Matrix::new(Mantissas::I8(&w), 2, 2));
         let mut sums = [0; 2];
         let channels = Channels { below: &[0, 2], spread: 3 };
-        forward(&Scalar, x, w, 0, Some(channels), &[1, 1], &mut sums);
+        forward::<_, Everything>(&Scalar, x, w, 0, Some(channels), &[1, 1], &mut sums);
         // Both channels hold 10 and 20; the second counts them in quarters.
         assert_eq!(sums, [50 * 8 + 1, 50 * 2 + 1]);
     }

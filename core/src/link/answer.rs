@@ -24,6 +24,14 @@ impl Request<'_> {
     }
 }
 
+/// A network that was sent and can be worked on: its bytes are where samples arrive. It must be
+/// fetched before anything else is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    len: u32,
+    graph: Option<u32>,
+}
+
 /// What the link remembers besides the line.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
@@ -101,20 +109,29 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Does what is asked for. A network that shall be worked on is left in `network`.
+    /// The network that was sent, as the desktop says in `sent`.
+    #[inline(never)]
+    pub(super) fn network<const N: usize>(
+        &self,
+        Sent { len, graph }: Sent,
+    ) -> Result<Network<N>, Refusal> {
+        Network::decode(self.store.front(len)?, graph)
+    }
+
+    /// Does what is asked for. When a network shall be worked on, `sent` says where it is.
     pub(super) fn act<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         request: Request<'_>,
         trainer: &mut Trainer<'_, N, K, S>,
         board: &mut impl Board,
-        network: &mut Option<Network<N>>,
+        sent: &mut Option<Sent>,
     ) -> Result<Response<'static>, Refusal> {
         match request {
             Request::Pause => self.running = false,
             // The line must stay usable while the board trains, and nothing else may interfere.
             _ if self.running => return Err(Refusal::Running),
             Request::Put { at, bytes } => self.store.put(at, bytes)?,
-            Request::Load { len } => return self.load(len, trainer, board, network),
+            Request::Load { len } => return self.load(len, trainer, board, sent),
             Request::Reset => {
                 trainer.reset();
                 self.begin_again();
@@ -164,17 +181,20 @@ impl<'a> Desk<'a> {
         Ok(Response::Done)
     }
 
+    /// Not inlined: the network would lie on the stack under every step.
+    #[inline(never)]
     fn load<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         len: u32,
         trainer: &Trainer<'_, N, K, S>,
         board: &impl Board,
-        network: &mut Option<Network<N>>,
+        sent: &mut Option<Sent>,
     ) -> Result<Response<'static>, Refusal> {
-        let found = Network::<N>::decode(self.store.front(len)?, board.graph())?;
+        let coming = Sent { len, graph: board.graph() };
+        let found = self.network::<N>(coming)?;
         let ram = trainer.fits(&found.graph, &found.config)?;
         let graph = found.graph.view().hash();
-        *network = Some(found);
+        *sent = Some(coming);
         self.begin_again();
         Ok(Response::Loaded { graph, ram: narrow(ram) })
     }

@@ -51,6 +51,7 @@ mod store;
 
 use postcard_schema::key::Key;
 
+pub use answer::Sent;
 pub use board::Board;
 pub use frame::{Line, MIN_FRAME, Receiver, chunk, decode, encode};
 pub use message::{Batch, Hello, Part, Request, Response, State, Storage, Wanted};

@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_io::{Read, ReadReady, Write};
 
-use super::{Board, Network, Server};
+use super::{Board, Network, Sent, Server};
 use crate::{
     kernel::Kernel,
     strategy::Strategy,
@@ -56,20 +56,35 @@ where
     let mut first = true;
     loop {
         let Network { graph, config } = &*network;
-        let mut trainer = match Trainer::new(graph, config, arena, kernel, strategy) {
+        let mut made = Trainer::new(graph, config, arena, kernel, strategy);
+        // Borrowed, so that it is not moved: there would be two of them on the stack.
+        let trainer = match &mut made {
             Ok(trainer) => trainer,
-            Err(error) => return ServeError::Setup(error),
+            Err(error) => return ServeError::Setup(*error),
         };
         if core::mem::take(&mut first) {
-            board.resume(&mut trainer);
+            board.resume(trainer);
         }
-        let next = loop {
-            match server.poll(&mut trainer, board) {
+        let sent = loop {
+            match server.poll(trainer, board) {
                 Ok(None) => {}
-                Ok(Some(next)) => break next,
+                Ok(Some(sent)) => break sent,
                 Err(error) => return error,
             }
         };
+        // It was read once already, to be answered; should it be another now, the old one stays.
+        fetch(server, sent, network);
+    }
+}
+
+/// Not inlined: the network on its way would lie on the stack under every step.
+#[inline(never)]
+fn fetch<T: Read + ReadReady + Write, const N: usize>(
+    server: &Server<'_, T>,
+    sent: Sent,
+    network: &mut Network<N>,
+) {
+    if let Ok(next) = server.network(sent) {
         *network = next;
     }
 }

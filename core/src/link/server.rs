@@ -6,7 +6,7 @@ use embedded_io::{Read, ReadReady, Write};
 
 use super::{
     Board, MIN_FRAME, Network, Receiver, Refusal, Request, Response, ServeError,
-    answer::Desk,
+    answer::{Desk, Sent},
     frame::{decode, encode},
     store::Store,
 };
@@ -93,13 +93,13 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
     /// Waits for bytes, unless the board trains alone and none are there; answers a request when
     /// one is complete; then does a step, if the board trains alone.
     ///
-    /// Gives the network that shall be worked on from now on, when the desktop sent one: let go of
-    /// the trainer and make another.
+    /// Says so when the desktop sent a network that shall be worked on from now on: let go of the
+    /// trainer, [fetch](Self::network) the network, and make another trainer.
     pub fn poll<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         trainer: &mut Trainer<'_, N, K, S>,
         board: &mut impl Board,
-    ) -> Result<Option<Network<N>>, ServeError<T::Error>> {
+    ) -> Result<Option<Sent>, ServeError<T::Error>> {
         if !self.desk.running || self.stream.read_ready().map_err(ServeError::Stream)? {
             let end = self.stream.read(&mut self.inbox.bytes).map_err(ServeError::Stream)?;
             if end == 0 {
@@ -108,9 +108,9 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
             (self.inbox.at, self.inbox.end) = (0, end);
             while let Some(byte) = self.inbox.next() {
                 let Some(len) = self.receiver.push(byte, self.frame) else { continue };
-                if let Some(network) = self.answer(len, trainer, board)? {
+                if let Some(sent) = self.answer(len, trainer, board)? {
                     // What is left in the inbox is at most the start of a repetition.
-                    return Ok(Some(network));
+                    return Ok(Some(sent));
                 }
             }
         }
@@ -120,12 +120,17 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
         Ok(None)
     }
 
+    /// The network that [`poll`](Self::poll) spoke of.
+    pub fn network<const N: usize>(&self, sent: Sent) -> Result<Network<N>, Refusal> {
+        self.desk.network(sent)
+    }
+
     fn answer<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         len: usize,
         trainer: &mut Trainer<'_, N, K, S>,
         board: &mut impl Board,
-    ) -> Result<Option<Network<N>>, ServeError<T::Error>> {
+    ) -> Result<Option<Sent>, ServeError<T::Error>> {
         let payload = self.frame.get(..len).unwrap_or_default();
         let Some((sequence, request)) = decode::<Request<'_>>(payload) else {
             let sequence = postcard::take_from_bytes(payload).map_or(0, |(sequence, _)| sequence);
@@ -154,12 +159,12 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
             let answer = answer.unwrap_or_else(Response::Refused);
             return send(&mut self.stream, self.frame, sequence, &answer).map(|()| None);
         }
-        let mut network = None;
-        let answer = self.desk.act(request, trainer, board, &mut network);
+        let mut sent = None;
+        let answer = self.desk.act(request, trainer, board, &mut sent);
         let answer = answer.unwrap_or_else(Response::Refused);
         self.last = Last { sequence, answer: Some(answer) };
         self.send(sequence, &answer)?;
-        Ok(network)
+        Ok(sent)
     }
 
     fn send(&mut self, sequence: u16, answer: &Response<'_>) -> Result<(), ServeError<T::Error>> {

@@ -39,8 +39,8 @@ impl core::ops::AddAssign for Descent {
     }
 }
 
-/// Elements at a time on cores without vectors. An even number, because two neighbours share a
-/// random number.
+/// Elements that a quick loop takes at a time. An even number, because two neighbours share a random
+/// number.
 const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
@@ -75,8 +75,8 @@ impl Build for Wide {
 pub(super) struct Compact;
 
 impl Build for Compact {
-    type Piece = [i32; PIECE];
-    const PIECE: Self::Piece = [0; PIECE];
+    type Piece = [i32; 32];
+    const PIECE: Self::Piece = [0; 32];
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place_compact(values, first)
     }
@@ -97,11 +97,12 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Wide>(grad, first, pass, velocity, master)
+        self.stages::<Wide, false>(grad, first, pass, velocity, master)
     }
 
-    /// As [`run`](Self::run), for cores without vectors.
-    #[inline(never)]
+    /// As [`run`](Self::run), for cores without vectors. Inlined down to a choice, so that whoever
+    /// knows that there is neither momentum nor decay links the shorter way only.
+    #[inline(always)]
     pub fn run_compact(
         &self,
         grad: &[i32],
@@ -110,8 +111,22 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        let mut velocity = velocity;
-        let mut master = master;
+        if self.momentum.is_none() && self.update.decay == 0 {
+            self.plain(grad, first, pass, master)
+        } else {
+            self.full(grad, first, pass, velocity, master)
+        }
+    }
+
+    /// Without momentum and decay.
+    #[inline(never)]
+    fn plain(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        mut master: MantissasMut<'_>,
+    ) -> Descent {
         let mut seen = Descent::default();
         let mut from = 0;
         while from < grad.len() {
@@ -127,21 +142,21 @@ impl Descend {
                 _ => None,
             };
             seen += quick.unwrap_or_else(|| {
-                self.stages::<Compact>(grad, at, pass, velocity.part(from, len), master)
+                self.stages::<Compact, true>(grad, at, pass, MantissasMut::I8(&mut []), master)
             });
             from += len;
         }
         seen
     }
 
-    /// All stages at once, from an even element on, where they are plain: no momentum, no decay,
-    /// and stochastic rounding.
+    /// All stages at once, from an even element on, where rounding is stochastic and nothing else
+    /// is done.
     #[inline(always)]
     fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
-        let Update { lr, shift, decay: 0, round: Round::Stochastic, key, .. } = self.update else {
+        let Update { lr, shift, round: Round::Stochastic, key, .. } = self.update else {
             return None;
         };
-        let quantizer = self.quantizer.filter(|_| self.momentum.is_none())?;
+        let quantizer = self.quantizer?;
         let quick = quantizer.quick(ones(grad))?;
         if !matches!(quick.carry, QuickCarry::Random) {
             return None;
@@ -166,8 +181,21 @@ impl Descend {
         Some(Descent { counts, velocity_peak: 0 })
     }
 
+    #[inline(never)]
+    fn full(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        self.stages::<Compact, false>(grad, first, pass, velocity, master)
+    }
+
+    /// `PLAIN` is without momentum and decay.
     #[inline(always)]
-    fn stages<B: Build>(
+    fn stages<B: Build, const PLAIN: bool>(
         &self,
         grad: &[i32],
         first: u32,
@@ -190,12 +218,12 @@ impl Descend {
             if !pass.is_empty() {
                 block(piece, at, pass);
             }
-            if let Some(momentum) = &self.momentum {
+            if !PLAIN && let Some(momentum) = &self.momentum {
                 let velocity = velocity.part(from, sums.len());
                 let peak = B::velocity(momentum, piece, at, velocity);
                 seen.velocity_peak = seen.velocity_peak.max(peak);
             }
-            self.update.run::<B>(piece, at, master.part(from, sums.len()));
+            self.update.run::<B, PLAIN>(piece, at, master.part(from, sums.len()));
         }
         seen
     }

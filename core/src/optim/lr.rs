@@ -37,7 +37,7 @@ impl Lr {
         }
         // As many bits as 64 hold: at least 31 of the quotient, of which 15 are kept.
         let up = (numerator as u64).leading_zeros();
-        Self::normalise(((numerator as u64) << up) / denominator as u64, -(up as i16))
+        Self::normalise(divide((numerator as u64) << up, denominator), -(up as i16))
     }
 
     /// This times `factor / 2^15`, rounded to nearest.
@@ -88,6 +88,24 @@ impl Lr {
         let exponent = if exponent > i16::MAX as i32 { i16::MAX } else { exponent as i16 };
         Self { mantissa: mantissa as u16, exponent }
     }
+}
+
+/// `numerator / denominator`, bit by bit: once in a step, and the division of 64 bits would be a
+/// large part of a board's program. The denominator is not zero.
+#[inline(never)]
+const fn divide(numerator: u64, denominator: u32) -> u64 {
+    let (mut quotient, mut rest) = (0, 0u64);
+    let mut bit = 64;
+    while bit > 0 {
+        bit -= 1;
+        rest = rest << 1 | numerator >> bit & 1;
+        quotient <<= 1;
+        if rest >= denominator as u64 {
+            rest -= denominator as u64;
+            quotient |= 1;
+        }
+    }
+    quotient
 }
 
 /// `value` with its highest `bits` bits, rounded to nearest, ties up; the exponent rises by the
@@ -168,7 +186,7 @@ impl Schedule {
 #[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
 const fn half_cosine(step: u32, steps: u32) -> u16 {
     // Position in the table with 16 fraction bits.
-    let position = ((step as u64 * 64) << 16) / steps as u64;
+    let position = divide((step as u64 * 64) << 16, steps);
     let (index, fraction) = ((position >> 16 & 63) as usize, position as i64 & 0xffff);
     let (here, next) = (HALF_COSINE[index] as i64, HALF_COSINE[index + 1] as i64);
     (here + (((next - here) * fraction) >> 16)) as u16
@@ -189,6 +207,15 @@ mod tests {
 
     fn value(lr: Lr) -> f64 {
         f64::from(lr.mantissa) * f64::from(lr.exponent).exp2()
+    }
+
+    #[test]
+    fn quotients_are_those_of_the_machine() {
+        for n in [0, 1, 5, 1 << 32, u64::MAX, 0x1234_5678_9abc_def0] {
+            for d in [1, 2, 3, 32, 1_320, u32::MAX - 1, u32::MAX] {
+                assert_eq!(divide(n, d), n / u64::from(d), "{n} / {d}");
+            }
+        }
     }
 
     #[test]

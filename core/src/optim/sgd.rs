@@ -30,9 +30,15 @@ const NARROW: u32 = 1 << 16;
 
 impl Update {
     /// Moves `master`, whose first element is element `first` of the tensor, against `grad`, of
-    /// which nothing is left. Weights saturate at the ends of their storage.
+    /// which nothing is left. Weights saturate at the ends of their storage. `PLAIN` is without
+    /// decay.
     #[inline(always)]
-    pub(super) fn run<B: Build>(&self, grad: &mut [i32], first: u32, mut master: MantissasMut<'_>) {
+    pub(super) fn run<B: Build, const PLAIN: bool>(
+        &self,
+        grad: &mut [i32],
+        first: u32,
+        mut master: MantissasMut<'_>,
+    ) {
         let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
         if peak(grad) < NARROW {
             grad.iter_mut().for_each(|g| *g *= self.lr);
@@ -41,7 +47,7 @@ impl Update {
             self.wide_steps(format, grad, first);
         }
         for_width!(MantissasMut, &mut master, m => subtract(m, grad));
-        if self.decay != 0 {
+        if !PLAIN && self.decay != 0 {
             let guard = guard(master.as_ref().width());
             let shift = self.decay_shift.saturating_sub(guard as i32);
             for_width!(MantissasMut, &mut master, m => decayed(self.decay, m, grad));
@@ -98,7 +104,7 @@ mod tests {
     use crate::optim::descend::Compact;
 
     fn run(update: &Update, grad: &[i32], first: u32, master: MantissasMut<'_>) {
-        update.run::<Compact>(&mut grad.to_vec(), first, master);
+        update.run::<Compact, false>(&mut grad.to_vec(), first, master);
     }
 
     fn update(shift: i32, round: Round) -> Update {

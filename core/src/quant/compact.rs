@@ -9,7 +9,7 @@ use crate::tensor::{MantissasMut, Source, for_source};
 
 /// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
 /// two neighbours share a random number.
-const PIECE: usize = 64;
+const PIECE: usize = 32;
 
 /// All ones of the numbers, where a negative number counts as its complement: each lies in
 /// `-ones - 1 ..= ones`.

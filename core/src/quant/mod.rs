@@ -1,6 +1,7 @@
 //! From wide integers to narrow codes: rounding, overflow, ranges, and the settings of a point.
 
 pub(crate) mod compact;
+mod observe;
 mod overflow;
 mod quantizer;
 mod range;
@@ -10,6 +11,7 @@ mod settings;
 mod short;
 mod state;
 
+pub use observe::{Observe, PeakObserver};
 pub use overflow::Overflow;
 pub use quantizer::{Counts, Quantizer};
 pub use range::{Observer, Range, ceil_log2, exponent_of, peak, sweep};

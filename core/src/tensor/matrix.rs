@@ -24,6 +24,20 @@ impl<'a> Matrix<'a> {
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
+    /// `len` columns from column `from` on of a matrix as [`new`](Self::new) makes it.
+    pub(crate) fn columns(
+        data: Mantissas<'a>,
+        rows: usize,
+        cols: usize,
+        from: usize,
+        len: usize,
+    ) -> Self {
+        let rows = data.len().checked_div(cols).unwrap_or(0).min(rows);
+        let from = from.min(cols);
+        let data = data.part(from, data.len().saturating_sub(from));
+        Self { data, rows, cols: len.min(cols - from), row_stride: cols, col_stride: 1 }
+    }
+
     /// The transpose.
     #[must_use]
     pub const fn t(self) -> Self {

@@ -1,9 +1,9 @@
 //! The backward pass: activation gradients downwards, weight gradients on the way.
 
 use super::{
-    engine::{Engine, Of},
+    engine::{Engine, Of, linked_loss},
     forward::{pieces, tile_rows},
-    point::{Mask, Pass, Sums, widen},
+    point::{Sums, widen},
     state::Tensor,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     optim::block,
     strategy::Strategy,
     tensor::{Mantissa, Mantissas, MantissasMut, Matrix, for_width},
+    uses::{Part, Uses},
 };
 
 /// What the samples of a call should give.
@@ -69,7 +70,7 @@ enum Source<'a> {
     Layer(usize),
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
     /// move at once, or their gradients are added up when the batch comes in parts.
     // Not inlined, so that its frame is not under the forward pass.
@@ -122,7 +123,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             let tile = Region { len: (rows * numbers) as u32, ..tile };
             self.produce(source, tile, at, rows, count);
             self.through_layers(target, from, source, tile, at * numbers);
-            self.emit_grad(&mut pass, plan, tile, at * numbers, base.wrapping_mul(numbers as u32));
+            let base = base.wrapping_mul(numbers as u32);
+            self.emit_tile(&mut pass, tile, [plan.grad, Region::NONE], at * numbers, base);
         }
         let passed = pass.finish();
         self.keep(target, Tensor::ActivationGrad, passed.state);
@@ -145,7 +147,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         match (source, layer.kind) {
             (Source::Loss(targets), _) => {
                 let target = targets.at(0, 0);
-                let (loss, outputs) = (self.train.loss, state.output_exponent);
+                let (loss, outputs) = (linked_loss::<U>(self.train.loss), state.output_exponent);
                 let exponent = loss.grad_exponent(outputs, &target);
                 let bits = loss.grad_bits(outputs, plan.output_bits, &target);
                 Sums { exponent, bits, slack: 0 }
@@ -157,6 +159,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 let bits = plan.input_grad.kept();
                 Sums { exponent: exponent.saturating_add(up), bits, slack }
             }
+            _ if !U::uses(Part::PassingPoints) => Sums { exponent: 0, bits: 30, slack: 0 },
             _ => {
                 let bits = config.activation_grad.map_or(16, |quant| quant.bits);
                 Sums { exponent: state.grad_exponent, bits: bits.saturating_sub(1), slack: 0 }
@@ -171,7 +174,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             return;
         };
         let (units, spread) = (layer.shape.elements(), plan.spread);
-        if spread == 0 {
+        if !U::uses(Part::Channels) || spread == 0 {
             return;
         }
         let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels_now];
@@ -188,6 +191,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     }
 
     /// Sums of one tile.
+    #[inline(never)]
     fn produce(&mut self, source: Source<'_>, tile: Region, at: usize, rows: usize, count: usize) {
         let i = match source {
             Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
@@ -199,7 +203,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
         let exponent = self.state(i).map_or(0, |s| s.output_exponent);
         let units = layer.shape.elements();
-        let grad = if plan.spread > 0 { plan.aligned_grad } else { plan.grad };
+        let grad =
+            if U::uses(Part::Channels) && plan.spread > 0 { plan.aligned_grad } else { plan.grad };
         let own = match source {
             Source::Loss(_) => holder.activation,
             Source::Layer(_) => grad,
@@ -213,7 +218,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                     let codes = own.as_ref().part((at + r) * units, units);
                     let target = targets.at(at + r, units);
                     let outputs = Outputs { codes, exponent };
-                    let loss = self.train.loss.row(outputs, &target, row);
+                    let loss = linked_loss::<U>(self.train.loss).row(outputs, &target, row);
                     self.tally.loss = self.tally.loss.saturating_add(loss);
                     self.tally.note(&outputs, &target);
                 }
@@ -221,14 +226,16 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             (_, Kind::Dense { .. }) => {
                 let grad = Matrix::new(own.as_ref(), count, units).row_range(at, rows);
                 let weight = Matrix::new(weight.as_ref(), units, numbers);
-                dense::input_grad(self.kernel, grad, weight, plan.input_grad.drop, sums);
+                dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
             }
+            _ if !U::uses(Part::PassingPoints) => {}
             _ => widen(own.as_ref().part(at * numbers, sums.len()), sums),
         }
     }
 
     /// Blocks the sums where a layer between the source and the target blocks them: a ReLU where
     /// it was not positive, an activation point without a gradient point where it clipped.
+    #[inline(never)]
     fn through_layers(
         &mut self,
         target: usize,
@@ -253,29 +260,19 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             if layer.kind == Kind::Relu {
                 relu::backward(sums, output.as_ref().part(first, sums.len()));
             }
-            if plan.grad.len == 0 && plan.pass.len > 0 && state.output_clipped {
+            let clips = U::uses(Part::Clipping) && plan.pass.len > 0 && state.output_clipped;
+            if clips && plan.grad.len == 0 {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
     }
 
-    /// A tile through the point. Its first element is element `at` of what is in memory, which
-    /// begins with element `base` of the step.
-    fn emit_grad(&mut self, pass: &mut Pass, plan: &LayerPlan, tile: Region, at: usize, base: u32) {
-        let [sums, mut codes] = pick(self.memory, [tile, plan.grad]);
-        let MantissasMut::I32(sums) = sums else { return };
-        let first = base.wrapping_add(at as u32);
-        pass.before(self.strategy, sums, first);
-        pass.look(self.kernel, (&*sums).into());
-        pass.settle(sums);
-        let codes = codes.part(at, sums.len());
-        let mask = Mask { bits: &mut [], first: 0 };
-        pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
-    }
-
     /// The straight-through gradient is zero where the output was clipped.
     fn block_clipped(&mut self, i: usize, plan: &LayerPlan, count: usize) {
-        if plan.pass.len == 0 || !self.state(i).is_some_and(|s| s.output_clipped) {
+        if !U::uses(Part::Clipping)
+            || plan.pass.len == 0
+            || !self.state(i).is_some_and(|s| s.output_clipped)
+        {
             return;
         }
         let numbers = self.graph.layers().get(i).map_or(0, |l| l.shape.elements());

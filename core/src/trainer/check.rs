@@ -1,26 +1,31 @@
 //! What a call gives is checked before anything changes.
 
 use super::{Samples, StepError, Targets};
-use crate::config::EXPONENTS;
+use crate::config::is_near;
 
 /// Elements of one sample and of one output.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {
     pub(super) sample: usize,
     pub(super) outputs: usize,
+    /// Samples are the codes of the first layer.
+    pub(super) in_place: bool,
 }
 
 impl Rows {
     /// How many samples these are, if they are whole ones and at most `room`.
-    pub(super) fn samples(self, samples: Samples<'_>, room: usize) -> Result<usize, StepError> {
-        check_exponent(samples.exponent)?;
-        let (sample, found) = (self.sample, samples.len());
+    pub(super) fn samples(self, given: Samples<'_>, room: usize) -> Result<usize, StepError> {
+        check_exponent(given.exponent)?;
+        let (sample, found) = (self.sample, given.len());
         if found == 0 || sample == 0 || !found.is_multiple_of(sample) {
             return Err(StepError::SampleLength { sample, found });
         }
         let samples = found / sample;
         if samples > room {
             return Err(StepError::TooMany { samples, room });
+        }
+        if self.in_place && given.codes().is_none() {
+            return Err(StepError::NoCodes);
         }
         Ok(samples)
     }
@@ -60,7 +65,7 @@ impl Rows {
 /// Of samples and targets as of settings, so that sums of several exponents stay inside an `i16`
 /// and what is learnt inside the bounds that a checkpoint may hold.
 fn check_exponent(exponent: i16) -> Result<(), StepError> {
-    if EXPONENTS.contains(&exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
+    if is_near(exponent) { Ok(()) } else { Err(StepError::Exponent { exponent }) }
 }
 
 #[cfg(test)]
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_mismatch_has_its_error() {
-        let rows = Rows { sample: 4, outputs: 3 };
+        let rows = Rows { sample: 4, outputs: 3, in_place: false };
         let bytes = [0u8; 12];
         let samples = |n| Samples { data: SampleData::U8(&bytes[..n]), exponent: 0 };
         assert_eq!(rows.pairs(samples(8), Targets::Classes(&[0, 2]), 2), Ok(2));
@@ -94,8 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn samples_in_place_are_bytes_with_a_sign() {
+        let rows = Rows { sample: 2, outputs: 1, in_place: true };
+        let check = |data| rows.samples(Samples { data, exponent: 0 }, 1);
+        assert_eq!(check(SampleData::I8(&[-128, 127])), Ok(1));
+        assert_eq!(check(SampleData::U8(&[0, 127])), Ok(1));
+        assert_eq!(check(SampleData::U8(&[0, 128])), Err(StepError::NoCodes));
+        assert_eq!(check(SampleData::I16(&[0, 1])), Err(StepError::NoCodes));
+    }
+
+    #[test]
     fn exponents_lie_where_those_of_settings_do() {
-        let rows = Rows { sample: 1, outputs: 1 };
+        let rows = Rows { sample: 1, outputs: 1, in_place: false };
         for (exponent, fits) in [(-65, false), (-64, true), (64, true), (3000, false)] {
             let expected = if fits { Ok(1) } else { Err(StepError::Exponent { exponent }) };
             let samples = Samples { data: SampleData::U8(&[0]), exponent };

@@ -1,9 +1,7 @@
 //! One number for the whole state of a training: what two machines compare after a step.
 
-use core::borrow::Borrow;
-
-use super::{LayerState, Tensor, Trainer};
-use crate::{graph::Plan, kernel::Kernel, strategy::Strategy};
+use super::{LayerState, Planned, Tensor, Trainer};
+use crate::{kernel::Kernel, strategy::Strategy};
 
 /// FNV-1a with 64 bits (Fowler, Noll and Vo): short code, and the same on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +25,7 @@ impl Fnv {
     }
 }
 
-impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, K, S, P> {
+impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
     /// FNV-1a (64 bits) of all that decides later steps, without the number of steps: the bytes
     /// of [`persistent`](Self::persistent), and for each layer the four numbers that each tensor's
     /// bound remembers, in the order of [`Tensor::ALL`], and the exponents of the two momenta, as

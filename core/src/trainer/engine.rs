@@ -1,18 +1,21 @@
 //! One step, compiled once for all graphs: everything borrowed, nothing generic over capacity.
 
+use core::marker::PhantomData;
+
 use super::{
     Tally,
     point::{Pass, Setup, Sums},
     state::{LayerState, Tensor},
 };
 use crate::{
-    config::{LayerConfig, Train},
+    config::{LayerConfig, LossKind, Train},
     graph::{GraphView, LayerPlan, Region},
     kernel::Kernel,
     optim::Lr,
     quant::Quant,
     rng::Key,
     strategy::{Context, Place, Strategy},
+    uses::{Part, Uses},
 };
 
 /// Training or inference.
@@ -23,7 +26,7 @@ pub(crate) enum Mode {
 }
 
 /// All that a step works on.
-pub(crate) struct Engine<'e, K, S> {
+pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) graph: GraphView<'e>,
     pub(crate) layers: &'e [LayerConfig],
     pub(crate) train: &'e Train,
@@ -31,17 +34,32 @@ pub(crate) struct Engine<'e, K, S> {
     pub(crate) scratch: Region,
     pub(crate) row: Region,
     pub(crate) memory: &'e mut [u8],
+    /// Codes that are read in place.
+    pub(crate) samples: &'e [i8],
     pub(crate) states: &'e mut [LayerState],
     pub(crate) kernel: &'e K,
     pub(crate) strategy: &'e mut S,
     /// Steps finished so far, and the learning rate of this one.
     pub(crate) step: u32,
     pub(crate) lr: Lr,
+    /// The rate for a sum over the batch, which is what gradients are.
+    pub(crate) sum_lr: Lr,
     pub(crate) mode: Mode,
     /// True for the first micro-batch of a step.
     pub(crate) first_part: bool,
     /// Loss and right answers, counted where the loss is.
     pub(crate) tally: Tally,
+    /// The parts that are linked.
+    pub(crate) uses: PhantomData<U>,
+}
+
+/// The loss, as a constant where only one is linked.
+pub(crate) fn linked_loss<U: Uses>(kind: LossKind) -> LossKind {
+    match (U::uses(Part::Softmax), U::uses(Part::SquaredError)) {
+        (true, false) => LossKind::SoftmaxCrossEntropy,
+        (false, true) => LossKind::Mse,
+        _ => kind,
+    }
 }
 
 /// Streams of random numbers beside those of the quantisers.
@@ -58,7 +76,7 @@ pub(crate) struct Of {
     pub(crate) row: usize,
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// The stream of one tensor in this step (Architecture: random numbers are a function of
     /// seed, step, tensor and element).
     pub(crate) fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
@@ -66,7 +84,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         Key::new(self.train.seed).child(self.step).child((layer as u32) << 16 | tag)
     }
 
-    pub(crate) fn pass(&self, of: Of) -> Pass {
+    pub(crate) fn pass(&self, of: Of) -> Pass<U> {
         let Of { layer, tensor, quant, sums, row } = of;
         let place = match tensor {
             Tensor::Weight | Tensor::Bias => Place::Weight,
@@ -75,8 +93,10 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             Tensor::Activation | Tensor::Velocity | Tensor::BiasVelocity => Place::Activation,
         };
         let index = layer as u8;
-        let hooks = self.mode == Mode::Train && self.strategy.active(index, place);
-        let off_grid = matches!(place, Place::Weight | Place::Activation)
+        let strategies = U::uses(Part::Strategies);
+        let hooks = strategies && self.mode == Mode::Train && self.strategy.active(index, place);
+        let off_grid = strategies
+            && matches!(place, Place::Weight | Place::Activation)
             && self.strategy.off_grid(index, place);
         Pass::new(Setup {
             quant,
@@ -128,6 +148,9 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Ends the step for every range rule.
     pub(crate) fn finish_ranges(&mut self) {
+        if !U::uses(Part::Moving) {
+            return;
+        }
         for (config, state) in self.layers.iter().zip(self.states.iter_mut()) {
             let velocity = super::update::VELOCITY_RANGE;
             let keep = crate::quant::Range::Keep;

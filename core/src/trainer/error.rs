@@ -104,6 +104,8 @@ pub enum StepError {
         /// The exponent.
         exponent: i16,
     },
+    /// Samples of more than 8 bits, for a network that reads them in place.
+    NoCodes,
 }
 
 impl fmt::Display for StepError {
@@ -131,6 +133,10 @@ impl fmt::Display for StepError {
             Self::TooMany { samples, room } => {
                 write!(f, "{samples} samples; there is room for {room}")
             }
+            Self::NoCodes => f.write_str(
+                "the network reads its samples in place, so they are signed bytes, or pixels below \
+                 128",
+            ),
             Self::Empty => f.write_str("no samples since the last update"),
             Self::Pending { samples } => {
                 write!(f, "{samples} samples of a step are in: call `update` first")

@@ -1,5 +1,7 @@
 //! The forward pass: for every layer, sums into tiles, tiles through the activation point.
 
+use core::ops::Range;
+
 use super::{
     engine::{Engine, Mode, Of},
     point::{Mask, Pass, Sums, widen},
@@ -12,6 +14,7 @@ use crate::{
     quant::Point,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix, Source},
+    uses::{Part, Uses},
 };
 
 /// Samples as they come from a sensor or a file: `value = mantissa * 2^exponent`.
@@ -61,6 +64,15 @@ impl<'a> Samples<'a> {
         Samples { data, ..self }
     }
 
+    /// The samples as codes of 8 bits, where they are such.
+    pub(crate) fn codes(self) -> Option<&'a [i8]> {
+        match self.data {
+            SampleData::I8(d) => Some(d),
+            SampleData::U8(d) if d.is_ascii() => Some(bytemuck::cast_slice(d)),
+            SampleData::U8(_) | SampleData::I16(_) => None,
+        }
+    }
+
     fn source(self) -> Source<'a> {
         match self.data {
             SampleData::U8(d) => Source::U8(d),
@@ -78,15 +90,25 @@ impl<'a> Samples<'a> {
     }
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
-    pub(crate) fn forward(&mut self, samples: Samples<'_>, count: usize, base: u32) {
-        for i in 0..self.graph.layers().len() {
+    pub(crate) fn forward(&mut self, samples: Samples<'e>, count: usize, base: u32) {
+        for (i, layer) in self.graph.layers().iter().enumerate() {
             let Some(config) = self.layers.get(i) else { return };
             match config.activation {
+                Some(_) if layer.kind == Kind::Input && !U::uses(Part::InputPoint) => {}
+                None if layer.kind == Kind::Input => self.read_in_place(i, samples),
                 Some(point) => self.forward_point(i, point, samples, count, base),
                 None => self.forward_in_place(i, count),
             }
+        }
+    }
+
+    /// The samples are the codes of the first layer.
+    fn read_in_place(&mut self, i: usize, samples: Samples<'e>) {
+        self.samples = samples.codes().unwrap_or_default();
+        if let Some(state) = self.states.get_mut(i) {
+            state.output_exponent = samples.exponent;
         }
     }
 
@@ -119,92 +141,147 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         };
         let numbers = layer.shape.elements();
         let Some(input) = self.input_of(i) else { return };
-        let known = match layer.kind {
+        let sums = match layer.kind {
+            Kind::Input if !U::uses(Part::InputPoint) => return,
             Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
             Kind::Dense { .. } => self.dense_sums(i, plan, &input),
+            Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => return,
             Kind::Relu | Kind::Flatten => {
                 Sums { exponent: input.exponent, bits: input.bits, slack: 0 }
             }
         };
         let quant = if self.mode == Mode::Train { point.train } else { point.infer };
-        let mut pass = self.pass(Of {
-            layer: i,
-            tensor: Tensor::Activation,
-            quant,
-            sums: known,
-            row: numbers,
-        });
-        self.align_bias(i, plan, known.exponent);
-        let regions = [
-            plan.forward_tile,
-            self.row,
-            plan.weight.codes,
-            plan.channels_now,
-            plan.activation,
-            plan.pass,
-            if layer.kind == Kind::Input { Region::NONE } else { input.region },
-        ];
-        let [scratch, row, weight, channels, mut codes, mask, x] = pick(self.memory, regions);
-        let (MantissasMut::I32(scratch), MantissasMut::I32(row), MantissasMut::I8(mask)) =
-            (scratch, row, mask)
-        else {
-            return;
-        };
-        let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-        let mask: &mut [u8] = bytemuck::cast_slice_mut(mask);
-        mask.fill(0xff);
-        let x = x.as_ref();
-        let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
-        let channels = match channels.as_ref() {
-            Mantissas::I8(below) if !below.is_empty() => {
-                Some(dense::Channels { below, spread: plan.spread })
-            }
-            _ => None,
-        };
-        let source = match layer.kind {
-            Kind::Input => Some(samples.source()),
-            Kind::Flatten => Some(Source::from(x)),
-            Kind::Dense { .. } | Kind::Relu => None,
-        };
-        if let Some(source) = source.filter(|_| pass.is_direct()) {
-            let source = source.part(0, count * numbers);
-            let first = base.wrapping_mul(numbers as u32);
-            pass.look(self.kernel, source);
-            pass.settle(&[]);
-            let mask = Mask { bits: mask, first: 0 };
-            pass.emit(self.kernel, self.strategy, source, first, codes, mask);
+        let tensor = Tensor::Activation;
+        let mut pass = self.pass(Of { layer: i, tensor, quant, sums, row: numbers });
+        self.align_bias(i, plan, sums.exponent);
+        if U::uses(Part::Clipping)
+            && let [MantissasMut::I8(mask)] = pick(self.memory, [plan.pass])
+        {
+            mask.fill(-1);
+        }
+        if pass.is_direct() && self.forward_direct(i, &mut pass, &input, samples, count, base) {
             self.keep_activation(i, &mut pass);
             return;
         }
-        let rows = tile_rows(scratch.len(), numbers, count);
-        for (from, rows) in pieces(count, rows) {
-            let sums = scratch.get_mut(..rows * numbers).unwrap_or_default();
-            match layer.kind {
-                Kind::Input => samples.source().part(from * numbers, sums.len()).copy_to(sums),
-                Kind::Dense { .. } => {
-                    let x = Matrix::new(x, count, input.numbers).row_range(from, rows);
-                    let drop = plan.forward.drop;
-                    dense::forward(self.kernel, x, weight, drop, channels, bias, sums);
-                }
-                Kind::Relu => {
-                    widen(x.part(from * numbers, sums.len()), sums);
-                    relu::forward_sums(sums);
-                }
-                Kind::Flatten => widen(x.part(from * numbers, sums.len()), sums),
-            }
-            let at = from * numbers;
-            let first = base.wrapping_mul(numbers as u32).wrapping_add(at as u32);
-            pass.before(self.strategy, sums, first);
-            pass.look(self.kernel, (&*sums).into());
-            pass.settle(sums);
-            let codes = codes.part(at, sums.len());
-            let mask = Mask { bits: &mut *mask, first: at as u32 };
-            pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
+        let rows = tile_rows(plan.forward_tile.len as usize, numbers, count);
+        for (at, rows) in pieces(count, rows) {
+            let tile = Region { len: (rows * numbers) as u32, ..plan.forward_tile };
+            self.forward_sums(i, &input, samples, tile, at..at + rows, count);
+            let base = base.wrapping_mul(numbers as u32);
+            self.emit_tile(&mut pass, tile, [plan.activation, plan.pass], at * numbers, base);
         }
         self.keep_activation(i, &mut pass);
     }
 
-    fn keep_activation(&mut self, i: usize, pass: &mut Pass) {
+    /// Numbers that are only passed on need not become sums on their way to the point. False where
+    /// the layer makes new ones.
+    fn forward_direct(
+        &mut self,
+        i: usize,
+        pass: &mut Pass<U>,
+        input: &Input,
+        samples: Samples<'_>,
+        count: usize,
+        base: u32,
+    ) -> bool {
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return false;
+        };
+        let is_input = layer.kind == Kind::Input && U::uses(Part::InputPoint);
+        let is_flatten = layer.kind == Kind::Flatten && U::uses(Part::PassingPoints);
+        if !is_input && !is_flatten {
+            return false;
+        }
+        let below = if is_input { Region::NONE } else { input.region };
+        let [codes, mask, x] = pick(self.memory, [plan.activation, plan.pass, below]);
+        let MantissasMut::I8(mask) = mask else { return false };
+        let source = match (is_input, input.in_place) {
+            (true, _) => samples.source(),
+            (_, true) => Source::I8(self.samples),
+            _ => Source::from(x),
+        };
+        let numbers = layer.shape.elements();
+        let source = source.part(0, count * numbers);
+        let first = base.wrapping_mul(numbers as u32);
+        pass.look(self.kernel, source);
+        pass.settle(&[]);
+        let mask = Mask { bits: bytemuck::cast_slice_mut(mask), first: 0 };
+        pass.emit(self.kernel, self.strategy, source, first, codes, mask);
+        true
+    }
+
+    /// The sums of some samples into a tile. Not inlined, nor is what follows: on a
+    /// board, neither's frame shall lie under the other.
+    #[inline(never)]
+    fn forward_sums(
+        &mut self,
+        i: usize,
+        input: &Input,
+        samples: Samples<'_>,
+        tile: Region,
+        Range { start: at, end }: Range<usize>,
+        count: usize,
+    ) {
+        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
+            return;
+        };
+        let (numbers, rows) = (layer.shape.elements(), end - at);
+        let below = if layer.kind == Kind::Input { Region::NONE } else { input.region };
+        let regions = [tile, self.row, plan.weight.codes, plan.channels_now, below];
+        let [sums, row, weight, channels, x] = pick(self.memory, regions);
+        let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
+        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+        match layer.kind {
+            Kind::Input if U::uses(Part::InputPoint) => {
+                samples.source().part(at * numbers, sums.len()).copy_to(sums);
+            }
+            Kind::Dense { .. } => {
+                let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
+                let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
+                let channels = match channels.as_ref() {
+                    Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
+                        Some(dense::Channels { below, spread: plan.spread })
+                    }
+                    _ => None,
+                };
+                let x = Matrix::new(x, count, input.numbers).row_range(at, rows);
+                let drop = plan.forward.drop;
+                dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
+            }
+            Kind::Relu if U::uses(Part::PassingPoints) => {
+                widen(x.part(at * numbers, sums.len()), sums);
+                relu::forward_sums(sums);
+            }
+            Kind::Flatten if U::uses(Part::PassingPoints) => {
+                widen(x.part(at * numbers, sums.len()), sums);
+            }
+            Kind::Input | Kind::Relu | Kind::Flatten => {}
+        }
+    }
+
+    /// The sums of a tile through their point into codes and mask. Its first element is element
+    /// `at` of what is in memory, which begins with element `base` of the step.
+    #[inline(never)]
+    pub(crate) fn emit_tile(
+        &mut self,
+        pass: &mut Pass<U>,
+        tile: Region,
+        [codes, mask]: [Region; 2],
+        at: usize,
+        base: u32,
+    ) {
+        let [sums, mut codes, mask] = pick(self.memory, [tile, codes, mask]);
+        let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
+        let first = base.wrapping_add(at as u32);
+        pass.before(self.strategy, sums, first);
+        pass.look(self.kernel, (&*sums).into());
+        pass.settle(sums);
+        let codes = codes.part(at, sums.len());
+        let mask = Mask { bits: bytemuck::cast_slice_mut(mask), first: at as u32 };
+        pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
+    }
+
+    fn keep_activation(&mut self, i: usize, pass: &mut Pass<U>) {
         let passed = pass.finish();
         self.keep(i, Tensor::Activation, passed.state);
         if let Some(state) = self.states.get_mut(i) {
@@ -250,6 +327,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let below = self.plan.get(from)?;
         let holder = self.plan.get(usize::from(below.output))?;
         Some(Input {
+            in_place: holder.activation.len == 0,
             region: holder.activation,
             numbers: self.graph.input_shape(i).elements(),
             exponent: self.state(from)?.output_exponent,
@@ -260,6 +338,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
 /// The input of a layer.
 pub(crate) struct Input {
+    /// The samples, where the caller has them.
+    pub(crate) in_place: bool,
     pub(crate) region: Region,
     /// Elements of one sample.
     pub(crate) numbers: usize,

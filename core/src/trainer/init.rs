@@ -4,7 +4,7 @@ use crate::{
     config::{Init, LayerConfig, Master},
     graph::{GraphView, LayerPlan, pick},
     rng::Key,
-    tensor::{Mantissa, for_width},
+    tensor::MantissasMut,
 };
 
 /// The root of these streams; step numbers never reach it.
@@ -28,7 +28,7 @@ pub(super) fn init(
             let limit = limit(master, fan_in, fan_out);
             let key = root.child((i as u32) << 1 | which as u32);
             let [values] = pick(memory, [region]);
-            for_width!(MantissasMut, values, values => uniform(values, limit, key));
+            uniform(values, limit, key);
         }
     }
 }
@@ -55,13 +55,12 @@ fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
     })
 }
 
-fn uniform<T: Mantissa>(values: &mut [T], limit: u32, key: Key) {
-    if limit == 0 {
-        return;
-    }
-    for (i, value) in values.iter_mut().enumerate() {
+/// One after the other, so that the code is there once for all storages.
+fn uniform(mut values: MantissasMut<'_>, limit: u32, key: Key) {
+    let count = if limit == 0 { 0 } else { values.as_ref().len() };
+    for i in 0..count {
         let draw = key.below(i as u32, 2 * limit + 1);
-        *value = T::from_code((i64::from(draw) - i64::from(limit)) as i32);
+        values.part(i, 1).store(&[draw.wrapping_sub(limit) as i32]);
     }
 }
 
@@ -104,7 +103,7 @@ mod tests {
     #[test]
     fn values_fill_the_interval_evenly() {
         let mut values = [0i16; 4000];
-        uniform(&mut values, 100, Key::new(3));
+        uniform(MantissasMut::I16(&mut values), 100, Key::new(3));
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 4000.0;
         assert_eq!((values.iter().min(), values.iter().max()), (Some(&-100), Some(&100)));
         assert!(mean.abs() < 4.0, "{mean}");

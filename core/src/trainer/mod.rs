@@ -12,31 +12,33 @@ mod parts;
 mod point;
 mod record;
 mod state;
+#[expect(clippy::panic, reason = "in a `const`, a task that cannot be trained is a build error")]
 mod task;
 mod update;
 
-use core::borrow::Borrow;
+use core::marker::PhantomData;
 
 use crate::{
-    config::{Config, LayerConfig, Train},
+    config::{Config, LayerConfig, LossKind, Train},
     graph::{Graph, GraphView, HookNeeds, Layer, Plan, Region, Sizes, pick},
     kernel::Kernel,
     loss::Outputs,
-    optim::Lr,
+    optim::{Lr, Schedule},
     strategy::{Configured, Place, Strategy},
     tensor::{Mantissas, MantissasMut},
+    uses::{Part, Uses},
 };
 
 pub use backward::Targets;
 use check::Rows;
-use engine::{Engine, Mode};
+use engine::{Engine, Mode, linked_loss};
 pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
 use state::Purpose;
 pub use state::{LayerMemory, LayerState, Tensor};
-pub use task::Task;
+pub use task::{Planned, Task};
 
 /// Trains a network in the memory that the caller gives.
 ///
@@ -96,6 +98,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 
     /// As [`new`](Self::new), with room for `tile` sums at a time. Results do not depend on it.
+    // Not inlined: the plan on its way would lie on the stack under every step.
+    #[inline(never)]
     pub fn with_tile(
         graph: &'a Graph<N>,
         config: &'a Config<N>,
@@ -135,7 +139,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S> {
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a, N, K, S, P> {
+impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K, S, P> {
     /// A trainer at its first step, in memory that is checked.
     #[inline(always)]
     fn begin(
@@ -146,7 +150,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         kernel: K,
         strategy: S,
     ) -> Result<Self, SetupError> {
-        let (needed, found) = (plan.borrow().ram(), memory.len());
+        let (needed, found) = (plan.plan().ram(), memory.len());
         if found < needed {
             return Err(SetupError::ArenaTooSmall { needed, found });
         }
@@ -174,7 +178,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     }
 
     fn init(&mut self) {
-        let plan = self.plan.borrow().layers();
+        let plan = self.plan.plan().layers();
         init::init(self.graph, self.layers, plan, self.train.seed, self.memory);
     }
 
@@ -192,12 +196,16 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<StepRecord, StepError> {
-        let rows @ Rows { sample, outputs } = self.rows();
+        let rows @ Rows { sample, outputs, .. } = self.rows();
         if self.pending > 0 {
             return Err(StepError::Pending { samples: self.pending });
         }
         let count = rows.pairs(samples, targets, self.train.batch.into())?;
         let part = usize::from(self.train.micro_batch);
+        if !self.accumulates() {
+            self.accumulate_checked(samples, targets, count);
+            return self.update();
+        }
         for (from, len) in pieces(count, part) {
             let samples = samples.part(from * sample, len * sample);
             self.accumulate_checked(samples, targets.part(from, len, outputs), len);
@@ -214,7 +222,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     ) -> Result<Tally, StepError> {
         let train = self.train;
         let room = usize::from(train.batch).saturating_sub(self.pending as usize);
-        if room == 0 || (self.pending > 0 && !train.accumulates()) {
+        if room == 0 || (self.pending > 0 && !self.accumulates()) {
             return Err(StepError::Pending { samples: self.pending });
         }
         let room = room.min(train.micro_batch.into());
@@ -223,12 +231,13 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     }
 
     /// Ends the step: moves the weights, if they have not moved yet.
+    #[inline(never)]
     pub fn update(&mut self) -> Result<StepRecord, StepError> {
         if self.pending == 0 {
             return Err(StepError::Empty);
         }
         let lr = self.lr();
-        let accumulates = self.train.accumulates();
+        let accumulates = self.accumulates();
         let mut engine = self.engine(Mode::Train);
         if accumulates {
             engine.apply_sums();
@@ -246,7 +255,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<Tally, StepError> {
-        let rows @ Rows { sample, outputs } = self.rows();
+        let rows @ Rows { sample, outputs, .. } = self.rows();
         let count = rows.pairs(samples, targets, usize::MAX)?;
         let part = usize::from(self.plan().micro_batch);
         let mut tally = Tally::default();
@@ -296,13 +305,23 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     }
 
     /// The learning rate of the next step.
-    pub const fn lr(&self) -> Lr {
-        self.train.schedule.at(self.train.lr, self.step)
+    pub fn lr(&self) -> Lr {
+        let Train { schedule, lr, .. } = *self.train;
+        match schedule {
+            Schedule::Step { .. } if !P::Uses::uses(Part::StepSchedule) => lr,
+            Schedule::Cosine { .. } if !P::Uses::uses(Part::CosineSchedule) => lr,
+            schedule => schedule.at(lr, self.step),
+        }
+    }
+
+    /// True when gradients are summed over several micro-batches.
+    fn accumulates(&self) -> bool {
+        P::Uses::uses(Part::MicroBatches) && self.train.accumulates()
     }
 
     /// The memory plan.
     pub fn plan(&self) -> &Plan<N> {
-        self.plan.borrow()
+        self.plan.plan()
     }
 
     /// Bounds and counters, one entry a layer.
@@ -321,8 +340,12 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         self.memory.get(..self.plan().persistent).unwrap_or_default()
     }
 
-    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>)> {
-        let (lr, plan) = (self.lr(), self.plan.borrow());
+    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>), P::Uses> {
+        let (lr, plan) = (self.lr(), self.plan.plan());
+        let sum_lr = match mode {
+            Mode::Train => lr.times(Lr::quotient(1, self.train.batch.into())),
+            Mode::Infer => Lr::ZERO,
+        };
         Engine {
             graph: self.graph,
             layers: self.layers,
@@ -331,17 +354,22 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
             scratch: plan.scratch,
             row: plan.row,
             memory: self.memory,
+            samples: &[],
             states: &mut self.states,
             kernel: &self.kernel,
             strategy: &mut self.strategy,
             step: self.step,
             lr,
+            sum_lr,
             mode,
             first_part: self.pending == 0,
             tally: Tally::default(),
+            uses: PhantomData,
         }
     }
 
+    /// Not inlined, nor is [`update`](Self::update): each has an engine on the stack.
+    #[inline(never)]
     fn accumulate_checked(
         &mut self,
         samples: Samples<'_>,
@@ -349,7 +377,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         count: usize,
     ) -> Tally {
         let ready = self.prepared == Some(Mode::Train);
-        let (base, accumulates) = (self.pending, self.train.accumulates());
+        let (base, accumulates) = (self.pending, self.accumulates());
         let mut engine = self.engine(Mode::Train);
         if !ready {
             engine.prepare();
@@ -369,7 +397,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
     /// Compares the outputs of the last forward pass with their targets.
     fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
         let outputs = self.rows().outputs;
-        let loss = self.train.loss;
+        let loss = self.loss();
         let mut tally = Tally::default();
         for i in 0..count {
             let target = targets.at(i, outputs);
@@ -380,9 +408,18 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'a,
         tally
     }
 
+    fn loss(&self) -> LossKind {
+        linked_loss::<P::Uses>(self.train.loss)
+    }
+
     fn rows(&self) -> Rows {
         let layers = self.graph.layers();
         let elements = |layer: Option<&Layer>| layer.map_or(0, |layer| layer.shape.elements());
-        Rows { sample: elements(layers.first()), outputs: elements(layers.last()) }
+        let point = self.layers.first().is_some_and(|input| input.activation.is_some());
+        Rows {
+            sample: elements(layers.first()),
+            outputs: elements(layers.last()),
+            in_place: !P::Uses::uses(Part::InputPoint) || !point,
+        }
     }
 }

@@ -10,12 +10,13 @@ use crate::{
     config::Master,
     graph::{LayerPlan, ParamPlan, pick},
     kernel::Kernel,
-    quant::{Observer, Point, Quant, Range, sweep},
+    quant::{Observe, Point, Quant, Range, sweep},
     strategy::Strategy,
     tensor::{MantissasMut, Source},
+    uses::{Part, Uses},
 };
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// Quantises all parameters for this step, or for inference.
     pub(crate) fn prepare(&mut self) {
         for i in 0..self.graph.layers().len() {
@@ -26,7 +27,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 continue;
             }
             let sums = Self::master_sums(config.master);
-            let passed = if plan.channels.len > 0 {
+            let passed = if U::uses(Part::Channels) && plan.channels.len > 0 {
                 self.prepare_channels(i, config.weight, sums)
             } else {
                 self.prepare_param(i, Tensor::Weight, plan.weight, config.weight, sums)
@@ -85,7 +86,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let (quant, mode) = (self.quant_of(point), self.mode);
         let row = plan.master.len as usize;
         let mut pass = self.pass(Of { layer, tensor, quant, sums, row });
-        if plan.codes == plan.master {
+        if !U::uses(Part::Codes) || plan.codes == plan.master {
             // The codes are the master: nothing moves, and the bound is the master's.
             pass.settle(&[]);
             return Passed { exponent: sums.exponent, ..pass.finish() };
@@ -169,7 +170,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let sums = scratch.get_mut(..inputs).unwrap_or_default();
         let row_bound = |sums: &mut [i32], row: usize| {
             widen(master.part(row * inputs, inputs), sums);
-            let mut observer = Observer::new(quant.range, bits.into(), inputs);
+            let mut observer = U::Observer::start(quant.range, bits.into(), inputs);
             observer.note(sums);
             let bound = observer.bound(exponent)?;
             Some(if quant.range == Range::Sweep {

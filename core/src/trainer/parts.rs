@@ -1,17 +1,17 @@
 //! For those who hold a trainer on behalf of somebody else, such as the link: its sizes, checks
 //! ahead of a call, and a state that comes in parts.
 
-use core::borrow::Borrow;
-
-use super::{LayerMemory, LayerState, Samples, SetupError, StepError, Tally, Targets, Trainer};
+use super::{
+    LayerMemory, LayerState, Planned, Samples, SetupError, StepError, Tally, Targets, Trainer,
+};
 use crate::{
     config::{Config, Train},
-    graph::{Graph, GraphView, Plan},
+    graph::{Graph, GraphView},
     kernel::Kernel,
     strategy::Strategy,
 };
 
-impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, K, S, P> {
+impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
     /// The network.
     pub fn graph(&self) -> GraphView<'_> {
         self.graph

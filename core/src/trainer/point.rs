@@ -3,12 +3,13 @@
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observer, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
+        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
         exponent_of, requantize, sweep,
     },
     rng::Key,
     strategy::{Context, Place, Strategy, Tile},
     tensor::{Mantissas, MantissasMut, Source},
+    uses::{Part, Uses},
 };
 
 /// Fraction bits of codes in the hands of a post hook. Where it leaves values between the codes,
@@ -18,7 +19,7 @@ const GUARD: u8 = 7;
 pub(crate) const PIECE: usize = 64;
 
 /// A tensor in one pass through its point. Tiles may come in any order.
-pub(crate) struct Pass {
+pub(crate) struct Pass<U: Uses> {
     quant: Quant,
     place: Place,
     context: Context,
@@ -29,7 +30,7 @@ pub(crate) struct Pass {
     hooks: bool,
     /// Fraction bits of what is stored.
     guard: u8,
-    observer: Observer,
+    observer: U::Observer,
     state: RangeState,
     guess: i16,
     bound: Option<i16>,
@@ -107,7 +108,7 @@ pub(crate) struct Passed {
     pub(crate) clipped: bool,
 }
 
-impl Pass {
+impl<U: Uses> Pass<U> {
     pub(crate) fn new(setup: Setup) -> Self {
         let Setup { quant, place, context, key, sums, row, hooks, off_grid, state } = setup;
         let Sums { exponent, bits, slack } = sums;
@@ -121,7 +122,7 @@ impl Pass {
             exponent,
             hooks,
             guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
-            observer: Observer::new(quant.range, bits.into(), row),
+            observer: U::Observer::start(quant.range, bits.into(), row),
             state,
             guess: exponent.saturating_add(i16::from(bits.saturating_sub(slack))),
             bound: None,
@@ -132,18 +133,22 @@ impl Pass {
 
     /// True when the rule must see the whole tensor in one tile, or by [`look`](Self::look).
     pub(crate) fn is_whole(&self) -> bool {
-        self.quant.range.needs_whole_tensor()
+        U::uses(Part::WholeTensor) && self.quant.range.needs_whole_tensor()
     }
 
     /// True when strategies work on the tensor.
     pub(crate) fn has_hooks(&self) -> bool {
-        self.hooks
+        U::uses(Part::Strategies) && self.hooks
     }
 
     /// True when numbers need not be sums in memory on their way through: neither hooks nor the
     /// trials of a range rule want them there.
     pub(crate) fn is_direct(&self) -> bool {
-        !self.hooks && self.quant.range != Range::Sweep
+        !self.has_hooks() && !self.sweeps()
+    }
+
+    fn sweeps(&self) -> bool {
+        U::uses(Part::Sweep) && self.quant.range == Range::Sweep
     }
 
     fn unit(&self) -> i16 {
@@ -157,7 +162,7 @@ impl Pass {
 
     /// Pre hooks.
     pub(crate) fn before<S: Strategy>(&mut self, strategy: &mut S, sums: &mut [i32], first: u32) {
-        if !self.hooks {
+        if !self.has_hooks() {
             return;
         }
         let unit = self.unit();
@@ -190,7 +195,9 @@ impl Pass {
             return bound;
         }
         let mut seen = self.observer.bound(self.exponent);
-        if let (Range::Sweep, Some(bound)) = (self.quant.range, seen) {
+        if self.sweeps()
+            && let Some(bound) = seen
+        {
             seen = Some(sweep(whole, self.exponent, bound, self.quant.format()));
         }
         let bound = self.state.resolve(self.quant.range, seen, self.guess);
@@ -244,7 +251,7 @@ impl Pass {
         mask: Mask<'_>,
     ) {
         let quantizer = self.quantizer();
-        let counts = if self.hooks {
+        let counts = if self.has_hooks() {
             let mut counts = Counts::default();
             source.widened(|from, sums| {
                 for (i, part) in sums.chunks(PIECE).enumerate() {
@@ -262,7 +269,7 @@ impl Pass {
         } else {
             kernel.quantize(&quantizer, source, first, codes)
         };
-        if counts.saturated > 0 && !mask.bits.is_empty() {
+        if U::uses(Part::Clipping) && counts.saturated > 0 && !mask.bits.is_empty() {
             mask.clear_clipped(&quantizer, source, first);
         }
         self.count(counts, source.len());
@@ -354,6 +361,7 @@ mod tests {
         kernel::Scalar,
         optim::Lr,
         strategy::{Amount, Configured, LayerSet, Noise, StrategyConfig, StrategyKind},
+        uses::Everything,
     };
 
     fn noise(place: Place, post: Amount) -> StrategyConfig {
@@ -361,7 +369,7 @@ mod tests {
         StrategyConfig { layers: LayerSet::ALL, kind: StrategyKind::Noise(place, noise) }
     }
 
-    fn pass(place: Place, off_grid: bool) -> Pass {
+    fn pass(place: Place, off_grid: bool) -> Pass<Everything> {
         let key = Key::new(4);
         Pass::new(Setup {
             quant: Quant::new(8).range(Range::Fixed(0)),

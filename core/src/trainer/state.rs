@@ -1,11 +1,9 @@
 //! What the trainer remembers of a layer between steps.
 
-use core::borrow::Borrow;
-
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{RestoreError, Trainer};
+use super::{Planned, RestoreError, Trainer};
 use crate::{
     config::{LayerConfig, Train},
     graph::{GraphView, Plan},
@@ -184,7 +182,7 @@ impl LayerState {
     }
 }
 
-impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, K, S, P> {
+impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
     /// True between steps. Within one, weights may have moved by a part of it, and sums and what
     /// range rules have seen are nowhere but in memory.
     pub(crate) const fn is_between_steps(&self) -> bool {
@@ -204,7 +202,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, 
         layers: &[LayerMemory],
         bytes: &[u8],
     ) -> Result<(), RestoreError> {
-        let plan: &Plan<N> = self.plan.borrow();
+        let plan: &Plan<N> = self.plan.plan();
         let (expected, found) = (plan.layers().len(), layers.len());
         if expected != found {
             return Err(RestoreError::LayerCount { expected, found });
@@ -234,7 +232,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Borrow<Plan<N>>> Trainer<'_, N, 
         &mut self,
         fill: impl FnOnce(&mut [LayerState], &mut [u8]) -> Result<u32, E>,
     ) -> Result<(), E> {
-        let plan: &Plan<N> = self.plan.borrow();
+        let plan: &Plan<N> = self.plan.plan();
         let states = self.states.get_mut(..plan.layers().len()).unwrap_or_default();
         let bytes = self.memory.get_mut(..plan.persistent).unwrap_or_default();
         let filled = fill(states, bytes);

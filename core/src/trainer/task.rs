@@ -1,15 +1,18 @@
 //! A network, its settings and its memory plan in one constant.
 
+use core::marker::PhantomData;
+
 use super::{SetupError, Trainer};
 use crate::{
     config::{LayerConfig, Train, validate},
-    graph::{Graph, GraphView, Plan},
+    graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
     strategy::{Place, Strategy},
+    uses::{Everything, Part, Uses},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
-/// planned is a build error.
+/// planned or is no good setting is a build error.
 ///
 /// ```
 /// use fixgrad::prelude::*;
@@ -24,20 +27,66 @@ use crate::{
 /// trainer.step(samples, Targets::Classes(&[0, 1, 1, 0]))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `U` says which parts of the trainer are linked for it, by default all. See [`uses`](crate::uses).
+///
+/// A part that the settings use and the type leaves out is a build error:
+///
+/// ```compile_fail
+/// # use fixgrad::{prelude::*, uses::Only};
+/// # const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+/// static TASK: Task<4, Only<0>> = Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
+/// ```
 #[derive(Clone, Debug)]
-pub struct Task<const N: usize> {
+pub struct Task<const N: usize, U = Everything> {
     graph: Graph<N>,
     train: Train,
     layers: [LayerConfig; N],
     plan: Plan<N>,
+    uses: PhantomData<U>,
 }
 
-impl<const N: usize> Task<N> {
+impl<const N: usize, U: Uses> Task<N, U> {
     /// The same settings for every layer; layers that only pass numbers on get no points.
+    ///
+    /// # Panics
+    ///
+    /// In a `const`, where that stops the build: when the settings are not ones that arithmetic can
+    /// rely on, when there is no memory plan, and when `U` leaves out what they use.
     pub const fn new(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
-        let plan = graph.plan(&train, &layer);
-        let layers = graph.uniform(&layer);
-        Self { graph, train, layers, plan }
+        Self::build(graph, train, graph.uniform(&layer), train.parts(&layer))
+    }
+
+    /// As [`new`](Self::new), for samples that are the codes of the first layer: signed bytes, or
+    /// pixels of at most 7 bits. They are read where the caller has them, such as in flash, and
+    /// take no memory. Such a task does not use [`Part::InputPoint`].
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn in_place(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
+        let mut layers = graph.uniform(&layer);
+        if let Some(input) = layers.first_mut() {
+            *input = input.passing();
+        }
+        Self::build(graph, train, layers, train.parts(&layer) & !Part::InputPoint.bit())
+    }
+
+    const fn build(graph: Graph<N>, train: Train, layers: [LayerConfig; N], parts: u32) -> Self {
+        let view = graph.view();
+        let (used, _) = layers.split_at(view.layers().len());
+        if let Err(error) = validate(view, &train, used) {
+            panic!("{}", error.message().as_str());
+        }
+        let plan = match Plan::new(view, used, Sizes::of(&train), &[]) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{}", error.message().as_str()),
+        };
+        let missing = parts & !U::PARTS;
+        if missing != 0 {
+            panic!("{}", left_out(missing).as_str());
+        }
+        Self { graph, train, layers, plan, uses: PhantomData }
     }
 
     /// Bytes of the arena.
@@ -55,39 +104,71 @@ impl<const N: usize> Task<N> {
         self.graph.view()
     }
 
-    pub(super) const fn train(&self) -> &Train {
-        &self.train
-    }
-
-    pub(super) fn layers(&self) -> &[LayerConfig] {
+    fn layers(&self) -> &[LayerConfig] {
         self.layers.get(..self.plan.layers().len()).unwrap_or_default()
     }
 
-    /// Whether the settings are ones that arithmetic can rely on, and the plan has room for what
-    /// the strategy does.
-    pub(super) fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
-        validate(self.graph(), &self.train, self.layers()).map_err(SetupError::Config)?;
-        let needs = |layer| [Place::Weight, Place::Activation].map(|at| strategy.active(layer, at));
-        if (0..).zip(self.layers()).any(|(layer, _)| needs(layer).contains(&true)) {
+    /// Whether plan and parts have room for what the strategy does.
+    fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
+        let works = |layer, places: &[Place]| places.iter().any(|&at| strategy.active(layer, at));
+        let planned: &[Place] = if U::uses(Part::Strategies) {
+            &[Place::Weight, Place::Activation]
+        } else {
+            &[Place::Weight, Place::Activation, Place::WeightGrad, Place::ActivationGrad]
+        };
+        if (0..).zip(self.layers()).any(|(layer, _)| works(layer, planned)) {
             return Err(SetupError::Unplanned);
         }
         Ok(())
     }
 }
 
-impl<'a, const N: usize, K: Kernel, S: Strategy> Trainer<'a, N, K, S, &'a Plan<N>> {
+/// The sentence for parts that are used and not linked.
+const fn left_out(missing: u32) -> Message {
+    Message::new()
+        .text("the settings use parts of the trainer that the type of the task leaves out (bits ")
+        .number(missing as usize)
+        .text(
+            "): give it the parts that `Train::parts` finds, with statistics for percentiles and \
+             deviations, or none for all",
+        )
+}
+
+/// What a trainer works by: a plan that it made itself, or a task, whose plan lies in flash.
+pub trait Planned<const N: usize> {
+    /// The parts of the trainer that are linked.
+    type Uses: Uses;
+    /// The memory plan.
+    fn plan(&self) -> &Plan<N>;
+}
+
+impl<const N: usize> Planned<N> for Plan<N> {
+    type Uses = Everything;
+    fn plan(&self) -> &Plan<N> {
+        self
+    }
+}
+
+impl<const N: usize, U: Uses> Planned<N> for &Task<N, U> {
+    type Uses = U;
+    fn plan(&self) -> &Plan<N> {
+        &self.plan
+    }
+}
+
+impl<'a, const N: usize, K: Kernel, S: Strategy, U: Uses> Trainer<'a, N, K, S, &'a Task<N, U>> {
     /// A trainer of a task with freshly initialised weights. A strategy that works on weights or
     /// activations needs memory that the plan of a task does not have; [`new`](Trainer::new) plans
-    /// for it.
+    /// for it. One that works on gradients needs [`Part::Strategies`] among the parts.
     pub fn of(
-        task: &'a Task<N>,
+        task: &'a Task<N, U>,
         memory: &'a mut [u8],
         kernel: K,
         strategy: S,
     ) -> Result<Self, SetupError> {
         task.check(&strategy)?;
-        let purpose = (task.graph(), task.train(), task.layers(), [].as_slice());
-        Self::begin(purpose, None, task.plan(), memory, kernel, strategy)
+        let purpose = (task.graph(), &task.train, task.layers(), [].as_slice());
+        Self::begin(purpose, None, task, memory, kernel, strategy)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{
     quant::{Format, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of, requantize},
     rng::Key,
     strategy::Strategy,
-    tensor::{MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut, Matrix},
+    uses::{Part, Uses},
 };
 
 /// The velocity's bound follows what the last steps needed.
@@ -23,10 +24,10 @@ pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile:
 
 /// A parameter tensor in its update.
 #[derive(Clone, Copy)]
-struct Param {
+struct Param<'p> {
     layer: usize,
     which: Which,
-    plan: ParamPlan,
+    plan: &'p ParamPlan,
     quant: Quant,
     master: Master,
     sums: Sums,
@@ -48,7 +49,15 @@ impl Which {
     }
 }
 
-impl Param {
+/// A part of a weight: some rows, some of their columns.
+struct Block {
+    unit: usize,
+    rows: usize,
+    col: usize,
+    cols: usize,
+}
+
+impl Param<'_> {
     fn tensor(&self) -> Tensor {
         self.which.choose([Tensor::WeightGrad, Tensor::BiasGrad])
     }
@@ -58,7 +67,7 @@ impl Param {
     }
 }
 
-impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Weight and bias gradients of one layer: added up, or used at once.
     pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
         let Some(input) = self.input_of(i) else { return };
@@ -66,7 +75,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let weight_exponent = grad_exponent
             .saturating_add(input.exponent)
             .saturating_add(plan.weight_grad.drop.into());
-        if self.train.accumulates() {
+        if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
             return;
         }
@@ -83,7 +92,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     /// The gradient of a weight, tile by tile from the product into the weights.
     // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
     #[inline(never)]
-    fn descend_by_tiles(&mut self, param: &Param, plan: &LayerPlan, input: &Input, count: usize) {
+    fn descend_by_tiles(
+        &mut self,
+        param: &Param<'_>,
+        plan: &LayerPlan,
+        input: &Input,
+        count: usize,
+    ) {
         let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
@@ -92,13 +107,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(input.numbers, cols) {
                 let sums = Region { len: (rows * cols) as u32, ..plan.backward_tile };
-                let [out, grad, x] = pick(self.memory, [sums, plan.grad, input.region]);
-                if let MantissasMut::I32(out) = out {
-                    let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
-                    let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
-                    let drop = plan.weight_grad.drop;
-                    dense::weight_grad(self.kernel, grad, x, drop, false, out);
-                }
+                self.tile_sums(plan, input, count, sums, Block { unit, rows, col, cols });
                 let tile = GradTile {
                     sums,
                     row: if cols < input.numbers { cols } else { rows * cols },
@@ -109,6 +118,25 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
             }
         }
         self.finish_param(param, &mut pass, descent);
+    }
+
+    /// The sums of a block of weights into a tile.
+    #[inline(never)]
+    fn tile_sums(
+        &mut self,
+        plan: &LayerPlan,
+        input: &Input,
+        count: usize,
+        tile: Region,
+        Block { unit, rows, col, cols }: Block,
+    ) {
+        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
+        let MantissasMut::I32(sums) = sums else { return };
+        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+        let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
+        let x = Matrix::columns(x, count, input.numbers, col, cols);
+        dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
     }
 
     /// At the end of a step whose batch came in parts.
@@ -133,20 +161,21 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         }
     }
 
-    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param> {
-        let (plan, config) = (self.plan.get(layer)?, self.layers.get(layer)?);
+    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param<'e>> {
+        let (layers, configs) = (self.plan, self.layers);
+        let (plan, config) = (layers.get(layer)?, configs.get(layer)?);
         let (plan, quant, master, bits) = match which {
             Which::Weight => {
-                (plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
+                (&plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
             }
-            Which::Bias => (plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
+            Which::Bias => (&plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
         };
         let slack = Sums::slack_of(self.train.batch.into());
         let sums = Sums { exponent, bits, slack };
         (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, sums })
     }
 
-    fn grad_pass(&self, param: &Param) -> Pass {
+    fn grad_pass(&self, param: &Param<'_>) -> Pass<U> {
         self.pass(Of {
             layer: param.layer,
             tensor: param.tensor(),
@@ -158,7 +187,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// All gradient sums of a parameter through the point and into the weights.
     #[inline(never)]
-    fn descend_at_once(&mut self, param: &Param, sums: Region) {
+    fn descend_at_once(&mut self, param: &Param<'_>, sums: Region) {
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         let len = sums.len as usize;
@@ -168,7 +197,13 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
     }
 
     /// One tile of gradient sums through the point and into the weights.
-    fn tile(&mut self, param: &Param, pass: &mut Pass, descent: &mut Descent, tile: GradTile) {
+    fn tile(
+        &mut self,
+        param: &Param<'_>,
+        pass: &mut Pass<U>,
+        descent: &mut Descent,
+        tile: GradTile,
+    ) {
         if let [MantissasMut::I32(sums)] = pick(self.memory, [tile.sums]) {
             for (first, sums) in tile.starts().zip(sums.chunks_mut(tile.row.max(1))) {
                 pass.before(self.strategy, sums, first as u32);
@@ -182,6 +217,7 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         let regions = [tile.sums, param.plan.master, param.plan.velocity, param.plan.pass];
         let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
+        let blocks = U::uses(Part::Clipping) && blocks;
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
         let descend = |quantizer: Option<Quantizer>, exponent: i16| Descend {
             quantizer,
@@ -221,8 +257,8 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
 
     /// Momentum in this step, if there is any. The bound is the one that the last steps asked
     /// for; the first step leaves two bits for growth.
-    fn momentum(&mut self, param: &Param, grad_exponent: i16) -> Option<Momentum> {
-        if self.train.momentum == 0 {
+    fn momentum(&mut self, param: &Param<'_>, grad_exponent: i16) -> Option<Momentum> {
+        if !U::uses(Part::Momentum) || self.train.momentum == 0 {
             return None;
         }
         let bits = velocity_bits(param.plan.velocity.width);
@@ -240,16 +276,23 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
         })
     }
 
-    fn update(&self, param: &Param) -> Template {
-        // Gradients are summed over the batch; the rate is for their mean.
-        let lr = self.lr.times(Lr::quotient(1, self.train.batch.into()));
+    fn update(&self, param: &Param<'_>) -> Template {
         // As in most recipes, biases do not decay.
-        let decay = param.which.choose([self.lr.times(self.train.weight_decay), Lr::ZERO]);
+        let decay = match param.which {
+            Which::Weight if U::uses(Part::WeightDecay) => self.lr.times(self.train.weight_decay),
+            _ => Lr::ZERO,
+        };
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
-        Template { lr, decay, exponent: param.master.exponent(), round: self.train.round, key }
+        Template {
+            lr: self.sum_lr,
+            decay,
+            exponent: param.master.exponent(),
+            round: self.train.round,
+            key,
+        }
     }
 
-    fn finish_param(&mut self, param: &Param, pass: &mut Pass, descent: Descent) {
+    fn finish_param(&mut self, param: &Param<'_>, pass: &mut Pass<U>, descent: Descent) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), passed.state);
         let velocity = self.momentum(param, passed.exponent);
@@ -297,13 +340,14 @@ impl<K: Kernel, S: Strategy> Engine<'_, K, S> {
                 let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
                     return;
                 };
-                let grad = Matrix::new(grad.as_ref(), count, units).col_range(unit, rows);
-                let x = Matrix::new(x.as_ref(), count, input.numbers).col_range(col, cols);
+                let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
+                let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
+                let x = Matrix::columns(x, count, input.numbers, col, cols);
                 if whole {
-                    dense::weight_grad(self.kernel, grad, x, drop, true, sums);
+                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
                 } else {
                     let part = scratch.get_mut(..rows * cols).unwrap_or_default();
-                    dense::weight_grad(self.kernel, grad, x, drop, false, part);
+                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, part);
                     let sums = sums.get_mut(unit * input.numbers + col..).unwrap_or_default();
                     add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
                 }

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::flash;
 use super::forbidden::{is_allocator, is_soft_float};
 use super::references::References;
 
@@ -31,6 +32,8 @@ pub(super) struct Audit {
     pub(super) flash: u64,
     /// Bytes of samples.
     pub(super) data: u64,
+    /// Bytes of the trainer, where it is that of the digits.
+    pub(super) trainer: Option<u64>,
     /// What is wrong.
     pub(super) findings: Vec<String>,
 }
@@ -40,28 +43,30 @@ pub(super) fn audit(path: &Path, step: &str) -> Result<Audit> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let references = References::read(&bytes)
         .with_context(|| format!("{} cannot be checked", path.display()))?;
+    let trainer = (step == DIGITS).then(|| flash::needed_by(&references, &flash::TRAINER));
     Ok(Audit {
-        flash: flash(&bytes)?,
+        flash: loaded(&bytes)?,
         data: references
             .items
             .iter()
-            .filter(|item| SAMPLES.contains(&item.name.as_str()))
+            .filter(|item| is_sample(&item.name))
             .map(|item| item.size)
             .sum(),
+        trainer: trainer.transpose()?,
         findings: findings(&references, step),
     })
 }
 
 /// Bytes that must be written to the chip.
-fn flash(bytes: &[u8]) -> Result<u64> {
+fn loaded(bytes: &[u8]) -> Result<u64> {
     use object::Endianness;
     use object::elf::{FileHeader32, PT_LOAD};
     use object::read::elf::{FileHeader, ProgramHeader};
     let header = FileHeader32::<Endianness>::parse(bytes)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, bytes)?.iter();
-    let loaded = segments.filter(|segment| segment.p_type(endian) == PT_LOAD);
-    Ok(loaded.map(|segment| u64::from(segment.p_filesz(endian))).sum())
+    let written = segments.filter(|segment| segment.p_type(endian) == PT_LOAD);
+    Ok(written.map(|segment| u64::from(segment.p_filesz(endian))).sum())
 }
 
 fn findings(references: &References, step: &str) -> Vec<String> {
@@ -105,12 +110,17 @@ fn panics(references: &References, name: &str) -> Vec<String> {
 }
 
 /// Some compilers write the types that a function is made for behind its name.
-fn is(symbol: &str, name: &str) -> bool {
+pub(super) fn is(symbol: &str, name: &str) -> bool {
     symbol.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::<"))
 }
 
+/// Whether the digits in flash are called so.
+pub(super) fn is_sample(name: &str) -> bool {
+    SAMPLES.contains(&name)
+}
+
 /// The handler, and what the compiler calls on the way to it.
-fn is_panic(name: &str) -> bool {
+pub(super) fn is_panic(name: &str) -> bool {
     name.starts_with("core::panicking::") || name.ends_with("rust_begin_unwind")
 }
 

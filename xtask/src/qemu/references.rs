@@ -6,11 +6,13 @@
 //! rather than too little: a function whose address is taken counts as called.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use object::read::elf::ElfFile32;
 use object::{
-    Object, ObjectSection, ObjectSymbol, Relocation, RelocationTarget, SectionFlags, SymbolKind,
+    Object, ObjectSection, ObjectSymbol, Relocation, RelocationTarget, SectionFlags, SectionKind,
+    SymbolKind,
 };
 
 /// A function or a constant.
@@ -19,6 +21,8 @@ pub(super) struct Item {
     pub(super) name: String,
     pub(super) address: u64,
     pub(super) size: u64,
+    /// Whether the chip's flash holds its bytes.
+    pub(super) stored: bool,
 }
 
 /// All items, and their references to each other.
@@ -42,17 +46,21 @@ impl References {
         for symbol in file.symbols().filter(|symbol| symbol.size() > 0 && symbol.is_definition()) {
             let name = rustc_demangle::demangle(symbol.name()?);
             let address = place(symbol.kind(), symbol.address());
-            items.push(Item { name: format!("{name:#}"), address, size: symbol.size() });
+            let section = symbol.section_index().map(|index| file.section_by_index(index));
+            let stored = section.transpose()?.is_some_and(|section| {
+                is_loaded(&section) && section.kind() != SectionKind::UninitializedData
+            });
+            items.push(Item { name: format!("{name:#}"), address, size: symbol.size(), stored });
         }
         items.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
         let mut references = References { items, to: BTreeMap::new() };
 
+        let mut links = Vec::new();
         let mut relocations = 0;
         for section in file.sections().filter(is_loaded) {
             let content = section.data()?;
             for (address, relocation) in section.relocations() {
                 relocations += 1;
-                let Some(from) = references.at(address) else { continue };
                 let RelocationTarget::Symbol(index) = relocation.target() else { continue };
                 let symbol = file.symbol_by_index(index)?;
                 let target = if symbol.size() > 0 {
@@ -61,15 +69,38 @@ impl References {
                     let at = address.wrapping_sub(section.address());
                     written(&relocation, symbol.address(), at, content).map(|to| to & !thumb)
                 };
-                if let Some(to) = target.and_then(|target| references.at(target)) {
-                    references.to.entry(from).or_default().insert(to);
-                }
+                links.extend(target.map(|target| (address, target)));
+            }
+        }
+        for section in file.sections().filter(|section| section.kind() == SectionKind::ReadOnlyData)
+        {
+            let room = section.address()..section.address() + section.size();
+            references.name_the_nameless(&links, room);
+        }
+        for (from, to) in links {
+            if let (Some(from), Some(to)) = (references.at(from), references.at(to)) {
+                references.to.entry(from).or_default().insert(to);
             }
         }
         if relocations == 0 {
             bail!("no relocations: the firmware must be linked with `--emit-relocs`");
         }
         Ok(references)
+    }
+
+    /// Makes items of constants without a symbol, such as texts and tables of jumps: each begins
+    /// where something refers to and ends where the next one begins.
+    fn name_the_nameless(&mut self, links: &[(u64, u64)], room: Range<u64>) {
+        let targets = links.iter().map(|&(_, to)| to).filter(|to| room.contains(to));
+        let starts: BTreeSet<u64> = targets.filter(|&to| self.at(to).is_none()).collect();
+        let named = self.items.iter().map(|item| item.address);
+        let ends: BTreeSet<u64> = starts.iter().copied().chain(named).chain([room.end]).collect();
+        for address in starts {
+            let end = ends.range(address + 1..).next().copied().unwrap_or(room.end);
+            let name = format!("constant at {address:#x}");
+            self.items.push(Item { name, address, size: end - address, stored: true });
+        }
+        self.items.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
     }
 
     /// The item that an address lies in.
@@ -128,6 +159,7 @@ pub(super) fn example(names: &[&str], edges: &[(usize, usize)]) -> References {
         name: (*name).to_owned(),
         address: 16 * index as u64,
         size: 10,
+        stored: true,
     };
     let mut references =
         References { items: names.iter().enumerate().map(item).collect(), to: BTreeMap::new() };
@@ -157,6 +189,15 @@ mod tests {
         assert_eq!(references.reachable(0, |_| false), BTreeSet::from([0, 1, 2]));
         assert_eq!(references.reachable(0, |item| item.name == "b"), BTreeSet::from([0, 1]));
         assert_eq!(references.referring(2).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn constants_without_a_name_end_where_the_next_one_begins() {
+        let mut references = example(&["a", "b"], &[]);
+        references
+            .name_the_nameless(&[(0, 12), (0, 33), (0, 17), (5, 40), (5, 12), (5, 50)], 0..45);
+        let found = references.items.iter().map(|item| (item.address, item.size));
+        assert_eq!(found.collect::<Vec<_>>(), [(0, 10), (12, 4), (16, 10), (33, 7), (40, 5)]);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(crate) struct Row {
     pub(crate) stack_high_water: u64,
     /// Code and constants, without the pictures.
     pub(crate) flash_bytes: u64,
+    /// Of these, the trainer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trainer_flash_bytes: Option<u64>,
     /// The pictures and their labels.
     data_bytes: u64,
     test_accuracy: f64,
@@ -64,6 +67,7 @@ impl Row {
             ram_bytes: run.ram,
             stack_high_water: run.stack.unwrap_or_default(),
             flash_bytes: audit.flash - audit.data,
+            trainer_flash_bytes: audit.trainer,
             data_bytes: audit.data,
             test_accuracy: rounded(run.accuracy, 1e4),
             weights_sha256: None,
@@ -86,6 +90,7 @@ impl Row {
             ram_bytes: 7_252,
             stack_high_water: 800,
             flash_bytes: 8_000,
+            trainer_flash_bytes: Some(5_000),
             data_bytes: 2_000,
             test_accuracy: 0.75,
             weights_sha256: None,
@@ -130,7 +135,7 @@ fn rounded(number: f64, parts: f64) -> f64 {
 /// The rows for people.
 pub(super) fn show(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>7} {:>10}\n",
+        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>8} {:>7} {:>10}\n",
         "board",
         "equal",
         "steps",
@@ -139,6 +144,7 @@ pub(super) fn show(rows: &[Row]) -> String {
         "RAM plan",
         "stack",
         "flash",
+        "trainer",
         "test",
         "link/step"
     );
@@ -147,7 +153,7 @@ pub(super) fn show(rows: &[Row]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>6.1}% {:>10}",
+            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>8} {:>6.1}% {:>10}",
             row.board,
             row.steps,
             row.instructions_per_step,
@@ -155,6 +161,7 @@ pub(super) fn show(rows: &[Row]) -> String {
             row.ram_bytes,
             row.stack_high_water,
             row.flash_bytes,
+            row.trainer_flash_bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
             row.test_accuracy * 100.0,
             row.link_bytes_per_step.map_or("-".to_owned(), |bytes| bytes.to_string())
         );
@@ -186,7 +193,7 @@ mod tests {
 
     #[test]
     fn counts_become_instructions_and_too_much_memory_is_found() {
-        let audit = Audit { flash: 10_000, data: 2_000, findings: vec![] };
+        let audit = Audit { flash: 10_000, data: 2_000, trainer: Some(3_000), findings: vec![] };
         let row = Row::new(
             &board(8_052),
             &report::example().measured(),

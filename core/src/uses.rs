@@ -1,0 +1,116 @@
+//! Which parts of the trainer a run uses, known at compile time, so that the rest is not linked.
+//!
+//! A trainer that takes its settings at run time, from a file or over a line, must be able to do
+//! everything. The settings of a [`Task`](crate::trainer::Task) are a constant: the compiler knows
+//! that there is no momentum, or that no bound needs a histogram. [`Train::parts`] finds out which
+//! [`Part`]s they use, and a task carries that in its type:
+//!
+//! ```
+//! use fixgrad::{prelude::*, uses::Only};
+//!
+//! const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+//! const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
+//! const LAYER: LayerConfig = LayerConfig::tiny();
+//! static TASK: Task<4, Only<{ TRAIN.parts(&LAYER) }>> = Task::new(NET, TRAIN, LAYER);
+//! ```
+//!
+//! The code of a step asks `U::uses(Part::Momentum)` where such a part begins. The answer is a
+//! constant, so that one of the two ways is compiled, and numbers stay the same: a part that is left
+//! out is one that would have done nothing. [`Task::new`](crate::trainer::Task::new) stops the
+//! build when the type leaves out what the settings use.
+//!
+//! [`Train::parts`]: crate::config::Train::parts
+
+use crate::quant::{Observe, Observer, PeakObserver};
+
+/// A part of the trainer that not every run uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A velocity.
+    Momentum,
+    /// Weights shrink by themselves.
+    WeightDecay,
+    /// Batches that come in parts, with sums of gradients.
+    MicroBatches,
+    /// Weights with a bound for every output channel.
+    Channels,
+    /// Hooks around the points.
+    Strategies,
+    /// A point for the samples. Without, they are the codes.
+    InputPoint,
+    /// Points of layers that only pass numbers on, which no task has.
+    PassingPoints,
+    /// Parameters that are multiplied as other codes than the master copy's.
+    Codes,
+    /// Codes of more than 8 bits in products, whose sums may drop bits.
+    WideCodes,
+    /// Gradients that stop where a value was clipped.
+    Clipping,
+    /// Bounds that need the whole tensor before its first code.
+    WholeTensor,
+    /// Bounds from the largest magnitude.
+    Peak,
+    /// Bounds from a percentile, or from mean and deviation.
+    Statistics,
+    /// Bounds from trials.
+    Sweep,
+    /// Bounds from the steps before.
+    Moving,
+    /// The loss of classes.
+    Softmax,
+    /// The loss of values.
+    SquaredError,
+    /// A rate that falls in steps.
+    StepSchedule,
+    /// A rate that falls as a cosine.
+    CosineSchedule,
+}
+
+impl Part {
+    /// The part as a set of one.
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// The parts of the trainer that are linked.
+pub trait Uses {
+    /// One bit a [`Part`].
+    const PARTS: u32;
+    /// What looks at tensors.
+    type Observer: Observe;
+
+    /// Whether a part is linked.
+    #[inline(always)]
+    fn uses(part: Part) -> bool {
+        Self::PARTS & part.bit() != 0
+    }
+}
+
+/// All parts: for settings that are not known at compile time.
+#[derive(Clone, Copy, Debug)]
+pub struct Everything;
+
+/// The parts in a set of bits, without [`Part::Statistics`].
+#[derive(Clone, Copy, Debug)]
+pub struct Only<const PARTS: u32>;
+
+/// As [`Only`], with [`Part::Statistics`], which takes memory.
+#[derive(Clone, Copy, Debug)]
+pub struct OnlyAndStatistics<const PARTS: u32>;
+
+impl Uses for Everything {
+    const PARTS: u32 = u32::MAX;
+    type Observer = Observer;
+}
+
+impl<const PARTS: u32> Uses for Only<PARTS> {
+    const PARTS: u32 = PARTS & !Part::Statistics.bit();
+    type Observer = PeakObserver;
+}
+
+impl<const PARTS: u32> Uses for OnlyAndStatistics<PARTS> {
+    const PARTS: u32 = PARTS | Part::Statistics.bit();
+    type Observer = Observer;
+}
