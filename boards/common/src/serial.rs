@@ -85,10 +85,9 @@ impl<T: serial::Read<u8>> Read for Nb<T> {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = bytes.first_mut() else { return Ok(0) };
         *first = loop {
-            match self.ahead.take().map_or_else(|| block!(self.port.read()), Ok) {
-                Ok(byte) => break byte,
-                // The driver has thrown the damaged byte away.
-                Err(_) => {}
+            // After an error the driver has thrown the damaged byte away.
+            if let Ok(byte) = self.ahead.take().map_or_else(|| block!(self.port.read()), Ok) {
+                break byte;
             }
         };
         Ok(1)

@@ -5,6 +5,7 @@ mod check;
 mod digest;
 mod engine;
 mod error;
+mod evaluate;
 mod forward;
 mod init;
 mod params;
@@ -12,6 +13,7 @@ mod parts;
 mod point;
 mod record;
 mod state;
+mod sums;
 #[expect(clippy::panic, reason = "in a `const`, a task that cannot be trained is a build error")]
 mod task;
 mod update;
@@ -20,12 +22,10 @@ use core::marker::PhantomData;
 
 use crate::{
     config::{Config, LayerConfig, LossKind, Train},
-    graph::{Graph, GraphView, HookNeeds, Layer, Plan, Region, Sizes, pick},
+    graph::{Graph, GraphView, HookNeeds, Layer, Plan, Sizes},
     kernel::Kernel,
-    loss::Outputs,
     optim::{Lr, Schedule},
     strategy::{Configured, Place, Strategy},
-    tensor::{Mantissas, MantissasMut},
     uses::{Part, Uses},
 };
 
@@ -249,56 +249,6 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         Ok(StepRecord { step: self.step, lr, tally: core::mem::take(&mut self.tally) })
     }
 
-    /// Loss and accuracy of any number of samples, by the inference settings. Leaves no trace.
-    pub fn evaluate(
-        &mut self,
-        samples: Samples<'_>,
-        targets: Targets<'_>,
-    ) -> Result<Tally, StepError> {
-        let rows @ Rows { sample, outputs, .. } = self.rows();
-        let count = rows.pairs(samples, targets, usize::MAX)?;
-        let part = usize::from(self.plan().micro_batch);
-        let mut tally = Tally::default();
-        for (from, len) in pieces(count, part) {
-            self.infer(samples.part(from * sample, len * sample))?;
-            tally += self.tally(targets.part(from, len, outputs), len);
-        }
-        Ok(tally)
-    }
-
-    /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
-    /// then gives the results. Returns how many samples there were. Leaves no trace in training.
-    pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
-        let count = self.rows().samples(samples, self.plan().micro_batch.into())?;
-        let ready = self.prepared == Some(Mode::Infer);
-        let mut engine = self.engine(Mode::Infer);
-        if !ready {
-            engine.prepare();
-        }
-        engine.forward(samples, count, 0);
-        self.prepared = Some(Mode::Infer);
-        // At most a micro-batch.
-        self.shown = count as u16;
-        Ok(count)
-    }
-
-    /// The outputs of sample `index` of the last [`infer`](Self::infer). There are none where it
-    /// had fewer samples, and after a training step, which lends their memory to gradients.
-    pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
-        let outputs = if index < self.shown.into() { self.rows().outputs } else { 0 };
-        let last = self.graph.layers().len().saturating_sub(1);
-        let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
-        let holder = self.plan().layers().get(last).map_or(0, |plan| usize::from(plan.output));
-        let region = self.plan().layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
-        let [codes] = pick(self.memory, [region]);
-        let codes = match codes {
-            MantissasMut::I8(m) => Mantissas::I8(m),
-            MantissasMut::I16(m) => Mantissas::I16(m),
-            MantissasMut::I32(m) => Mantissas::I32(m),
-        };
-        Outputs { codes: codes.part(index.saturating_mul(outputs), outputs), exponent }
-    }
-
     /// Steps finished so far.
     pub const fn steps(&self) -> u32 {
         self.step
@@ -391,20 +341,6 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         (self.prepared, self.shown) = (Some(Mode::Train), 0);
         self.pending = self.pending.saturating_add(count as u32);
         self.tally += tally;
-        tally
-    }
-
-    /// Compares the outputs of the last forward pass with their targets.
-    fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
-        let outputs = self.rows().outputs;
-        let loss = self.loss();
-        let mut tally = Tally::default();
-        for i in 0..count {
-            let target = targets.at(i, outputs);
-            let row = self.outputs(i);
-            tally.loss = tally.loss.saturating_add(loss.value(row, &target));
-            tally.note(&row, &target);
-        }
         tally
     }
 

@@ -12,7 +12,7 @@ use crate::{
     kernel::Kernel,
     layer::dense,
     optim::{Descend, Descent, Lr, Momentum, Update, velocity_bits},
-    quant::{Format, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of, requantize},
+    quant::{Quant, Quantizer, Range, Round, ceil_log2, exponent_of},
     rng::Key,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix},
@@ -24,10 +24,10 @@ pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile:
 
 /// A parameter tensor in its update.
 #[derive(Clone, Copy)]
-struct Param<'p> {
+pub(super) struct Param<'p> {
     layer: usize,
     which: Which,
-    plan: &'p ParamPlan,
+    pub(super) plan: &'p ParamPlan,
     quant: Quant,
     master: Master,
     sums: Sums,
@@ -35,13 +35,13 @@ struct Param<'p> {
 
 /// The two parameters of a layer, in the order of their pairs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Weight,
     Bias,
 }
 
 impl Which {
-    fn choose<T>(self, [weight, bias]: [T; 2]) -> T {
+    pub(super) fn choose<T>(self, [weight, bias]: [T; 2]) -> T {
         match self {
             Self::Weight => weight,
             Self::Bias => bias,
@@ -139,29 +139,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
     }
 
-    /// At the end of a step whose batch came in parts.
-    pub(crate) fn apply_sums(&mut self) {
-        for i in 0..self.graph.layers().len() {
-            for which in [Which::Bias, Which::Weight] {
-                let exponent = self.state(i).map_or(0, |s| which.choose(s.sum_exponents));
-                let Some(param) = self.param(i, which, exponent) else { continue };
-                self.descend_at_once(&param, param.plan.sum);
-            }
-        }
-    }
-
-    /// Sets the gradient sums to zero.
-    pub(crate) fn clear_sums(&mut self) {
-        for plan in self.plan {
-            for region in [plan.weight.sum, plan.bias.sum] {
-                if let [MantissasMut::I32(sums)] = pick(self.memory, [region]) {
-                    sums.fill(0);
-                }
-            }
-        }
-    }
-
-    fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param<'e>> {
+    pub(super) fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param<'e>> {
         let (layers, configs) = (self.plan, self.layers);
         let (plan, config) = (layers.get(layer)?, configs.get(layer)?);
         let (plan, quant, master, bits) = match which {
@@ -187,7 +165,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// All gradient sums of a parameter through the point and into the weights.
     #[inline(never)]
-    fn descend_at_once(&mut self, param: &Param<'_>, sums: Region) {
+    pub(super) fn descend_at_once(&mut self, param: &Param<'_>, sums: Region) {
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         let len = sums.len as usize;
@@ -306,59 +284,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    fn bias_sums(&mut self, grad: Region, count: usize, sums: Region) {
+    pub(super) fn bias_sums(&mut self, grad: Region, count: usize, sums: Region) {
         let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
             sums.fill(0);
             dense::bias_grad(grad.as_ref(), count, sums);
-        }
-    }
-
-    /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
-    /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
-    #[inline(never)]
-    fn add_up(&mut self, i: usize, plan: &LayerPlan, count: usize, exponents: [i16; 2]) {
-        let Some(input) = self.input_of(i) else { return };
-        let Some(state) = self.states.get_mut(i) else { return };
-        if self.first_part {
-            state.sum_exponents = exponents;
-        }
-        let [weights, biases] = state.sum_exponents;
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
-        let room = (self.scratch.len as usize).max(1);
-        let drop = plan.weight_grad.drop;
-        let whole = weights == exponents[0];
-        let (rows, cols) = match room / input.numbers.max(1) {
-            _ if whole => (units.max(1), input.numbers.max(1)),
-            0 => (1, room),
-            rows => (rows.min(units), input.numbers),
-        };
-        for (unit, rows) in pieces(units, rows) {
-            for (col, cols) in pieces(input.numbers, cols) {
-                let regions = [self.scratch, plan.weight.sum, plan.grad, input.region];
-                let [scratch, sums, grad, x] = pick(self.memory, regions);
-                let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
-                    return;
-                };
-                let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
-                let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-                let x = Matrix::columns(x, count, input.numbers, col, cols);
-                if whole {
-                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
-                } else {
-                    let part = scratch.get_mut(..rows * cols).unwrap_or_default();
-                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, part);
-                    let sums = sums.get_mut(unit * input.numbers + col..).unwrap_or_default();
-                    add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
-                }
-            }
-        }
-        let row = Region { len: plan.bias.master.len, ..self.row };
-        self.bias_sums(plan.grad, count, row);
-        if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
-            pick(self.memory, [plan.bias.sum, row])
-        {
-            add_shifted(sums, part, i32::from(exponents[1]) - i32::from(biases));
         }
     }
 }
@@ -413,18 +343,5 @@ impl Template {
             round: self.round,
             key: self.key,
         }
-    }
-}
-
-/// Adds `part * 2^left`, rounded to nearest and saturating.
-fn add_shifted(sums: &mut [i32], part: &[i32], left: i32) {
-    let format = Format { bits: 31, round: Round::Rnd, overflow: Overflow::Sat };
-    for (sum, &value) in sums.iter_mut().zip(part) {
-        let value = if left == 0 {
-            value
-        } else {
-            requantize(i64::from(value), left.saturating_neg(), format, 0).value
-        };
-        *sum = sum.saturating_add(value);
     }
 }

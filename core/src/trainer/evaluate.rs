@@ -1,0 +1,79 @@
+//! A trained network at work: outputs, loss and accuracy by the inference settings.
+
+use super::{
+    Planned, Samples, StepError, Tally, Targets, Trainer, check::Rows, engine::Mode,
+    forward::pieces,
+};
+use crate::{
+    graph::{Region, pick},
+    kernel::Kernel,
+    loss::Outputs,
+    strategy::Strategy,
+    tensor::{Mantissas, MantissasMut},
+};
+
+impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
+    /// Loss and accuracy of any number of samples, by the inference settings. Leaves no trace.
+    pub fn evaluate(
+        &mut self,
+        samples: Samples<'_>,
+        targets: Targets<'_>,
+    ) -> Result<Tally, StepError> {
+        let rows @ Rows { sample, outputs, .. } = self.rows();
+        let count = rows.pairs(samples, targets, usize::MAX)?;
+        let part = usize::from(self.plan().micro_batch);
+        let mut tally = Tally::default();
+        for (from, len) in pieces(count, part) {
+            self.infer(samples.part(from * sample, len * sample))?;
+            tally += self.tally(targets.part(from, len, outputs), len);
+        }
+        Ok(tally)
+    }
+
+    /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
+    /// then gives the results. Returns how many samples there were. Leaves no trace in training.
+    pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
+        let count = self.rows().samples(samples, self.plan().micro_batch.into())?;
+        let ready = self.prepared == Some(Mode::Infer);
+        let mut engine = self.engine(Mode::Infer);
+        if !ready {
+            engine.prepare();
+        }
+        engine.forward(samples, count, 0);
+        self.prepared = Some(Mode::Infer);
+        // At most a micro-batch.
+        self.shown = count as u16;
+        Ok(count)
+    }
+
+    /// The outputs of sample `index` of the last [`infer`](Self::infer). There are none where it
+    /// had fewer samples, and after a training step, which lends their memory to gradients.
+    pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
+        let outputs = if index < self.shown.into() { self.rows().outputs } else { 0 };
+        let last = self.graph.layers().len().saturating_sub(1);
+        let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
+        let holder = self.plan().layers().get(last).map_or(0, |plan| usize::from(plan.output));
+        let region = self.plan().layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
+        let [codes] = pick(self.memory, [region]);
+        let codes = match codes {
+            MantissasMut::I8(m) => Mantissas::I8(m),
+            MantissasMut::I16(m) => Mantissas::I16(m),
+            MantissasMut::I32(m) => Mantissas::I32(m),
+        };
+        Outputs { codes: codes.part(index.saturating_mul(outputs), outputs), exponent }
+    }
+
+    /// Compares the outputs of the last forward pass with their targets.
+    fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
+        let outputs = self.rows().outputs;
+        let loss = self.loss();
+        let mut tally = Tally::default();
+        for i in 0..count {
+            let target = targets.at(i, outputs);
+            let row = self.outputs(i);
+            tally.loss = tally.loss.saturating_add(loss.value(row, &target));
+            tally.note(&row, &target);
+        }
+        tally
+    }
+}
