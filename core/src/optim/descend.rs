@@ -6,7 +6,7 @@ use crate::{kernel::thumb, tensor::Width};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draws, ones},
+        compact::{Quick, QuickCarry, draw_alone, draws, ones},
     },
     rng::Key,
     tensor::{Mantissa, MantissasMut, for_width},
@@ -149,7 +149,7 @@ impl Descend {
         seen
     }
 
-    /// All stages at once, from an even element on, where rounding is stochastic and nothing else
+    /// All stages at once, from an even element on or for a single one, where rounding is stochastic and nothing else
     /// is done.
     #[inline(always)]
     fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
@@ -278,9 +278,8 @@ fn swiftly<T: Mantissa>(
         }
     }
     for (&v, w) in last.iter().zip(last_weight) {
-        let [draw, _] = draws(key.word(index), quick.k);
-        let [low, _] = draws(step.key.word(index), step.shift);
-        *w = moved(*w, code(v, draw), low);
+        let code = code(v, draw_alone(key.word(index), quick.k, first));
+        *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
     }
     counts
 }
@@ -311,6 +310,9 @@ pub(crate) fn block(values: &mut [i32], first: u32, pass: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
     use super::*;
     use crate::{
         quant::{Format, Overflow, Round},
@@ -330,6 +332,54 @@ mod tests {
                     assert_eq!(v, if clear { 0 } else { 7 }, "{first} {len} {i}");
                 }
             }
+        }
+    }
+
+    /// Stochastic rounding has loops of its own.
+    fn any_round() -> impl Strategy<Value = Round> {
+        prop_oneof![3 => Just(Round::Stochastic), 1 => (0..9usize).prop_map(|i| Round::ALL[i])]
+    }
+
+    proptest! {
+        #[test]
+        fn compact_stages_equal_wide_ones(
+            grad in proptest::collection::vec(-70_000i32..70_000, 1..150),
+            fine in 0u32..14,
+            first in 0u32..10,
+            shifts in (0i32..20, 0i32..30),
+            (lr, bits) in (0i32..1 << 15, 2u8..17),
+            rounds in (any_round(), any_round()),
+            saturates: bool,
+            seed: u64,
+        ) {
+            let grad: Vec<i32> = grad.into_iter().map(|v| v >> fine).collect();
+            let (grad_round, round) = rounds;
+            let overflow = if saturates { Overflow::Sat } else { Overflow::SatSym };
+            let (shift, format) = (shifts.0, Format { bits, round: grad_round, overflow });
+            let key = Key::new(seed);
+            let descend = Descend {
+                quantizer: Some(Quantizer { shift, format, key }),
+                momentum: None,
+                update: Update {
+                    lr, shift: shifts.1, decay: 0, decay_shift: 0, round, key: key.child(1),
+                },
+            };
+            let weight = |i: usize| key.child(2).word(i as u32) as i32;
+            macro_rules! both {
+                ($width:ident, $type:ty) => {
+                    let mut wide: Vec<$type> = (0..grad.len()).map(|i| weight(i) as $type).collect();
+                    let mut compact = wide.clone();
+                    let none = || MantissasMut::I8(&mut []);
+                    let seen =
+                        descend.run(&grad, first, &[], none(), MantissasMut::$width(&mut wide));
+                    let master = MantissasMut::$width(&mut compact);
+                    prop_assert_eq!(descend.run_compact(&grad, first, &[], none(), master), seen);
+                    prop_assert_eq!(compact, wide);
+                };
+            }
+            both!(I8, i8);
+            both!(I16, i16);
+            both!(I32, i32);
         }
     }
 

@@ -85,6 +85,14 @@ pub(crate) const fn draws(word: u32, k: u32) -> [i32; 2] {
     [((word << 16) >> (32 - k)) as i32, ((word & 0xffff_0000) >> (32 - k)) as i32]
 }
 
+/// What an element without its neighbour draws. It is an even one behind pairs, and an odd one
+/// where it comes first.
+#[inline(always)]
+pub(crate) const fn draw_alone(word: u32, k: u32, first: u32) -> i32 {
+    let [even, odd] = draws(word, k);
+    if first.is_multiple_of(2) { even } else { odd }
+}
+
 impl Quantizer {
     /// The quick way for values within `-ones - 1 ..= ones`, where there is one.
     #[inline(always)]
@@ -150,7 +158,7 @@ impl Quantizer {
         counts
     }
 
-    /// Codes of sums, from an even element on.
+    /// Codes of sums from an even element on, or of a single one.
     #[inline(never)]
     fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
         let Quick { k, carry, limits } = quick;
@@ -192,7 +200,7 @@ impl Quantizer {
                     *slots = [code(v0, low), code(v1, high)];
                 }
                 for (&v, slot) in last.iter().zip(last_slot) {
-                    *slot = code(v, draws(self.key.word(index), k)[0]);
+                    *slot = code(v, draw_alone(self.key.word(index), k, first));
                 }
             }
         }

@@ -268,7 +268,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::quant::Round;
+    use crate::{
+        quant::Round,
+        tensor::{MantissasMut, Source},
+    };
 
     fn any_format() -> impl Strategy<Value = Format> {
         (1u8..=24, 0..9usize, 0..4usize).prop_map(|(bits, round, overflow)| Format {
@@ -308,6 +311,28 @@ mod tests {
                 saturated += u32::from(expected.clipped);
             }
             prop_assert_eq!(counts.saturated, saturated);
+        }
+
+        #[test]
+        fn bytes_from_sums_equal_wide_codes(
+            sums in proptest::collection::vec(-70_000i32..70_000, 0..150),
+            fine in 0u32..14,
+            (bits, shift) in (2u8..=8, -8i32..20),
+            stochastic: bool,
+            (round, overflow) in (0..9usize, 0..4usize),
+            first in 0u32..10,
+            seed: u64,
+        ) {
+            let sums: std::vec::Vec<i32> = sums.into_iter().map(|v| v >> fine).collect();
+            let round = if stochastic { Round::Stochastic } else { Round::ALL[round] };
+            let format = Format { bits, round, overflow: Overflow::ALL[overflow] };
+            let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+            let mut codes = sums.clone();
+            let counts = quantizer.run(&sums, first, &mut codes);
+            let mut bytes = std::vec![0i8; sums.len()];
+            let out = MantissasMut::I8(&mut bytes);
+            prop_assert_eq!(quantizer.run_compact(Source::I32(&sums), first, out), counts);
+            prop_assert!(bytes.into_iter().map(i32::from).eq(codes));
         }
 
         #[test]
