@@ -124,11 +124,15 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
                 }
                 layers.push(config);
             }
-            let mut config = Config {
+            let config = Config {
                 train,
                 layers: layers.into_iter().collect(),
                 strategies: strategies.into_iter().collect(),
             };
+            (graph, config, exponent)
+        })
+        .prop_filter("something to train", |(graph, ..)| graph.view().parameters() > 0)
+        .prop_map(|(graph, mut config, exponent)| {
             without_cramped_channels(&graph, &mut config);
             (graph, config, exponent)
         })

@@ -144,6 +144,8 @@ pub enum ConfigError {
     /// A gradient buffer whose bound has an exponent outside -64..=64, or whose width is outside
     /// 2..=30 bits.
     Buffer(GradientBuffer),
+    /// No layer has weights.
+    NothingToTrain,
 }
 
 impl ConfigError {
@@ -190,6 +192,9 @@ impl ConfigError {
                 .text(" bits under 2^")
                 .signed(*bound as i32)
                 .text("; it has 2 to 30 bits and an exponent in -64..=64"),
+            Self::NothingToTrain => {
+                m.text("no layer has weights, so there is nothing to train: add a dense layer")
+            }
         }
     }
 }
@@ -240,6 +245,9 @@ pub(crate) const fn validate(
     let (layers, entries) = (graph.layers().len(), configs.len());
     if layers != entries {
         return Err(ConfigError::LayerCount { layers, entries });
+    }
+    if graph.parameters() == 0 {
+        return Err(ConfigError::NothingToTrain);
     }
     let Train { batch, micro_batch, lr, schedule, weight_decay, momentum, .. } = *train;
     if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
@@ -331,6 +339,15 @@ mod tests {
 
     fn validate(layer: LayerConfig, train: Train) -> Result<(), ConfigError> {
         Config::<3>::uniform(NET.view(), layer, train).validate(NET.view())
+    }
+
+    #[test]
+    fn a_network_without_weights_is_refused() {
+        let net = Graph::<3>::input([2, 1, 1]).relu();
+        let config = Config::<3>::uniform(net.view(), LayerConfig::new(8), TRAIN);
+        let error = config.validate(net.view()).unwrap_err();
+        assert_eq!(error, ConfigError::NothingToTrain);
+        assert!(error.message().as_str().contains("add a dense layer"));
     }
 
     #[test]

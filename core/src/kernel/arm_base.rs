@@ -1,38 +1,21 @@
 //! Products of bytes for Arm chips without the DSP extension: four rows, column after column.
 //!
-//! On Cortex-M0 and M0+ the compiler leaves the upper half of the registers idle there, because most instructions do not
-//! reach it. Additions do: so four sums live in the upper half, and in the lower half four factors,
-//! which one instruction loads and a product may overwrite.
+//! On Cortex-M0 and M0+ the compiler leaves the upper half of the registers idle there, because most
+//! instructions do not reach it. Additions do: so four sums live in the upper half, and in the lower
+//! half four factors, which one instruction loads and a product may overwrite.
 
 #![expect(unsafe_code, reason = "loops that use every register")]
 
 use core::cell::Cell;
 
-use super::{
-    Kernel,
-    blocked::{self, FourRows, Piece},
-};
-use crate::{
-    quant::compact,
-    tensor::{Matrix, Source},
-};
+use super::blocked::{self, FourRows, Piece};
 
 /// The kernel of Arm chips without the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ArmBase;
 
-impl Kernel for ArmBase {
-    // As the scalar one.
-    #[inline(always)]
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        blocked::gemm::<Self>(a, b, drop, add, out);
-    }
-
-    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
-        compact::peak_beyond(source, known)
-    }
-}
+by_blocks!(ArmBase);
 
 impl blocked::Blocks for ArmBase {
     const DEPTH: usize = 32;
@@ -92,6 +75,22 @@ struct Strip {
 #[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
 #[inline(never)]
 unsafe fn columns(mut strip: Strip) {
+    /// A number of a column by four factors.
+    macro_rules! number {
+        () => {
+            "ldrsb r4, [r7, r5]
+            ldm r6!, {{r0, r1, r2, r3}}
+            muls r0, r4, r0
+            add r8, r0
+            muls r1, r4, r1
+            add r9, r1
+            muls r2, r4, r2
+            add r10, r2
+            muls r3, r4, r3
+            add r11, r3
+            add r5, r12"
+        };
+    }
     // SAFETY: reads and writes what the caller vouches for, and puts back the registers that Rust
     // does not lend here: all above r5.
     unsafe {
@@ -121,31 +120,10 @@ unsafe fn columns(mut strip: Strip) {
             "mov lr, r4",
             "cmp r1, #0",
             "bne 4f",
-            // Two numbers of it.
             "3:",
-            "ldrsb r4, [r7, r5]",
-            "ldm r6!, {{r0, r1, r2, r3}}",
-            "muls r0, r4, r0",
-            "add r8, r0",
-            "muls r1, r4, r1",
-            "add r9, r1",
-            "muls r2, r4, r2",
-            "add r10, r2",
-            "muls r3, r4, r3",
-            "add r11, r3",
-            "add r5, r12",
+            number!(),
             "4:",
-            "ldrsb r4, [r7, r5]",
-            "ldm r6!, {{r0, r1, r2, r3}}",
-            "muls r0, r4, r0",
-            "add r8, r0",
-            "muls r1, r4, r1",
-            "add r9, r1",
-            "muls r2, r4, r2",
-            "add r10, r2",
-            "muls r3, r4, r3",
-            "add r11, r3",
-            "add r5, r12",
+            number!(),
             "cmp r6, lr",
             "bne 3b",
             // The sums, one row after the other.

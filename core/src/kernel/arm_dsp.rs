@@ -11,31 +11,14 @@ mod loops;
 
 use core::cell::Cell;
 
-use super::{
-    Kernel,
-    blocked::{self, FourRows, Piece},
-};
-use crate::{
-    quant::compact,
-    tensor::{Matrix, Source},
-};
+use super::blocked::{self, FourRows, Piece};
 
 /// The kernel of Arm chips with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ArmDsp;
 
-impl Kernel for ArmDsp {
-    // As the scalar one.
-    #[inline(always)]
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        blocked::gemm::<Self>(a, b, drop, add, out);
-    }
-
-    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
-        compact::peak_beyond(source, known)
-    }
-}
+by_blocks!(ArmDsp);
 
 /// Words of four packed rows.
 const PANEL: usize = 128;

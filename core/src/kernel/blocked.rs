@@ -6,28 +6,38 @@
 
 use core::cell::Cell;
 
-use super::{Kernel, scalar};
-use crate::{
-    quant::compact,
-    tensor::{Mantissas, Matrix, Source},
-};
+use super::scalar;
+use crate::tensor::{Mantissas, Matrix};
 
 /// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Blocked;
 
-impl Kernel for Blocked {
-    // As the scalar one.
-    #[inline(always)]
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        gemm::<Self>(a, b, drop, add, out);
-    }
+/// Makes a [`Kernel`](super::Kernel) of a type with [`Blocks`].
+macro_rules! by_blocks {
+    ($kernel:ty) => {
+        impl $crate::kernel::Kernel for $kernel {
+            // As the scalar one.
+            #[inline(always)]
+            fn gemm(
+                &self,
+                a: $crate::tensor::Matrix<'_>,
+                b: $crate::tensor::Matrix<'_>,
+                drop: u32,
+                add: bool,
+                out: &mut [i32],
+            ) {
+                $crate::kernel::blocked::gemm::<Self>(a, b, drop, add, out);
+            }
 
-    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
-        compact::peak_beyond(source, known)
-    }
+            fn peak_beyond(&self, source: $crate::tensor::Source<'_>, known: u32) -> u32 {
+                $crate::quant::compact::peak_beyond(source, known)
+            }
+        }
+    };
 }
+by_blocks!(Blocked);
 
 /// What a chip does its own way.
 pub(super) trait Blocks {
@@ -102,7 +112,7 @@ pub(super) struct Piece<'a> {
     pub(super) col_stride: usize,
 }
 
-/// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
+/// [`Kernel::gemm`](super::Kernel::gemm) by blocks, or by the scalar kernel where there are none for it.
 #[inline(always)]
 pub(super) fn gemm<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
     match (a.data, b.data) {

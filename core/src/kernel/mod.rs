@@ -4,11 +4,14 @@
 //! tests compare them on random shapes and extreme values. A kernel decides how fast a number is
 //! found, never which number.
 
+// First, for its macro.
+#[macro_use]
+mod blocked;
+
 #[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
-mod blocked;
 #[cfg(any(test, target_arch = "riscv32"))]
 mod riscv;
 mod scalar;

@@ -4,31 +4,14 @@
 
 use core::cell::Cell;
 
-use super::{
-    Kernel,
-    blocked::{self, FourRows, Piece},
-};
-use crate::{
-    quant::compact,
-    tensor::{Matrix, Source},
-};
+use super::blocked::{self, FourRows, Piece};
 
 /// The kernel of 32-bit RISC-V chips that multiply.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RiscV;
 
-impl Kernel for RiscV {
-    // As the scalar one.
-    #[inline(always)]
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        blocked::gemm::<Self>(a, b, drop, add, out);
-    }
-
-    fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
-        compact::peak_beyond(source, known)
-    }
-}
+by_blocks!(RiscV);
 
 impl blocked::Blocks for RiscV {
     const DEPTH: usize = 64;

@@ -133,10 +133,7 @@ impl Step<'_> {
         }
         let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense { .. }));
         let outputs = &below.last().expect("a layer").outputs;
-        // Without parameters there is no gradient to make, and the loss comes with the gradient.
-        if trains(layers.len() - 1) {
-            self.assert_tally(outputs);
-        }
+        self.assert_tally(outputs);
         let mut arriving = self.loss(outputs);
         for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
             let grad = self.backward(i, arriving, &below[i]);
