@@ -57,7 +57,7 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     let configs = configs(project, &args.configs)?;
     let data = args.data.as_deref().map(|data| project.locate(data));
     let mut train = |config: &Path, seed: u64| -> Result<String> {
-        let command = fixgrad(project).arg("train").arg(config);
+        let command = fixgrad(project, "release").arg("train").arg(config);
         let command = command.arg("--seed").arg(seed.to_string()).arg("--json");
         let command = match &data {
             Some(data) => command.arg("--data").arg(data),

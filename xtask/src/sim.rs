@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// End with one line of JSON that holds the results.
     #[arg(long)]
     json: bool,
+    /// Build with every optimisation first, which takes minutes: for trainings that take longer.
+    #[arg(long)]
+    release: bool,
     /// Seed of every random number, instead of the configuration's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -32,7 +35,8 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
 
 fn command<'a>(project: &'a Project, args: &Args) -> Cmd<'a> {
     let config = project.locate_config(&args.config);
-    let train = fixgrad(project).arg("train").arg(config);
+    let profile = if args.release { "release" } else { "quick" };
+    let train = fixgrad(project, profile).arg("train").arg(config);
     let train = match &args.data {
         Some(data) => train.arg("--data").arg(project.locate(data)),
         None => train,
@@ -44,9 +48,9 @@ fn command<'a>(project: &'a Project, args: &Args) -> Cmd<'a> {
     }
 }
 
-/// The `fixgrad` program, built for speed.
-pub(crate) fn fixgrad(project: &Project) -> Cmd<'_> {
-    cmd!(project.shell, "cargo run --release -p fixgrad-host --bin fixgrad --")
+/// The `fixgrad` program, built as this profile of Cargo.toml says.
+pub(crate) fn fixgrad<'a>(project: &'a Project, profile: &str) -> Cmd<'a> {
+    cmd!(project.shell, "cargo run --profile {profile} -p fixgrad-host --bin fixgrad --")
 }
 
 #[cfg(test)]
@@ -70,13 +74,15 @@ mod tests {
     fn without_arguments_it_trains_the_digits() {
         assert_eq!(
             shown(&["sim"]),
-            "cargo run --release -p fixgrad-host --bin fixgrad -- train configs/digits_mlp_w8.yaml"
+            "cargo run --profile quick -p fixgrad-host --bin fixgrad -- train configs/digits_mlp_w8.yaml"
         );
     }
 
     #[test]
     fn every_flag_reaches_the_program() {
-        let line = shown(&["sim", "own.yaml", "--data", "pictures", "--json", "--seed", "7"]);
+        let line =
+            shown(&["sim", "own.yaml", "--data", "pictures", "--json", "--release", "--seed", "7"]);
+        assert!(line.starts_with("cargo run --profile release "), "{line}");
         assert!(line.ends_with("-- train own.yaml --data pictures --json --seed 7"), "{line}");
     }
 }

@@ -1,6 +1,7 @@
 //! NumPy's array files.
 
 mod array;
+mod header;
 
 use self::array::Array;
 use super::config::NpyConfig;
