@@ -13,7 +13,7 @@
 use embedded_io::{Read, ReadReady, Write};
 use embedded_storage::nor_flash::NorFlash;
 use fixgrad::{
-    kernel::Kernel,
+    kernel::{Device, Kernel},
     link::{self, FrameTooSmall, Network, Refusal, ServeError, Server},
     prelude::*,
     strategy::Strategy,
@@ -66,13 +66,13 @@ where
     let mut network = own();
     let was_kept = station.keeper.restore(&mut network);
     let arena = memory.arena.as_mut_slice();
-    let end = link::serve(&mut server, &mut network, arena, Scalar, (), &mut station);
+    let end = link::serve(&mut server, &mut network, arena, Device::default(), (), &mut station);
     if !(was_kept && matches!(end, ServeError::Setup(_))) {
         return Ok(end);
     }
     // What another firmware kept is too large for this one.
     network = own();
-    Ok(link::serve(&mut server, &mut network, arena, Scalar, (), &mut station))
+    Ok(link::serve(&mut server, &mut network, arena, Device::default(), (), &mut station))
 }
 
 #[inline(never)]
