@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Stay, and show the log of the firmware.
     #[arg(long)]
     log: bool,
+    /// Flash the program whose link goes through the debug probe, where the board has one.
+    #[arg(long, conflicts_with = "log")]
+    rtt: bool,
 }
 
 /// Builds and flashes.
@@ -32,13 +35,14 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
         let name = &board.name;
         bail!("{name} is emulated: `cargo xtask qemu {name}` runs it. Real are {}", real(&all));
     };
+    let program = program(board, args.rtt)?;
     let shell = &project.shell;
     Toolchain::obtain(shell, &board.about.target)?;
-    let firmware = firmware::build(shell, board)?.program(&board.name);
+    let firmware = firmware::build(shell, board)?.program(&program);
 
     device.tool.find(shell)?;
     // Before the log begins, which ends only when the user ends it.
-    println!("{}", next(board, device));
+    println!("{}", next(board, device, args.rtt));
     for command in commands(shell, board, device, &firmware, args.log) {
         let code = pass_through(command)?;
         if code != ExitCode::SUCCESS {
@@ -59,15 +63,29 @@ fn real(boards: &[Board]) -> String {
     real.map(|board| board.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
+/// The program to flash.
+fn program(board: &Board, rtt: bool) -> Result<String> {
+    let name = if rtt { format!("{}-rtt", board.name) } else { board.name.clone() };
+    if !board.about.budget.contains_key(&name) {
+        bail!("{} has no program for RTT: leave --rtt out, and use its serial line", board.name);
+    }
+    Ok(name)
+}
+
 /// What the user does with the flashed board.
-fn next(board: &Board, device: &Device) -> String {
-    let Device { port, wiring, lamp, .. } = device;
+fn next(board: &Board, device: &Device, rtt: bool) -> String {
+    let Device { port, wiring, lamp, chip, .. } = device;
+    let (line, link) = if rtt {
+        ("link through the debug probe alone".to_owned(), format!("rtt:{chip}"))
+    } else {
+        (format!("serial line: {wiring}"), format!("serial:{port}"))
+    };
     format!(
-        "{}: serial line: {wiring}; lit while it computes: {lamp}.\n\
+        "{}: {line}; lit while it computes: {lamp}.\n\
          Flashed, it trains on what this machine sends, and tells what it is:\n\
-         \x20   fixgrad stream CONFIG --link serial:{port}\n\
-         \x20   fixgrad verify CONFIG --link serial:{port}   (compares every step)\n\
-         \x20   fixgrad monitor --link serial:{port}",
+         \x20   fixgrad stream CONFIG --link {link}\n\
+         \x20   fixgrad verify CONFIG --link {link}   (compares every step)\n\
+         \x20   fixgrad monitor --link {link}",
         board.name
     )
 }
@@ -181,9 +199,22 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
         let boards = board::select(root, "rpi-pico").expect("a board");
         let device = boards[0].about.device.as_ref().expect("a real board");
-        let next = next(&boards[0], device);
-        assert!(next.contains("GP0 sends, GP1 receives"), "{next}");
-        assert!(next.contains("fixgrad stream CONFIG --link serial:/dev/ttyACM0"), "{next}");
+        let serial = next(&boards[0], device, false);
+        assert!(serial.contains("GP0 sends, GP1 receives"), "{serial}");
+        assert!(serial.contains("fixgrad stream CONFIG --link serial:/dev/ttyACM0"), "{serial}");
+        let rtt = next(&boards[0], device, true);
+        assert!(rtt.contains("fixgrad verify CONFIG --link rtt:RP2040"), "{rtt}");
+    }
+
+    #[test]
+    fn a_board_without_a_program_for_rtt_says_so() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
+        let boards = board::select(root, "nrf52840-dk").expect("a board");
+        assert_eq!(program(&boards[0], false).expect("a program"), "nrf52840-dk");
+        assert_eq!(program(&boards[0], true).expect("a program"), "nrf52840-dk-rtt");
+        let boards = board::select(root, "rpi-pico").expect("a board");
+        let error = program(&boards[0], true).expect_err("no program").to_string();
+        assert!(error.contains("leave --rtt out"), "{error}");
     }
 
     #[test]

@@ -82,12 +82,13 @@ fn fmt(shell: &Shell) -> Result<Outcome> {
 }
 
 fn clippy(shell: &Shell) -> Result<Outcome> {
-    // The core also alone, because in the workspace the host turns its features on. All three run,
-    // whatever the first one finds.
+    // The core also alone, because in the workspace the host turns its features on; and what the
+    // workspace leaves out. All run, whatever the first one finds.
     let runs = [
         cmd!(shell, "cargo clippy --workspace --all-targets -- -D warnings").run(),
         cmd!(shell, "cargo clippy -p fixgrad --no-default-features -- -D warnings").run(),
         cmd!(shell, "cargo clippy -p fixgrad --all-features -- -D warnings").run(),
+        cmd!(shell, "cargo clippy -p fixgrad-host --features rtt --tests -- -D warnings").run(),
     ];
     runs.into_iter().collect::<Result<(), _>>()?;
     Ok(Outcome::Passed)

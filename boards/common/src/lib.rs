@@ -30,6 +30,8 @@ pub mod qemu;
 mod report;
 #[cfg(all(feature = "qemu", target_os = "none", target_arch = "riscv32"))]
 mod riscv;
+#[cfg(all(feature = "rtt", target_os = "none"))]
+pub mod rtt;
 mod run;
 pub mod serial;
 #[cfg(target_os = "none")]

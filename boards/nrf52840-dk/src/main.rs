@@ -4,17 +4,16 @@
 
 use cortex_m::peripheral::DWT;
 use cortex_m_rt::entry;
-use defmt_rtt as _;
-use embedded_hal::digital::{ErrorType, OutputPin, PinState};
 use fixgrad_boards::{
     device::{self, BAUD},
     kept,
     serial::Line,
     station,
 };
+use fixgrad_nrf52840_dk::Inverted;
 use nrf52840_hal::{
     clocks::Clocks,
-    gpio::{Level, Output, Pin, PushPull, p0},
+    gpio::{Level, p0},
     nvmc::Nvmc,
     pac,
     uarte::{Baudrate, Parity, Pins, Uarte},
@@ -27,6 +26,7 @@ fn main() -> ! {
     static mut MEMORY: station::Memory = station::Memory::NEW;
     static mut TO: [u8; 1] = [0];
     static mut FROM: [u8; 1] = [0];
+    rtt_target::rtt_init_defmt!();
     let (Some(mut core), Some(chip), Some(kept)) =
         (cortex_m::Peripherals::take(), pac::Peripherals::take(), kept::take())
     else {
@@ -51,21 +51,4 @@ fn main() -> ! {
     core.DWT.enable_cycle_counter();
     let flash = Nvmc::new(chip.NVMC, kept);
     device::serve("nrf52840-dk", MEMORY, Line::new(from, to), flash, DWT::cycle_count, lamp)
-}
-
-/// The lamps of this board are lit by a low level.
-struct Inverted(Pin<Output<PushPull>>);
-
-impl ErrorType for Inverted {
-    type Error = <Pin<Output<PushPull>> as ErrorType>::Error;
-}
-
-impl OutputPin for Inverted {
-    fn set_low(&mut self) -> Result<(), Self::Error> {
-        self.0.set_state(PinState::High)
-    }
-
-    fn set_high(&mut self) -> Result<(), Self::Error> {
-        self.0.set_state(PinState::Low)
-    }
 }

@@ -10,7 +10,7 @@ use crate::link::{Address, Client, Patience, open};
 /// Where the board is, and how long to wait for it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Line {
-    /// Where the board is: serial:PORT, serial:PORT@BAUD, tcp:HOST:PORT or rtt.
+    /// Where the board is: serial:PORT, serial:PORT@BAUD, tcp:HOST:PORT, rtt or rtt:CHIP.
     #[arg(long, value_name = "ADDRESS")]
     link: Address,
     /// Seconds without an answer after which to give up.

@@ -10,6 +10,8 @@ mod model;
 mod on_board;
 mod open;
 mod pack;
+#[cfg(feature = "rtt")]
+mod rtt;
 mod stand_in;
 mod steps;
 mod verify;

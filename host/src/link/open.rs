@@ -2,7 +2,7 @@
 
 use std::{fmt, net::TcpStream, str::FromStr, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::client::Stream;
 
@@ -23,14 +23,17 @@ pub enum Address {
     /// A socket: an emulator, a debug server, or another desktop.
     Tcp(String),
     /// The memory of a chip, through a debug probe.
-    Rtt,
+    Rtt {
+        /// What probe-rs calls the chip; without it, the probe finds out.
+        chip: Option<String>,
+    },
 }
 
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected serial:PORT, serial:PORT@BAUD, tcp:HOST:PORT or rtt";
+        let expected = "expected serial:PORT, serial:PORT@BAUD, tcp:HOST:PORT, rtt or rtt:CHIP";
         match text.split_once(':') {
             Some(("serial", rest)) if !rest.is_empty() => {
                 let (port, baud) = match rest.rsplit_once('@') {
@@ -43,7 +46,10 @@ impl FromStr for Address {
                 Ok(Self::Serial { port: port.to_owned(), baud })
             }
             Some(("tcp", rest)) if rest.contains(':') => Ok(Self::Tcp(rest.to_owned())),
-            None if text == "rtt" => Ok(Self::Rtt),
+            Some(("rtt", chip)) if !chip.is_empty() => {
+                Ok(Self::Rtt { chip: Some(chip.to_owned()) })
+            }
+            None if text == "rtt" => Ok(Self::Rtt { chip: None }),
             _ => Err(expected.to_owned()),
         }
     }
@@ -54,7 +60,8 @@ impl fmt::Display for Address {
         match self {
             Self::Serial { port, baud } => write!(f, "serial:{port}@{baud}"),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
-            Self::Rtt => f.write_str("rtt"),
+            Self::Rtt { chip: None } => f.write_str("rtt"),
+            Self::Rtt { chip: Some(chip) } => write!(f, "rtt:{chip}"),
         }
     }
 }
@@ -77,11 +84,16 @@ pub fn open(address: &Address) -> Result<Box<dyn Stream>> {
             stream.set_read_timeout(Some(SILENCE))?;
             Ok(Box::new(stream))
         }
-        Address::Rtt => bail!(
-            "rtt: this program does not read the memory of a chip by itself. Bridge it with \
-             probe-rs: get that from https://probe.rs, or with \
-             `cargo install probe-rs-tools --locked`, let it serve the board's RTT channel on a \
-             socket, and use tcp:HOST:PORT"
+        #[cfg(feature = "rtt")]
+        Address::Rtt { chip } => Ok(Box::new(
+            super::rtt::open(chip.as_deref(), SILENCE).with_context(|| address.to_string())?,
+        )),
+        #[cfg(not(feature = "rtt"))]
+        Address::Rtt { .. } => anyhow::bail!(
+            "{address}: this program was built without probe-rs, which reads the memory of a chip \
+             through its debug probe; get one that has it with \
+             `cargo install --path host --features rtt`, or let OpenOCD serve the channels \
+             (`rtt server start PORT 1`) and use tcp:HOST:PORT"
         ),
     }
 }
@@ -97,15 +109,19 @@ mod tests {
             ("serial:/dev/ttyACM0", serial("/dev/ttyACM0", 115_200)),
             ("serial:COM3@9600", serial("COM3", 9_600)),
             ("tcp:localhost:1234", Address::Tcp("localhost:1234".to_owned())),
-            ("rtt", Address::Rtt),
+            ("rtt", Address::Rtt { chip: None }),
+            ("rtt:nRF52840_xxAA", Address::Rtt { chip: Some("nRF52840_xxAA".to_owned()) }),
         ] {
             assert_eq!(text.parse(), Ok(address.clone()));
             assert_eq!(address.to_string().parse(), Ok(address));
         }
-        for text in ["", "serial:", "serial:x@fast", "serial:x@0", "tcp:host", "usb:1", "/dev/x"] {
+        for text in
+            ["", "rtt:", "serial:", "serial:x@fast", "serial:x@0", "tcp:host", "usb:1", "/dev/x"]
+        {
             assert!(text.parse::<Address>().unwrap_err().contains("expected serial:"), "{text}");
         }
-        assert!(open(&Address::Rtt).err().unwrap().to_string().contains("probe.rs"));
+        let error = open(&Address::Rtt { chip: None }).err().unwrap();
+        assert!(format!("{error:#}").contains("probe"), "{error:#}");
         let missing = serial("/nowhere/tty", 9_600);
         assert!(open(&missing).err().unwrap().to_string().starts_with("serial:/nowhere/tty@9600"));
     }
