@@ -1,0 +1,120 @@
+//! A day with the watch, from the first press to the last question. What a chip does with its own
+//! bus and buttons is this, without an end.
+
+use core::fmt;
+
+use embedded_hal::{delay::DelayNs, i2c::I2c};
+use fixgrad::trainer::{SetupError, StepError};
+
+use crate::{
+    learner::{Activity, Learner, Teaching},
+    sensor::{Sensor, SensorError, WINDOW},
+};
+
+/// Why a session ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionError<E> {
+    /// The learner could not start.
+    Setup(SetupError),
+    /// There was no window.
+    Sensor(SensorError<E>),
+    /// The trainer refused a window.
+    Step(StepError),
+}
+
+impl<E> From<SensorError<E>> for SessionError<E> {
+    fn from(error: SensorError<E>) -> Self {
+        Self::Sensor(error)
+    }
+}
+
+impl<E: fmt::Debug> fmt::Display for SessionError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setup(error) => error.fmt(f),
+            Self::Sensor(error) => error.fmt(f),
+            Self::Step(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for SessionError<E> {}
+
+/// What a session came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Questions that were answered right.
+    pub correct: u32,
+    /// One number for all that was learned.
+    pub digest: u64,
+}
+
+/// Records a window for each of `presses`, which are the buttons, and learns from it; then records one for
+/// each of `questions`, and counts how often the learner says the same.
+// Not inlined, so that what it needs of the stack is not under everything else of a firmware.
+#[inline(never)]
+pub fn session<B: I2c>(
+    bus: B,
+    mut delay: impl DelayNs,
+    (teaching, memory): (&Teaching, &mut [u8]),
+    presses: impl Iterator<Item = Activity>,
+    questions: impl Iterator<Item = Activity>,
+) -> Result<Outcome, SessionError<B::Error>> {
+    let mut sensor = Sensor::new(bus)?;
+    let mut learner = Learner::new(teaching, memory).map_err(SessionError::Setup)?;
+    let mut window = [[0; 3]; WINDOW];
+    for activity in presses {
+        sensor.record(&mut delay, &mut window)?;
+        learner.press(&window, activity).map_err(SessionError::Step)?;
+    }
+    let mut correct = 0;
+    for activity in questions {
+        sensor.record(&mut delay, &mut window)?;
+        let answer = learner.classify(&window).map_err(SessionError::Step)?;
+        correct += u32::from(answer == activity);
+    }
+    Ok(Outcome { correct, digest: learner.digest() })
+}
+
+/// The same with recordings instead of a wearer: `windows` of those to learn from, then the others.
+pub fn replay(
+    teaching: &Teaching,
+    memory: &mut [u8],
+    seed: u64,
+    windows: usize,
+) -> Result<Outcome, SessionError<embedded_hal::i2c::ErrorKind>> {
+    use crate::{NoWait, Played, recorded};
+    let (learned, asked) = (recorded::to_learn(seed).take(windows), recorded::held_out());
+    let bus = Played::new(learned.clone().chain(asked.clone()));
+    let activity = recorded::Recording::activity;
+    session(bus, NoWait, (teaching, memory), learned.map(activity), asked.map(activity))
+}
+
+#[cfg(test)]
+mod tests {
+    use fixgrad::prelude::*;
+
+    use super::*;
+    use crate::{RAM, recorded, teaching};
+
+    /// A chip must come to the same: the firmware of the emulated Cortex-M4 is compared with these.
+    #[test]
+    fn five_sessions_end_with_known_answers_and_known_weights() {
+        let outcomes = [0, 1, 2, 3, 4].map(|seed| {
+            let teaching = teaching(seed);
+            let mut arena = Arena::<RAM>::new();
+            let memory = arena.as_mut_slice();
+            let Outcome { correct, digest } =
+                replay(&teaching, memory, seed, recorded::LEARNED).unwrap();
+            (correct, digest)
+        });
+        let expected = [
+            (38, 0xa417_1b9c_a158_d228),
+            (38, 0xe1e3_b59b_5619_0300),
+            (39, 0x1e1d_394e_e3e8_a8fd),
+            (39, 0x8574_e837_42d3_523c),
+            (38, 0x2fe1_4931_37d4_879b),
+        ];
+        assert_eq!(outcomes, expected);
+    }
+}
