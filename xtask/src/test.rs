@@ -105,7 +105,16 @@ fn bare_metal(shell: &Shell) -> Result<Outcome> {
                         .lint(shell, target)
                         // Release, whose build scripts and macros the firmware shares.
                         .arg("--release")
-                        .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--features", boards])
+                        .args([
+                            "-p",
+                            "fixgrad",
+                            "-p",
+                            "fixgrad-boards",
+                            "-p",
+                            "gestures",
+                            "--features",
+                            boards,
+                        ])
                         .args(toolchain.deny_warnings())
                         .run()?;
                 }

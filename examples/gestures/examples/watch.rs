@@ -1,7 +1,6 @@
 //! Teaches a watch with real recordings: `cargo run -p gestures --example watch`
 
-use fixgrad::prelude::*;
-use gestures::{RAM, recorded, session, teaching};
+use gestures::{LearnerArena, recorded, session, teaching};
 
 /// Each has other first weights, and other windows first.
 const SEEDS: u64 = 5;
@@ -14,13 +13,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for seed in 0..SEEDS {
             // On a chip both would be a `static`.
             let teaching = teaching(seed);
-            let mut arena = Arena::<RAM>::new();
+            let mut arena = LearnerArena::new();
             let outcome = session::replay(&teaching, arena.as_mut_slice(), seed, presses)?;
             right.push(outcome.correct);
         }
         let mean = 100.0 * f64::from(right.iter().sum::<u32>()) / ASKED / SEEDS as f64;
         println!("{presses:7}   {right:?}      {mean:5.1} %");
     }
-    println!("{RAM} bytes of RAM for the trainer");
+    println!("{} bytes of RAM for the trainer", teaching(0).ram());
     Ok(())
 }

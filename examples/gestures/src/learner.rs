@@ -51,8 +51,8 @@ pub const fn teaching(seed: u64) -> Teaching {
     Task::in_place(NET, Train { seed, ..TRAIN }, LAYER)
 }
 
-/// Bytes of the arena that a [`Learner`] works in.
-pub const RAM: usize = teaching(0).ram();
+/// The memory that a [`Learner`] trains in.
+pub type LearnerArena = Arena<{ teaching(0).ram() }>;
 
 /// Windows that are remembered of each activity.
 const KEPT: usize = 10;
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn one_window_of_each_activity_is_enough_to_tell_those_apart() {
         let teaching = teaching(0);
-        let mut arena = Arena::<RAM>::new();
+        let mut arena = LearnerArena::new();
         let mut learner = Learner::new(&teaching, arena.as_mut_slice()).unwrap();
         let first = Activity::ALL.map(|activity| {
             let of_activity = |recording: &recorded::Recording| recording.activity() == activity;
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_oldest_window_of_an_activity_makes_room_and_lessons_are_balanced() {
         let teaching = teaching(0);
-        let mut arena = Arena::<RAM>::new();
+        let mut arena = LearnerArena::new();
         let mut learner = Learner::new(&teaching, arena.as_mut_slice()).unwrap();
         let still = [[0, 0, 8192]; crate::sensor::WINDOW];
         let turned = [[0, 8192, 0]; crate::sensor::WINDOW];
