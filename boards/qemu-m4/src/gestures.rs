@@ -5,15 +5,15 @@
 
 use cortex_m_rt::entry;
 use fixgrad_boards::qemu;
-use gestures::{LearnerArena, Teaching, recorded, session, teaching};
+use gestures::{Room, Teaching, recorded, session, teaching};
 
 static TEACHING: Teaching = teaching(0);
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: LearnerArena = LearnerArena::new();
+    static mut ROOM: Room = Room::new();
     qemu::check(|| {
-        let outcome = session::replay(&TEACHING, ARENA.as_mut_slice(), 0, recorded::LEARNED)?;
+        let outcome = session::replay(&TEACHING, ROOM, 0, recorded::LEARNED)?;
         Ok::<_, session::SessionError<_>>(outcome == session::KNOWN)
     })
 }

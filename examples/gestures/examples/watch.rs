@@ -1,6 +1,6 @@
 //! Teaches a watch with real recordings: `cargo run -p gestures --example watch`
 
-use gestures::{LearnerArena, recorded, session, teaching};
+use gestures::{LearnerTrainer, Room, recorded, session, teaching};
 
 /// Each has other first weights, and other windows first.
 const SEEDS: u64 = 5;
@@ -12,14 +12,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut right = Vec::new();
         for seed in 0..SEEDS {
             // On a chip both would be a `static`.
-            let teaching = teaching(seed);
-            let mut arena = LearnerArena::new();
-            let outcome = session::replay(&teaching, arena.as_mut_slice(), seed, presses)?;
+            let (teaching, mut room) = (teaching(seed), Room::new());
+            let outcome = session::replay(&teaching, &mut room, seed, presses)?;
             right.push(outcome.correct);
         }
         let mean = 100.0 * f64::from(right.iter().sum::<u32>()) / ASKED / SEEDS as f64;
         println!("{presses:7}   {right:?}      {mean:5.1} %");
     }
-    println!("{} bytes of RAM for the trainer", teaching(0).ram());
+    println!(
+        "RAM: {} bytes, {} of them the arena; {} for the trainer",
+        size_of::<Room>(),
+        teaching(0).ram(),
+        size_of::<LearnerTrainer>()
+    );
     Ok(())
 }

@@ -10,7 +10,7 @@ use fixgrad::{
 
 use crate::{
     features::{EXPONENT, FEATURES, features},
-    sensor::Window,
+    sensor::{WINDOW, Window},
 };
 
 /// What the wearer can do.
@@ -51,39 +51,74 @@ pub const fn teaching(seed: u64) -> Teaching {
     Task::in_place(NET, Train { seed, ..TRAIN }, LAYER)
 }
 
-/// The memory that a [`Learner`] trains in.
-pub type LearnerArena = Arena<{ teaching(0).ram() }>;
+/// The trainer of a [`Learner`].
+pub type LearnerTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Teaching>;
+
+/// A trainer at its first step.
+// Not inlined, so that it is made where it stays: there would be two of them on the stack.
+#[inline(never)]
+pub fn trainer<'a>(
+    teaching: &'a Teaching,
+    memory: &'a mut [u8],
+) -> Result<LearnerTrainer<'a>, SetupError> {
+    Trainer::of(teaching, memory, Device::default(), ())
+}
 
 /// Windows that are remembered of each activity.
 const KEPT: usize = 10;
 
-/// Learns from every press and never forgets an activity: each lesson mixes the new window with
-/// remembered ones, as many of one activity as of another.
-pub struct Learner<'a> {
-    trainer: Trainer<'a, LAYERS, Device, (), &'a Teaching>,
-    kept: [[[i8; FEATURES]; KEPT]; 4],
+/// What is remembered.
+pub struct Kept {
+    windows: [[[i8; FEATURES]; KEPT]; 4],
     /// Windows that were seen of each activity.
     seen: [u32; 4],
+}
+
+/// All memory besides the trainer and the stack, for a `static`.
+pub struct Room {
+    /// What the trainer works in.
+    pub arena: Arena<{ teaching(0).ram() }>,
+    /// What is remembered.
+    pub kept: Kept,
+    /// The window at hand.
+    pub window: Window,
+}
+
+impl Room {
+    /// Before the first window.
+    pub const fn new() -> Self {
+        let kept = Kept { windows: [[[0; FEATURES]; KEPT]; 4], seen: [0; 4] };
+        Self { arena: Arena::new(), kept, window: [[0; 3]; WINDOW] }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Learns from every press and never forgets an activity: each lesson mixes the new window with
+/// remembered ones, as many of one activity as of another.
+pub struct Learner<'a, 't> {
+    trainer: &'t mut LearnerTrainer<'a>,
+    kept: &'t mut Kept,
     lessons: Key,
 }
 
-impl<'a> Learner<'a> {
-    /// A learner that knows nothing.
-    pub fn new(teaching: &'a Teaching, memory: &'a mut [u8]) -> Result<Self, SetupError> {
-        Ok(Self {
-            trainer: Trainer::of(teaching, memory, Device::default(), ())?,
-            kept: [[[0; FEATURES]; KEPT]; 4],
-            seen: [0; 4],
-            lessons: Key::new(0),
-        })
+impl<'a, 't> Learner<'a, 't> {
+    /// A learner that goes on with what it is given.
+    pub fn new(trainer: &'t mut LearnerTrainer<'a>, kept: &'t mut Kept) -> Self {
+        Self { trainer, kept, lessons: Key::new(0) }
     }
 
     /// The wearer has pressed the button of what the window shows.
     pub fn press(&mut self, window: &Window, activity: Activity) -> Result<(), StepError> {
         let class = activity as usize;
         // The oldest makes room.
-        self.kept[class][self.seen[class] as usize % KEPT] = features(window);
-        self.seen[class] = self.seen[class].saturating_add(1);
+        let Kept { windows, seen } = &mut *self.kept;
+        windows[class][seen[class] as usize % KEPT] = features(window);
+        seen[class] = seen[class].saturating_add(1);
         for _ in 0..STEPS {
             let (batch, classes) = self.lesson();
             let data = SampleData::I8(batch.as_flattened());
@@ -110,12 +145,12 @@ impl<'a> Learner<'a> {
     /// Remembered windows of the activities seen so far, by turns.
     fn lesson(&self) -> ([[i8; FEATURES]; BATCH], [u16; BATCH]) {
         let (mut batch, mut classes) = ([[0; FEATURES]; BATCH], [0; BATCH]);
-        let key = self.lessons.child(self.trainer.steps());
-        let known = (0..Activity::ALL.len()).filter(|&class| self.seen[class] > 0).cycle();
+        let (Kept { windows, seen }, key) = (&*self.kept, self.lessons.child(self.trainer.steps()));
+        let known = (0..Activity::ALL.len()).filter(|&class| seen[class] > 0).cycle();
         let places = batch.iter_mut().zip(&mut classes);
         for ((index, class), (features, label)) in (0..).zip(known).zip(places) {
-            let count = self.seen[class].min(KEPT as u32);
-            *features = self.kept[class][key.below(index, count) as usize];
+            let count = seen[class].min(KEPT as u32);
+            *features = windows[class][key.below(index, count) as usize];
             *label = class as u16;
         }
         (batch, classes)
@@ -129,9 +164,9 @@ mod tests {
 
     #[test]
     fn one_window_of_each_activity_is_enough_to_tell_those_apart() {
-        let teaching = teaching(0);
-        let mut arena = LearnerArena::new();
-        let mut learner = Learner::new(&teaching, arena.as_mut_slice()).unwrap();
+        let (teaching, mut room) = (teaching(0), Room::new());
+        let mut trainer = trainer(&teaching, room.arena.as_mut_slice()).unwrap();
+        let mut learner = Learner::new(&mut trainer, &mut room.kept);
         let first = Activity::ALL.map(|activity| {
             let of_activity = |recording: &recorded::Recording| recording.activity() == activity;
             recorded::to_learn(0).find(of_activity).unwrap()
@@ -146,16 +181,16 @@ mod tests {
 
     #[test]
     fn the_oldest_window_of_an_activity_makes_room_and_lessons_are_balanced() {
-        let teaching = teaching(0);
-        let mut arena = LearnerArena::new();
-        let mut learner = Learner::new(&teaching, arena.as_mut_slice()).unwrap();
-        let still = [[0, 0, 8192]; crate::sensor::WINDOW];
-        let turned = [[0, 8192, 0]; crate::sensor::WINDOW];
+        let (teaching, mut room) = (teaching(0), Room::new());
+        let mut trainer = trainer(&teaching, room.arena.as_mut_slice()).unwrap();
+        let mut learner = Learner::new(&mut trainer, &mut room.kept);
+        let still = [[0, 0, 8192]; WINDOW];
+        let turned = [[0, 8192, 0]; WINDOW];
         learner.press(&turned, Activity::Standing).unwrap();
         for _ in 0..KEPT {
             learner.press(&still, Activity::Standing).unwrap();
         }
-        assert_eq!(learner.kept[0], [features(&still); KEPT]);
+        assert_eq!(learner.kept.windows[0], [features(&still); KEPT]);
         learner.press(&turned, Activity::Running).unwrap();
         let (batch, classes) = learner.lesson();
         for (i, (row, class)) in batch.iter().zip(classes).enumerate() {

@@ -22,6 +22,6 @@ mod sensor;
 pub mod session;
 
 pub use features::{FEATURES, features};
-pub use learner::{Activity, Learner, LearnerArena, Teaching, teaching};
+pub use learner::{Activity, Kept, Learner, LearnerTrainer, Room, Teaching, teaching, trainer};
 pub use played::{NoWait, Played};
 pub use sensor::{Sensor, SensorError, UNIT, WINDOW, Window};

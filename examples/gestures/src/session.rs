@@ -7,8 +7,8 @@ use embedded_hal::{delay::DelayNs, i2c::I2c};
 use fixgrad::trainer::{SetupError, StepError};
 
 use crate::{
-    learner::{Activity, Learner, Teaching},
-    sensor::{Sensor, SensorError, WINDOW},
+    learner::{Activity, Learner, Room, Teaching, trainer},
+    sensor::{Sensor, SensorError},
 };
 
 /// Why a session ended early.
@@ -59,21 +59,24 @@ pub const KNOWN: Outcome = Outcome { correct: 38, digest: 0xa417_1b9c_a158_d228 
 pub fn session<B: I2c>(
     bus: B,
     mut delay: impl DelayNs,
-    (teaching, memory): (&Teaching, &mut [u8]),
+    (teaching, room): (&Teaching, &mut Room),
     presses: impl Iterator<Item = Activity>,
     questions: impl Iterator<Item = Activity>,
 ) -> Result<Outcome, SessionError<B::Error>> {
     let mut sensor = Sensor::new(bus)?;
-    let mut learner = Learner::new(teaching, memory).map_err(SessionError::Setup)?;
-    let mut window = [[0; 3]; WINDOW];
+    let Room { arena, kept, window } = room;
+    let mut trainer = trainer(teaching, arena.as_mut_slice());
+    // Borrowed, so that it is not moved.
+    let trainer = trainer.as_mut().map_err(|error| SessionError::Setup(*error))?;
+    let mut learner = Learner::new(trainer, kept);
     for activity in presses {
-        sensor.record(&mut delay, &mut window)?;
-        learner.press(&window, activity).map_err(SessionError::Step)?;
+        sensor.record(&mut delay, window)?;
+        learner.press(window, activity).map_err(SessionError::Step)?;
     }
     let mut correct = 0;
     for activity in questions {
-        sensor.record(&mut delay, &mut window)?;
-        let answer = learner.classify(&window).map_err(SessionError::Step)?;
+        sensor.record(&mut delay, window)?;
+        let answer = learner.classify(window).map_err(SessionError::Step)?;
         correct += u32::from(answer == activity);
     }
     Ok(Outcome { correct, digest: learner.digest() })
@@ -82,7 +85,7 @@ pub fn session<B: I2c>(
 /// The same with recordings instead of a wearer: `windows` of those to learn from, then the others.
 pub fn replay(
     teaching: &Teaching,
-    memory: &mut [u8],
+    room: &mut Room,
     seed: u64,
     windows: usize,
 ) -> Result<Outcome, SessionError<embedded_hal::i2c::ErrorKind>> {
@@ -90,19 +93,19 @@ pub fn replay(
     let (learned, asked) = (recorded::to_learn(seed).take(windows), recorded::held_out());
     let bus = Played::new(learned.clone().chain(asked.clone()));
     let activity = recorded::Recording::activity;
-    session(bus, NoWait, (teaching, memory), learned.map(activity), asked.map(activity))
+    session(bus, NoWait, (teaching, room), learned.map(activity), asked.map(activity))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LearnerArena, recorded, teaching};
+    use crate::{recorded, teaching};
 
     #[test]
     fn five_sessions_end_with_known_answers_and_known_weights() {
         let outcomes = [0, 1, 2, 3, 4].map(|seed| {
-            let (teaching, mut arena) = (teaching(seed), LearnerArena::new());
-            replay(&teaching, arena.as_mut_slice(), seed, recorded::LEARNED).unwrap()
+            let (teaching, mut room) = (teaching(seed), Room::new());
+            replay(&teaching, &mut room, seed, recorded::LEARNED).unwrap()
         });
         let expected = [
             KNOWN,

@@ -9,7 +9,7 @@ use fixgrad::{
     rng::{Key, Permutation},
 };
 use fixgrad_boards::digits;
-use last_layer::{EPOCHS, HeadArena, LastLayer, MODEL, TRAIN, World, head, recovery};
+use last_layer::{EPOCHS, HeadTrainer, MODEL, Room, TRAIN, World, head, recovery};
 
 /// Each has the pictures in another order, and other random numbers in its rounding.
 const SEEDS: u64 = 5;
@@ -21,8 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut last, mut all) = (Vec::new(), Vec::new());
         for seed in 0..SEEDS {
             // On a chip both would be a `static`.
-            let (head, mut arena) = (head(seed), HeadArena::new());
-            let found = recovery(&head, arena.as_mut_slice(), world, seed)?;
+            let (head, mut room) = (head(seed), Room::new());
+            let found = recovery(&head, &mut room, world, seed)?;
             before = share(found.before, found.pictures);
             last.push(share(found.after, found.pictures));
             all.push(train_all(world, seed)?);
@@ -31,10 +31,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:9} {before:6.2} %   {}   {}", summary(last), summary(all));
     }
     let model = Frozen::<2>::read(digits::TASK.graph(), MODEL)?;
-    let (arena, whole) = (head(0).ram(), size_of::<LastLayer>());
-    println!("last layer: {} bytes of RAM, {arena} of them the arena", arena + whole);
-    let (arena, whole) = (digits::TASK.ram(), size_of::<digits::DigitsTrainer>());
-    println!("all layers: {} bytes of RAM, {arena} of them the arena", arena + whole);
+    println!(
+        "RAM, last layer: {} bytes for parameters, gradients and the waiting batch, {} for the trainer",
+        size_of::<Room>(),
+        size_of::<HeadTrainer>()
+    );
+    println!(
+        "RAM, all layers: {} bytes, besides a batch of pictures, {} for the trainer",
+        digits::TASK.ram(),
+        size_of::<digits::DigitsTrainer>()
+    );
     println!("first layer in flash: {} bytes", model.layers()[0].bytes());
     Ok(())
 }

@@ -16,5 +16,7 @@ mod tuner;
 mod world;
 
 pub use recovery::{EPOCHS, KNOWN, Recovery, recovery};
-pub use tuner::{Head, HeadArena, LastLayer, MODEL, TRAIN, TuneError, head};
+pub use tuner::{
+    Head, HeadTrainer, LastLayer, MODEL, Room, TRAIN, TuneError, Waiting, head, trainer,
+};
 pub use world::World;

@@ -5,7 +5,7 @@ use fixgrad::rng::{Key, Permutation};
 use fixgrad_boards::digits;
 
 use crate::{
-    tuner::{Head, LastLayer, MODEL, TuneError},
+    tuner::{Head, LastLayer, MODEL, Room, TuneError, trainer},
     world::World,
 };
 
@@ -33,11 +33,14 @@ pub const KNOWN: Recovery =
 #[inline(never)]
 pub fn recovery(
     head: &Head,
-    memory: &mut [u8],
+    room: &mut Room,
     world: World,
     seed: u64,
 ) -> Result<Recovery, TuneError> {
-    let mut network = LastLayer::new(MODEL, head, memory)?;
+    let mut trainer = trainer(head, room.arena.as_mut_slice());
+    // Borrowed, so that it is not moved.
+    let trainer = trainer.as_mut().map_err(|error| TuneError::Setup(*error))?;
+    let mut network = LastLayer::new(MODEL, trainer, &mut room.waiting)?;
     let before = recognised(&mut network, world)?;
     for epoch in 0..EPOCHS {
         let order = Permutation::new(Key::new(seed).child(epoch), digits::LEARNED as u32);
@@ -52,7 +55,7 @@ pub fn recovery(
     Ok(Recovery { before, after, pictures, digest: network.digest() })
 }
 
-fn recognised(network: &mut LastLayer<'_>, world: World) -> Result<u32, TuneError> {
+fn recognised(network: &mut LastLayer<'_, '_>, world: World) -> Result<u32, TuneError> {
     let mut correct = 0;
     let pictures = (digits::LEARNED..digits::PICTURES).filter_map(digits::picture);
     for (picture, label) in pictures {
@@ -64,11 +67,11 @@ fn recognised(network: &mut LastLayer<'_>, world: World) -> Result<u32, TuneErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HeadArena, head};
+    use crate::{Room, head};
 
     fn in_world(world: World, seed: u64) -> Recovery {
-        let (head, mut arena) = (head(seed), HeadArena::new());
-        recovery(&head, arena.as_mut_slice(), world, seed).unwrap()
+        let (head, mut room) = (head(seed), Room::new());
+        recovery(&head, &mut room, world, seed).unwrap()
     }
 
     #[test]

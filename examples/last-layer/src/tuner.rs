@@ -32,8 +32,44 @@ pub const fn head(seed: u64) -> Head {
     Task::in_place(NET, Train { seed, ..TRAIN }, LAYER)
 }
 
-/// The memory that the last layer is trained in.
-pub type HeadArena = Arena<{ head(0).ram() }>;
+/// The trainer of the last layer.
+pub type HeadTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Head>;
+
+/// A trainer at its first step.
+// Not inlined, so that it is made where it stays: there would be two of them on the stack.
+#[inline(never)]
+pub fn trainer<'a>(head: &'a Head, memory: &'a mut [u8]) -> Result<HeadTrainer<'a>, SetupError> {
+    Trainer::of(head, memory, Device::default(), ())
+}
+
+/// All memory besides the trainer and the stack, for a `static`.
+pub struct Room {
+    /// What the trainer works in.
+    pub arena: Arena<{ head(0).ram() }>,
+    /// Pictures that wait for the next step.
+    pub waiting: Waiting,
+}
+
+impl Room {
+    /// Before the first picture.
+    pub const fn new() -> Self {
+        let (hidden, labels) = ([[0; HIDDEN]; BATCH], [0; BATCH]);
+        Self { arena: Arena::new(), waiting: Waiting { hidden, labels, count: 0 } }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the first layer made of the pictures that wait for the next step.
+pub struct Waiting {
+    hidden: [[i8; HIDDEN]; BATCH],
+    labels: [u16; BATCH],
+    count: usize,
+}
 
 /// Why the last layer cannot be trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,42 +118,41 @@ impl From<StepError> for TuneError {
 }
 
 /// A network of which the last layer learns.
-pub struct LastLayer<'a> {
+pub struct LastLayer<'a, 't> {
     first: FrozenDense<'a>,
-    trainer: Trainer<'a, LAYERS, Device, (), &'a Head>,
-    /// What the first layer made of the pictures that wait for the next step.
-    hidden: [[i8; HIDDEN]; BATCH],
-    labels: [u16; BATCH],
-    waiting: usize,
+    trainer: &'t mut HeadTrainer<'a>,
+    waiting: &'t mut Waiting,
 }
 
-impl<'a> LastLayer<'a> {
+impl<'a, 't> LastLayer<'a, 't> {
     /// Begins with the model as it is. Its first layer is read where it lies.
-    pub fn new(model: &'a [u8], head: &'a Head, memory: &'a mut [u8]) -> Result<Self, TuneError> {
+    pub fn new(
+        model: &'a [u8],
+        trainer: &'t mut HeadTrainer<'a>,
+        waiting: &'t mut Waiting,
+    ) -> Result<Self, TuneError> {
         let frozen =
             Frozen::<'_, 2>::read(digits::TASK.graph(), model).map_err(TuneError::Model)?;
         let &[first, last] = frozen.layers() else {
             return Err(TuneError::Layers { found: frozen.layers().len() });
         };
-        let mut trainer =
-            Trainer::of(head, memory, Device::default(), ()).map_err(TuneError::Setup)?;
         trainer.thaw(1, &last)?;
-        let (hidden, labels) = ([[0; HIDDEN]; BATCH], [0; BATCH]);
-        Ok(Self { first, trainer, hidden, labels, waiting: 0 })
+        waiting.count = 0;
+        Ok(Self { first, trainer, waiting })
     }
 
     /// Learns what a picture shows. Every 32 pictures are a step; the pictures themselves are not
     /// kept.
     pub fn learn(&mut self, picture: &[i8; PIXELS], label: u16) -> Result<(), TuneError> {
-        let mut hidden = [0; HIDDEN];
-        self.below(picture, &mut hidden)?;
-        (self.hidden[self.waiting], self.labels[self.waiting]) = (hidden, label);
-        self.waiting += 1;
-        if self.waiting == BATCH {
-            self.waiting = 0;
-            let data = SampleData::I8(self.hidden.as_flattened());
+        let Waiting { hidden, labels, count } = &mut *self.waiting;
+        below(&self.first, picture, &mut hidden[*count])?;
+        labels[*count] = label;
+        *count += 1;
+        if *count == BATCH {
+            *count = 0;
+            let data = SampleData::I8(hidden.as_flattened());
             let samples = Samples { data, exponent: self.first.exponent() };
-            self.trainer.step(samples, Targets::Classes(&self.labels))?;
+            self.trainer.step(samples, Targets::Classes(labels))?;
         }
         Ok(())
     }
@@ -125,7 +160,7 @@ impl<'a> LastLayer<'a> {
     /// What a picture shows.
     pub fn classify(&mut self, picture: &[i8; PIXELS]) -> Result<u16, TuneError> {
         let mut hidden = [0; HIDDEN];
-        self.below(picture, &mut hidden)?;
+        below(&self.first, picture, &mut hidden)?;
         let data = SampleData::I8(&hidden);
         self.trainer.infer(Samples { data, exponent: self.first.exponent() })?;
         Ok(self.trainer.outputs(0).argmax())
@@ -135,12 +170,16 @@ impl<'a> LastLayer<'a> {
     pub fn digest(&self) -> u64 {
         self.trainer.digest()
     }
+}
 
-    /// The layer that stays in flash. A pixel is in units of 1/16.
-    fn below(&self, picture: &[i8; PIXELS], hidden: &mut [i8; HIDDEN]) -> Result<(), FrozenError> {
-        let mut sums = [0; 2 * HIDDEN];
-        self.first.infer(&Device::default(), picture, -4, &mut sums, hidden).map(|_| ())
-    }
+/// The layer that stays in flash. A pixel is in units of 1/16.
+fn below(
+    first: &FrozenDense<'_>,
+    picture: &[i8; PIXELS],
+    hidden: &mut [i8; HIDDEN],
+) -> Result<(), FrozenError> {
+    let mut sums = [0; 2 * HIDDEN];
+    first.infer(&Device::default(), picture, -4, &mut sums, hidden).map(|_| ())
 }
 
 #[cfg(test)]
@@ -151,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_damaged_model_is_refused_in_words() {
-        let head = head(0);
-        let mut arena = HeadArena::new();
+        let (head, mut room) = (head(0), Room::new());
+        let mut trainer = trainer(&head, room.arena.as_mut_slice()).unwrap();
         let mut damaged = MODEL.to_vec();
         damaged[100] ^= 1;
-        let refused = LastLayer::new(&damaged, &head, arena.as_mut_slice()).err().unwrap();
+        let refused = LastLayer::new(&damaged, &mut trainer, &mut room.waiting).err().unwrap();
         assert_eq!(refused, TuneError::Model(BlobError::BadChecksum));
         assert!(refused.to_string().starts_with("the model in flash: the checksum"), "{refused}");
     }
