@@ -107,13 +107,13 @@ impl Board {
     }
 
     /// Its programs that need no host, neither for training nor for comparing: they know themselves what
-    /// they must come to.
+    /// they must come to. The others have the name of the board, of the link or of its line.
     pub(crate) fn stand_alone(&self) -> impl Iterator<Item = (&str, &Budget)> {
-        let link = format!("{}-link", self.name);
         let programs = self.about.budget.iter();
-        programs
-            .map(|(program, budget)| (program.as_str(), budget))
-            .filter(move |&(program, _)| program != self.name && program != link)
+        programs.map(|(program, budget)| (program.as_str(), budget)).filter(|(program, _)| {
+            let rest = program.strip_prefix(self.name.as_str());
+            !matches!(rest, Some("" | "-link" | "-rtt"))
+        })
     }
 
     /// The program that emulates the board.
@@ -221,7 +221,7 @@ mod tests {
             let read = |file: &str| fs::read_to_string(folder.join(file)).expect(file);
             let cargo = read(".cargo/config.toml");
             assert!(cargo.contains(&format!("target = \"{}\"\n", about.target)), "{name}");
-            let link = format!("{name}-link");
+            let [link, rtt] = ["link", "rtt"].map(|line| format!("{name}-{line}"));
             let mut programs: Vec<&str> = about.budget.keys().map(String::as_str).collect();
             for program in &programs {
                 assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
@@ -236,7 +236,7 @@ mod tests {
                 }
                 (None, Some(device)) => {
                     assert!(cargo.contains(&format!("--chip {}", device.chip)), "{name}");
-                    assert_eq!(programs, [name], "{name}");
+                    assert!(programs == [name] || programs == [name, &rtt], "{name}");
                 }
                 _ => panic!("{name}: a board is emulated or real"),
             }
