@@ -6,9 +6,9 @@
 use std::{fs, io::Write, panic, path::Path};
 
 use fixgrad::{
-    graph::Graph,
-    kernel::Scalar,
-    trainer::{LayerMemory, LayerState, SampleData, Samples, Targets, Trainer},
+    frozen::Frozen,
+    prelude::*,
+    trainer::{LayerMemory, LayerState},
 };
 use fixgrad_host::{
     config::{Compiled, DatasetFacts, Experiment, MAX_LAYERS},
@@ -140,6 +140,28 @@ fn models() {
     fuzz_blob(&good, 10_000, |bytes| {
         if let Ok(model) = Model::decode(bytes) {
             use_it(&model.compiled, Some(&model));
+        }
+    });
+}
+
+#[test]
+fn frozen_layers() {
+    const NET: Graph<4> = Graph::input([6, 1, 1]).dense("fc1", 4).relu().dense("fc2", 3);
+    static TASK: Task<4> = Task::in_place(NET, Train::new(1, Lr::ratio(1, 2)), LayerConfig::tiny());
+    let mut memory = Memory::bytes(TASK.ram());
+    let mut trainer = Trainer::of(&TASK, memory.as_mut_slice(), Scalar, ()).expect("a trainer");
+    let codes = [9, -8, 7, -128, 127, 0];
+    let samples = Samples { data: SampleData::I8(&codes), exponent: -7 };
+    trainer.step(samples, Targets::Classes(&[2])).expect("a step");
+    let mut buffer = [0; 256];
+    let frozen = trainer.freeze().expect("a tiny network");
+    let good = frozen.write(NET.view(), &mut buffer).expect("room").to_vec();
+    fuzz_blob(&good, 20_000, |bytes| {
+        let Ok(frozen) = Frozen::<4>::read(NET.view(), bytes) else { return };
+        for layer in frozen.layers().iter().filter(|layer| layer.units() < 1000) {
+            let (mut sums, mut outputs) = (vec![0; layer.room()], vec![0; layer.units()]);
+            let codes = vec![-128; layer.inputs()];
+            layer.infer(&Scalar, &codes, 64, &mut sums, &mut outputs).expect("one sample");
         }
     });
 }

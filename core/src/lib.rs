@@ -40,6 +40,7 @@
 //! | [`graph`] | the network as a table of layers, its memory plan, the arena |
 //! | [`strategy`] | hooks around the four points where numbers are quantised |
 //! | [`loss`] | from outputs and targets to gradients |
+//! | [`frozen`] | trained layers that only answer, with parameters in flash |
 //! | [`trainer`] | one step, and the record of it |
 //! | [`checkpoint`] | the state of training in flash, whatever moment the power fails |
 //! | [`link`] | messages between a board and the desktop |
@@ -94,6 +95,8 @@ pub mod config;
 #[cfg(feature = "float")]
 #[forbid(unsafe_code)]
 pub mod float;
+#[forbid(unsafe_code)]
+pub mod frozen;
 #[forbid(unsafe_code)]
 pub mod graph;
 pub mod kernel;

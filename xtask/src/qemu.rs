@@ -11,6 +11,7 @@ mod pictures;
 mod products;
 mod references;
 mod report;
+mod stand_alone;
 mod stream;
 mod table;
 
@@ -195,9 +196,11 @@ fn train_one(
     host: &Report,
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
-    let firmware = firmware::build(shell, board)?.program(&board.name);
+    let programs = firmware::build(shell, board)?;
+    let firmware = programs.program(&board.name);
     let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
+    findings.extend(stand_alone::check(board, &programs)?);
     let costs = products::check(board, &firmware)?;
 
     let mut report = Report::default();

@@ -94,6 +94,9 @@ fn clippy(shell: &Shell) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Packages whose libraries must build for a chip.
+const BARE_METAL: [&str; 4] = ["fixgrad", "fixgrad-boards", "gestures", "last-layer"];
+
 fn bare_metal(shell: &Shell) -> Result<Outcome> {
     let mut absent = Vec::new();
     for target in toolchain::TARGETS {
@@ -105,7 +108,8 @@ fn bare_metal(shell: &Shell) -> Result<Outcome> {
                         .lint(shell, target)
                         // Release, whose build scripts and macros the firmware shares.
                         .arg("--release")
-                        .args(["-p", "fixgrad", "-p", "fixgrad-boards", "--features", boards])
+                        .args(BARE_METAL.iter().flat_map(|package| ["-p", package]))
+                        .args(["--features", boards])
                         .args(toolchain.deny_warnings())
                         .run()?;
                 }

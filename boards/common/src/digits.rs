@@ -16,16 +16,20 @@ pub const NET: Graph<LAYERS> = Graph::input([1, 8, 8]).dense("fc1", 32).relu().d
 /// Pictures of one step.
 pub const BATCH: usize = 32;
 /// The first pictures are learned from, the others are for the test.
-const LEARNED: usize = 1_408;
-const PICTURES: usize = 1_797;
-const PIXELS: usize = 64;
+pub const LEARNED: usize = 1_408;
+/// All pictures.
+pub const PICTURES: usize = 1_797;
+/// Pixels of one picture.
+pub const PIXELS: usize = 64;
 const STEPS_PER_EPOCH: u32 = (LEARNED / BATCH) as u32;
 const EPOCHS: u32 = 30;
+/// Steps of the whole training.
+pub const STEPS: u32 = EPOCHS * STEPS_PER_EPOCH;
 
 /// Plain SGD. The master weights are the weights that the multiplication sees, and every range
 /// rule needs one look: the least memory.
 pub const TRAIN: Train = Train {
-    schedule: Schedule::Cosine { steps: EPOCHS * STEPS_PER_EPOCH, floor: 0 },
+    schedule: Schedule::Cosine { steps: STEPS, floor: 0 },
     ..Train::new(BATCH as u16, Lr::ratio(1, 2))
 };
 /// The settings of every layer.
@@ -88,6 +92,12 @@ pub fn test(trainer: &mut DigitsTrainer<'_>) -> Result<Tally, StepError> {
     trainer.evaluate(samples, targets)
 }
 
+/// A picture, with pixels of 0 to 16, and the digit that it shows; none behind the last.
+pub fn picture(index: usize) -> Option<(&'static [u8; PIXELS], u16)> {
+    let (pictures, _) = PICTURE_BYTES.as_chunks();
+    pictures.get(index).zip(LABELS.get(index).copied())
+}
+
 fn part(from: usize, len: usize) -> Batch {
     let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
     let labels = LABELS.get(from..from + len).unwrap_or_default();
@@ -115,7 +125,7 @@ mod tests {
     fn the_network_learns_them() {
         let mut arena = ARENA;
         let mut trainer = trainer(arena.as_mut_slice()).unwrap();
-        for step in 0..EPOCHS * STEPS_PER_EPOCH {
+        for step in 0..STEPS {
             train_step(&mut trainer, batch(step)).unwrap();
         }
         let tally = test(&mut trainer).unwrap();

@@ -58,6 +58,20 @@ pub fn run(arena: &mut digits::DigitsArena) -> ! {
     }
 }
 
+/// Runs a program that needs no host, tells how much stack it took, and ends QEMU: with success where
+/// the program came to what it must.
+pub fn check<E>(program: impl FnOnce() -> Result<bool, E>) -> ! {
+    stack::paint();
+    match program() {
+        Ok(true) => {}
+        Ok(false) => fail("the program came to something else than on a desktop, line", line!()),
+        Err(_) => fail("the program ended early, line", line!()),
+    }
+    let line =
+        Line::new(&mut Out, "stack").and_then(|line| line.number(stack::high_water())?.end());
+    process::exit(if line.is_ok() { 0 } else { 1 })
+}
+
 /// What to do.
 enum Task {
     Train { steps: u32 },

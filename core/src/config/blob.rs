@@ -11,7 +11,7 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// The checksum of every blob, and of a graph's hash.
 pub const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
@@ -34,6 +34,8 @@ impl Magic {
     pub const CONFIG: Self = Self(*b"FXCC");
     /// A configuration and what training made of it.
     pub const MODEL: Self = Self(*b"FXCM");
+    /// Layers that are trained no more.
+    pub const FROZEN: Self = Self(*b"FXCF");
 }
 
 /// Why bytes were refused.
@@ -141,11 +143,11 @@ pub fn write<'b, T: Serialize + ?Sized>(
 }
 
 /// Reads what [`write()`] wrote. `graph` is the hash that the content must have been made for;
-/// `None` takes any. Returns the content and the hash.
-pub fn read<T: DeserializeOwned>(
+/// `None` takes any. Returns the content, which may borrow from the bytes, and the hash.
+pub fn read<'b, T: Deserialize<'b>>(
     magic: Magic,
     graph: Option<u32>,
-    bytes: &[u8],
+    bytes: &'b [u8],
 ) -> Result<(T, u32), BlobError> {
     let found = bytes.len();
     let short = BlobError::Truncated { expected: OVERHEAD, found };

@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod forward;
+mod freeze;
 mod init;
 mod params;
 mod parts;
