@@ -27,7 +27,10 @@ struct Channels {
 
 /// Opens the channels of the chip at the first probe. The chip goes on running. Without a name,
 /// the probe finds out which chip it is, where it can.
-pub(super) fn open(chip: Option<&str>, silence: Duration) -> Result<impl Read + Write + Send + use<>> {
+pub(super) fn open(
+    chip: Option<&str>,
+    silence: Duration,
+) -> Result<impl Read + Write + Send + use<>> {
     let target = chip.map_or(TargetSelector::Auto, TargetSelector::from);
     let mut session = Session::auto_attach(target, SessionConfig::default()).context(
         "no probe with this chip: is it plugged in, and may you use it? `probe-rs chip list` has \
