@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Init, LayerConfig, Master},
-    graph::{GraphView, LayerPlan, pick},
+    graph::{LayerPlan, pick},
     rng::Key,
     tensor::MantissasMut,
 };
@@ -11,23 +11,16 @@ use crate::{
 const INIT_STREAM: u32 = u32::MAX;
 
 /// Fills all master weights. Everything else in `memory` becomes zero.
-pub(super) fn init(
-    graph: GraphView<'_>,
-    layers: &[LayerConfig],
-    plan: &[LayerPlan],
-    seed: u64,
-    memory: &mut [u8],
-) {
+pub(super) fn init(layers: &[LayerConfig], plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
     memory.fill(0);
     let root = Key::new(seed).child(INIT_STREAM);
     for (i, (config, plan)) in layers.iter().zip(plan).enumerate() {
-        let fan_out = graph.layers().get(i).map_or(1, |l| l.shape.elements()) as u32;
-        let fan_in = graph.input_shape(i).elements() as u32;
+        let (fan_out, fan_in) = (plan.way.outputs, plan.way.inputs);
         let params = [(plan.weight.master, config.master), (plan.bias.master, config.bias_master)];
         for (which, (region, master)) in params.into_iter().enumerate() {
             let limit = limit(master, fan_in, fan_out);
             let key = root.child((i as u32) << 1 | which as u32);
-            let [values] = pick(memory, [region]);
+            let [values] = pick(memory, [&region]);
             uniform(values, limit, key);
         }
     }
@@ -37,22 +30,36 @@ pub(super) fn init(
 fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
     let (numerator, denominator) = match master.init {
         Init::Zero => return 0,
-        Init::HeUniform => (6, fan_in),
+        Init::HeUniform => (6u32, fan_in),
         Init::XavierUniform => (6, fan_in.saturating_add(fan_out)),
         Init::LecunUniform => (1, fan_in),
     };
-    // The largest root with root^2 <= (n << 2 up) / d = (sqrt(n / d) * 2^up)^2. What the two caps
-    // cut off exceeds every storage, or is less than one unit.
+    // The largest root with root^2 <= (n << 2 up) / d = (sqrt(n / d) * 2^up)^2. What the caps cut
+    // off exceeds every storage, or is less than one unit.
     let up = -i32::from(master.exponent());
     let (left, right) = (up.clamp(0, 62) as u32, (-up).clamp(0, 2) as u32);
-    let numerator = u128::from(numerator as u32) << (2 * left);
-    let denominator = u64::from(denominator.max(1)) << (2 * right);
-    // Bit by bit: a division and a root of 128 bits would be a large part of a board's program.
+    let square = scaled_quotient(numerator, u64::from(denominator.max(1)) << (2 * right), 2 * left);
+    // Bit by bit: a division and a root of many bits would be a large part of a board's program.
     (0..master.width.bits() - 1).rev().fold(0, |root, bit| {
         let larger = root | 1u32 << bit;
-        let square = u64::from(larger) * u64::from(larger);
-        if u128::from(square) * u128::from(denominator) <= numerator { larger } else { root }
+        if u64::from(larger) * u64::from(larger) <= square { larger } else { root }
     })
+}
+
+/// `(numerator << up) / denominator`, for a numerator below 8; beyond 63 bits, as many ones.
+fn scaled_quotient(numerator: u32, denominator: u64, up: u32) -> u64 {
+    let (mut quotient, mut rest) = (0u64, 0u64);
+    for bit in (0..up + 3).rev() {
+        let digit = if bit >= up { numerator >> (bit - up) & 1 } else { 0 };
+        rest = rest << 1 | u64::from(digit);
+        let fits = rest >= denominator;
+        if fits {
+            rest -= denominator;
+        }
+        quotient =
+            if quotient >> 62 == 0 { quotient << 1 | u64::from(fits) } else { u64::MAX >> 1 };
+    }
+    quotient
 }
 
 /// One after the other, so that the code is there once for all storages.
