@@ -222,6 +222,10 @@ impl<const N: usize> Plan<N> {
         let layer = &mut self.layers[i];
         layer.weight.master = cursor.take(weights, config.master.width);
         layer.bias.master = cursor.take(biases, config.bias_master.width);
+        let reader = graph.layers()[i];
+        let inputs = graph.layers()[reader.input as usize].shape.elements();
+        layer.weight.limit = config.master.limit(inputs, reader.shape.elements());
+        layer.bias.limit = config.bias_master.limit(inputs, reader.shape.elements());
         if let Some(width) = sizes.velocity {
             layer.weight.velocity = cursor.take(weights, width);
             layer.bias.velocity = cursor.take(biases, width);

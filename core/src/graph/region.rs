@@ -65,6 +65,8 @@ impl Sum {
 pub struct ParamPlan {
     /// Master copy.
     pub master: Region,
+    /// Its largest value before the first step.
+    pub limit: u32,
     /// Momentum.
     pub velocity: Region,
     /// What the multiplication sees; the master itself where no bit differs.
@@ -153,6 +155,7 @@ pub struct Way {
 impl ParamPlan {
     pub(super) const NONE: Self = Self {
         master: Region::NONE,
+        limit: 0,
         velocity: Region::NONE,
         codes: Region::NONE,
         pass: Region::NONE,

@@ -92,6 +92,8 @@ impl<'a> Samples<'a> {
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
+    // Not inlined, so that its frame is not under the backward pass.
+    #[inline(never)]
     pub(crate) fn forward(&mut self, samples: Samples<'e>, count: usize, base: u32) {
         for i in 0..self.plan.len() {
             let Some(at) = self.at(i) else { return };

@@ -180,7 +180,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
 
     fn init(&mut self) {
         let plan = self.plan.plan().layers();
-        init::init(self.layers, plan, self.train.seed, self.memory);
+        init::init(plan, self.train.seed, self.memory);
     }
 
     /// Back to the first step with freshly initialised weights.

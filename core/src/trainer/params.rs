@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
-    /// Quantises all parameters for this step, or for inference.
+    /// Quantises all parameters for this step, or for inference. Not inlined, as [`forward`](Self::forward).
+    #[inline(never)]
     pub(crate) fn prepare(&mut self) {
         for i in 0..self.plan.len() {
             let Some(at) = self.at(i) else { return };
