@@ -213,7 +213,7 @@ mod tests {
     fn positions_on_the_cosine_are_those_of_a_division() {
         for steps in [1, 2, 3, 32, 1_320, u32::MAX - 1, u32::MAX] {
             for step in [0, steps / 3, steps / 2, steps - 1] {
-                let position = (u64::from(step) * 64 << 16) / u64::from(steps);
+                let position = (u64::from(step) << 22) / u64::from(steps);
                 let (index, fraction) = ((position >> 16) as usize, position as i64 & 0xffff);
                 let [here, next] = [0, 1].map(|next| i64::from(HALF_COSINE[index + next]));
                 let wave = here + (((next - here) * fraction) >> 16);
