@@ -98,7 +98,7 @@ impl Bench {
             let format = Format { bits: 8, round, overflow: Overflow::Sat };
             let update = Update { lr: 3 << 10, shift: 20, decay, decay_shift: 20, round, key };
             let quantizer = Quantizer { shift: 12, format, key: key.child(1) };
-            let descend = Descend { quantizer: Some(quantizer), momentum, update };
+            let descend = Descend { quantizer, quantized: false, momentum, update };
             self.element(level, &format!("descend, {name}"), || {
                 let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I16(&mut master));
                 black_box(kernel.descend(&descend, black_box(&source), 0, pass, v, m));

@@ -39,9 +39,9 @@ impl Lr {
             return None;
         }
         let bits = value.to_bits();
-        let (exponent, fraction) = ((bits >> 23 & 0xff) as i16, u64::from(bits & 0x007f_ffff));
+        let (exponent, fraction) = ((bits >> 23 & 0xff) as i16, bits & 0x007f_ffff);
         // Subnormal numbers have no hidden bit and the exponent of the smallest normal ones.
-        let hidden = u64::from(exponent > 0) << 23;
+        let hidden = u32::from(exponent > 0) << 23;
         Some(Self::normalise(fraction | hidden, exponent.max(1) - 150))
     }
 

@@ -21,7 +21,10 @@
 //!
 //! [`Train::parts`]: crate::config::Train::parts
 
-use crate::quant::{Observe, Observer, PeakObserver};
+use crate::{
+    quant::{Observe, Observer, PeakObserver},
+    tensor::{Mantissas, MantissasMut},
+};
 
 /// A part of the trainer that not every run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,27 @@ pub trait Uses {
     #[inline(always)]
     fn uses(part: Part) -> bool {
         Self::PARTS & part.bit() != 0
+    }
+
+    /// Codes that layers work on. Without [`Part::WideCodes`] they are bytes, and the compiler
+    /// learns that here.
+    #[inline(always)]
+    fn codes(codes: Mantissas<'_>) -> Mantissas<'_> {
+        match codes {
+            Mantissas::I8(_) => codes,
+            _ if Self::uses(Part::WideCodes) => codes,
+            _ => Mantissas::I8(&[]),
+        }
+    }
+
+    /// As [`codes`](Self::codes), writable.
+    #[inline(always)]
+    fn codes_mut(codes: MantissasMut<'_>) -> MantissasMut<'_> {
+        match codes {
+            MantissasMut::I8(_) => codes,
+            _ if Self::uses(Part::WideCodes) => codes,
+            _ => MantissasMut::I8(&mut []),
+        }
     }
 }
 

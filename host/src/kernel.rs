@@ -417,7 +417,7 @@ mod tests {
                 first,
                 MantissasMut::I8(&mut codes),
             );
-            let descend = Descend { quantizer: Some(quantizer), momentum: Some(momentum), update };
+            let descend = Descend { quantizer, quantized: false, momentum: Some(momentum), update };
             let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I32(&mut master));
             let seen = kernel.descend(&descend, &source, first, &pass, v, m);
             (kernel.peak(Source::I32(&source)), counts, codes, seen, velocity, master)

@@ -27,6 +27,7 @@ use crate::firmware;
 use crate::project::Project;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
+pub(crate) use flash::trainer_of;
 use report::Report;
 use stream::Task;
 pub(crate) use table::Row;

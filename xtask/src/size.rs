@@ -13,6 +13,7 @@ use xshell::Shell;
 use crate::board::{self, Board, Budget};
 use crate::firmware;
 use crate::project::Project;
+use crate::qemu::trainer_of;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
 
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// The board: a folder of boards/, or `all`.
     #[arg(value_name = "BOARD", default_value = "all")]
     board: String,
+    /// List the functions and constants of the trainer too, on boards that train the digits.
+    #[arg(long)]
+    trainer: bool,
 }
 
 /// Builds and measures the boards that were asked for.
@@ -30,7 +34,7 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     for board in &boards {
         Toolchain::obtain(&project.shell, &board.about.target)?;
     }
-    let findings = check(&project.shell, &boards)?;
+    let findings = check(&project.shell, &boards, args.trainer)?;
     for finding in &findings {
         eprintln!("error: {finding}");
     }
@@ -49,7 +53,7 @@ pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
     boards.retain(|board| !absent.contains(&board.about.target));
     absent.sort_unstable();
     absent.dedup();
-    let findings = check(shell, &boards)?;
+    let findings = check(shell, &boards, false)?;
     ensure!(findings.is_empty(), "{}", findings.join("; "));
     Ok(match &absent[..] {
         [] => Outcome::Passed,
@@ -59,7 +63,7 @@ pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
 }
 
 /// Prints the sizes of all programs; what is too large, or does not build.
-fn check(shell: &Shell, boards: &[Board]) -> Result<Vec<String>> {
+fn check(shell: &Shell, boards: &[Board], trainer: bool) -> Result<Vec<String>> {
     let (mut rows, mut findings) = (Vec::new(), Vec::new());
     for board in boards {
         eprintln!("== {}", board.name);
@@ -78,6 +82,10 @@ fn check(shell: &Shell, boards: &[Board]) -> Result<Vec<String>> {
                 .with_context(|| format!("{} cannot be measured", path.display()))?;
             findings.extend(size.beyond(budget, board).map(|what| format!("{program}: {what}")));
             rows.push(size.row(program, budget, board)?);
+            // Other programs do not have that trainer.
+            if trainer && let Ok(items) = trainer_of(&bytes) {
+                items.iter().for_each(|(name, size)| println!("{size:>8}  {name}"));
+            }
         }
     }
     println!(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Init;
 use crate::{
     quant::{Overflow, Point, Quant, Range, Round},
     tensor::Width,
@@ -25,21 +26,6 @@ impl Master {
     pub const fn exponent(self) -> i16 {
         crate::quant::exponent_of(self.bound, self.width.bits())
     }
-}
-
-/// Values of a parameter before the first step: uniform in plus and minus a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// All zero.
-    Zero,
-    /// Limit `sqrt(6 / inputs)`: for layers followed by a ReLU (He et al. 2015, equation 10).
-    HeUniform,
-    /// Limit `sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010, equation 16).
-    XavierUniform,
-    /// Limit `1 / sqrt(inputs)`: what PyTorch's `Linear` does.
-    LecunUniform,
 }
 
 /// The settings of one layer.

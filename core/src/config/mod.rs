@@ -4,11 +4,13 @@
 //! names the graph it was made for.
 
 pub mod blob;
+mod init;
 mod layer;
 mod parts;
 mod train;
 
 pub use blob::{BlobError, CRC32};
-pub use layer::{Init, LayerConfig, Master};
+pub use init::Init;
+pub use layer::{LayerConfig, Master};
 pub use train::{Config, ConfigError, LossKind, Train};
 pub(crate) use train::{is_near, validate};

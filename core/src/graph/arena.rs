@@ -66,10 +66,10 @@ pub const fn too_small(needed: usize, found: usize) -> Message {
 
 /// The regions of a plan as slices. Regions that the memory does not hold, or that overlap, are all
 /// empty.
-pub(crate) fn pick<const K: usize>(
-    memory: &mut [u8],
-    regions: [Region; K],
-) -> [MantissasMut<'_>; K] {
+pub(crate) fn pick<'m, const K: usize>(
+    memory: &'m mut [u8],
+    regions: [&Region; K],
+) -> [MantissasMut<'m>; K] {
     let mut parts = [(); K].map(|()| MantissasMut::I8(&mut []));
     cut(memory, &regions, &mut parts);
     parts
@@ -77,7 +77,7 @@ pub(crate) fn pick<const K: usize>(
 
 /// Compiled once for all numbers of regions.
 #[inline(never)]
-fn cut<'m>(memory: &'m mut [u8], regions: &[Region], parts: &mut [MantissasMut<'m>]) {
+fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<'m>]) {
     let (mut rest, mut at) = (memory, 0);
     let mut left = 0;
     for (part, region) in parts.iter_mut().zip(regions) {
@@ -86,7 +86,7 @@ fn cut<'m>(memory: &'m mut [u8], regions: &[Region], parts: &mut [MantissasMut<'
     }
     // From the front to the back: of those that begin here or later, the first.
     while left > 0 {
-        let behind = |(_, region): &(_, &Region)| region.len > 0 && region.offset as usize >= at;
+        let behind = |(_, region): &(_, &&Region)| region.len > 0 && region.offset as usize >= at;
         let next = parts.iter_mut().zip(regions).filter(behind).min_by_key(|(_, r)| r.offset);
         let Some((part, region)) = next else { break };
         let range = region.range();
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn regions_come_back_in_their_widths() {
         let mut arena = Arena::<32>::new();
-        let region = |offset, len, width| Region { offset, len, width, life: (0, 0) };
+        let region = |offset, len, width| Region { offset, len, width };
         let regions =
             [region(16, 3, Width::I32), region(0, 5, Width::I8), region(8, 2, Width::I16)];
-        let [wide, narrow, none] = pick(arena.as_mut_slice(), regions);
+        let [wide, narrow, none] = pick(arena.as_mut_slice(), regions.each_ref());
         assert!(matches!(wide, MantissasMut::I32(w) if w.len() == 3));
         assert!(matches!(narrow, MantissasMut::I8(w) if w.len() == 5));
         assert!(matches!(none, MantissasMut::I16(w) if w.len() == 2));
@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn overlapping_or_outlying_regions_are_empty_and_never_panic() {
         let mut arena = Arena::<16>::new();
-        let region = |offset, len| Region { offset, len, width: Width::I8, life: (0, 0) };
+        let region = |offset, len| Region { offset, len, width: Width::I8 };
         for regions in [[region(0, 8), region(4, 8)], [region(0, 8), region(12, 8)]] {
-            let parts = pick(arena.as_mut_slice(), regions);
+            let parts = pick(arena.as_mut_slice(), regions.each_ref());
             assert!(parts.iter().all(|part| part.as_ref().is_empty()));
         }
     }

@@ -29,8 +29,8 @@ impl Cursor {
         self.overflowed
     }
 
-    pub(super) const fn take(&mut self, len: usize, width: Width, life: (u16, u16)) -> Region {
-        match Region::sized(len, width, life).at(self.at as u64) {
+    pub(super) const fn take(&mut self, len: usize, width: Width) -> Region {
+        match Region::sized(len, width).at(self.at as u64) {
             // Nothing, but of the kind that its users expect.
             _ if len == 0 => Region { width, ..Region::NONE },
             Ok(region) => {
@@ -44,20 +44,16 @@ impl Cursor {
         }
     }
 
-    pub(super) const fn forever(&mut self, len: usize, width: Width) -> Region {
-        self.take(len, width, (0, u16::MAX))
-    }
-
     pub(super) const fn mask(&mut self, elements: usize, wanted: bool) -> Region {
-        if wanted { self.forever(elements.div_ceil(8), Width::I8) } else { Region::NONE }
+        if wanted { self.take(elements.div_ceil(8), Width::I8) } else { Region::NONE }
     }
 }
 
 impl Region {
     /// A region without a place yet. No tensor has more than 2^32 elements: a layer has at most
     /// 65,535 outputs, a batch as many samples.
-    pub(super) const fn sized(len: usize, width: Width, life: (u16, u16)) -> Self {
-        Self { offset: 0, len: len as u32, width, life }
+    pub(super) const fn sized(len: usize, width: Width) -> Self {
+        Self { offset: 0, len: len as u32, width }
     }
 
     /// The same at this place.
@@ -86,10 +82,10 @@ mod tests {
     #[test]
     fn places_are_aligned_and_end_before_four_gibibytes() {
         let mut cursor = Cursor::new();
-        assert_eq!(cursor.take(3, Width::I8, (0, 1)).offset, 0);
-        assert_eq!(cursor.take(3, Width::I16, (0, 1)).offset, 4);
+        assert_eq!(cursor.take(3, Width::I8).offset, 0);
+        assert_eq!(cursor.take(3, Width::I16).offset, 4);
         assert_eq!((cursor.at(), cursor.overflowed()), (12, false));
-        cursor.take(1 << 30, Width::I32, (0, 1));
+        cursor.take(1 << 30, Width::I32);
         assert_eq!((cursor.at(), cursor.overflowed()), (12, true));
     }
 }

@@ -39,7 +39,13 @@ mod sizes;
 )]
 mod transients;
 mod view;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
+mod way;
 
+pub use transients::Life;
 pub(crate) use transients::attempt;
 
 pub(crate) use arena::pick;
@@ -49,7 +55,6 @@ pub use error::{GraphError, PlanError};
 pub use layer::{Kind, Layer, Name};
 pub use message::Message;
 pub use plan::Plan;
-pub(crate) use plan::trains;
-pub use region::{LayerPlan, ParamPlan, Region, Sum};
+pub use region::{LayerPlan, ParamPlan, Region, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{LayerConfig, Train},
+    optim::Lr,
     tensor::Width,
 };
 
@@ -30,6 +31,8 @@ pub struct Plan<const N: usize> {
     pub row: Region,
     /// Samples in memory at once.
     pub micro_batch: u16,
+    /// What a sample is of a batch.
+    pub(crate) share: Lr,
     /// Bytes of parameters, at the start of the arena.
     pub persistent: usize,
     pub(super) ram: usize,
@@ -115,6 +118,7 @@ impl<const N: usize> Plan<N> {
             scratch: Region::NONE,
             row: Region::NONE,
             micro_batch: sizes.micro_batch,
+            share: Lr::quotient(1, sizes.batch as u32),
             persistent: 0,
             ram: 0,
         };
@@ -159,12 +163,11 @@ impl<const N: usize> Plan<N> {
             }
             i += 1;
         }
-        let life = (0, 2 * count as u16);
-        plan.row = cursor.take(row, Width::I32, life);
+        plan.row = cursor.take(row, Width::I32);
         // Tiles larger than the largest tensor would only waste memory.
         let largest = largest_tensor(graph, sizes);
         let tile = if tile > largest { largest } else { tile };
-        plan.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32, life);
+        plan.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32);
         let base = cursor.at();
         let mut i = 0;
         while i < count {
@@ -176,6 +179,7 @@ impl<const N: usize> Plan<N> {
         }
         plan.ram = plan.end(base) as usize;
         plan.place_tiles(base, graph);
+        plan.find_ways(graph);
         Ok(plan)
     }
 
@@ -216,16 +220,20 @@ impl<const N: usize> Plan<N> {
     ) {
         let (weights, biases) = graph.layer_parameters(i);
         let layer = &mut self.layers[i];
-        layer.weight.master = cursor.forever(weights, config.master.width);
-        layer.bias.master = cursor.forever(biases, config.bias_master.width);
+        layer.weight.master = cursor.take(weights, config.master.width);
+        layer.bias.master = cursor.take(biases, config.bias_master.width);
+        let reader = graph.layers()[i];
+        let inputs = graph.layers()[reader.input as usize].shape.elements();
+        layer.weight.limit = config.master.limit(inputs, reader.shape.elements());
+        layer.bias.limit = config.bias_master.limit(inputs, reader.shape.elements());
         if let Some(width) = sizes.velocity {
-            layer.weight.velocity = cursor.forever(weights, width);
-            layer.bias.velocity = cursor.forever(biases, width);
+            layer.weight.velocity = cursor.take(weights, width);
+            layer.bias.velocity = cursor.take(biases, width);
         }
         // The spread of the channels decides inference too, so it belongs to a checkpoint.
         if config.per_channel && weights > 0 {
             let channels = graph.layers()[i].shape.0[0] as usize;
-            layer.channels = cursor.forever(channels, Width::I8);
+            layer.channels = cursor.take(channels, Width::I8);
         }
     }
 
@@ -247,17 +255,17 @@ impl<const N: usize> Plan<N> {
         layer.weight.codes = layer.weight.master;
         layer.bias.codes = layer.bias.master;
         if !config.weight_is_master() || hook.weight {
-            layer.weight.codes = cursor.forever(weights, weight_width);
+            layer.weight.codes = cursor.take(weights, weight_width);
             layer.weight.pass = cursor.mask(weights, config.weight.clip);
         }
         if !config.bias_is_master() || hook.weight {
-            layer.bias.codes = cursor.forever(biases, bias_width);
+            layer.bias.codes = cursor.take(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip);
         }
-        layer.channels_now = cursor.forever(layer.channels.len as usize, Width::I8);
+        layer.channels_now = cursor.take(layer.channels.len as usize, Width::I8);
         if accumulate {
-            layer.weight.sum = cursor.forever(weights, Width::I32);
-            layer.bias.sum = cursor.forever(biases, Width::I32);
+            layer.weight.sum = cursor.take(weights, Width::I32);
+            layer.bias.sum = cursor.take(biases, Width::I32);
         }
     }
 
@@ -337,34 +345,39 @@ const fn min(a: u8, b: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::optim::Lr;
+    use super::{super::transients::Life, *};
     use proptest::prelude::*;
 
     const NET: Graph<5> =
         Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10).expect([10, 1, 1]);
 
-    fn regions<const N: usize>(plan: &Plan<N>) -> std::vec::Vec<Region> {
+    /// All regions, and when they are in use.
+    fn regions<const N: usize>(
+        graph: GraphView<'_>,
+        plan: &Plan<N>,
+    ) -> std::vec::Vec<(Region, Life)> {
         let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
-        plan.layers()
-            .iter()
-            .flat_map(|l| {
-                let channels = [l.channels, l.channels_now];
-                let params = params(&l.weight).into_iter().chain(params(&l.bias));
-                let tiles = [l.forward_tile, l.backward_tile];
-                params.chain(channels).chain(l.transients()).chain(tiles)
-            })
-            .chain([plan.scratch, plan.row])
-            .filter(|region| region.len > 0)
+        let (always, end) = ((0, u16::MAX), 2 * graph.layers().len() as u16);
+        let layers = plan.layers().iter().zip(0u16..);
+        let layers = layers.flat_map(|(l, i)| {
+            let kept = params(&l.weight).into_iter().chain(params(&l.bias));
+            let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
+            let lent = l.transients().into_iter().zip(graph.lives(i.into()));
+            let tiles = [(l.forward_tile, (i, i)), (l.backward_tile, (end - i, end - i))];
+            kept.chain(lent).chain(tiles)
+        });
+        layers
+            .chain([(plan.scratch, always), (plan.row, always)])
+            .filter(|(region, _)| region.len > 0)
             .collect()
     }
 
-    fn check<const N: usize>(plan: &Plan<N>) {
-        let all = regions(plan);
-        for (i, a) in all.iter().enumerate() {
+    fn check<const N: usize>(graph: GraphView<'_>, plan: &Plan<N>) {
+        let all = regions(graph, plan);
+        for (i, &(a, life)) in all.iter().enumerate() {
             assert!(a.range().end <= plan.ram() && a.offset % 4 == 0, "{a:?}");
-            for b in &all[i + 1..] {
-                let together = a.life.0 <= b.life.1 && b.life.0 <= a.life.1;
+            for &(b, other) in &all[i + 1..] {
+                let together = life.0 <= other.1 && other.0 <= life.1;
                 let overlap = u64::from(a.offset) < b.end() && u64::from(b.offset) < a.end();
                 // Codes that are the master itself are the one case of shared memory.
                 assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
@@ -376,7 +389,7 @@ mod tests {
     fn the_smallest_plan_is_what_the_tensors_need() {
         const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
         const PLAN: Plan<5> = NET.plan(&TRAIN, &LayerConfig::tiny());
-        check(&PLAN);
+        check(NET.view(), &PLAN);
         let weights = 64 * 32 + 32 * 10 + 2 * (32 + 10);
         let activations = 32 * (64 + 32 + 10);
         // The gradient of the outputs dies before nothing else is born; that of the hidden layer
@@ -421,7 +434,7 @@ mod tests {
         let none = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::NONE);
         assert_eq!(none, NET.plan(&TRAIN, &layer));
         let some = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::ANYWHERE);
-        check(&some);
+        check(NET.view(), &some);
         assert!(some.ram() > none.ram());
     }
 
@@ -504,7 +517,7 @@ mod tests {
                 activation_off_grid: hooks[2],
             };
             match Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]) {
-                Ok(plan) => check(&plan),
+                Ok(plan) => check(NET.view(), &plan),
                 Err(error) => prop_assert!(
                     channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
                 ),

@@ -1,5 +1,6 @@
 //! The parts of a plan: places in memory, and sums that cannot overflow.
 
+use super::layer::Kind;
 use crate::{quant::ceil_log2, tensor::Width};
 
 /// A tensor's place in the arena.
@@ -12,14 +13,11 @@ pub struct Region {
     pub len: u32,
     /// Storage of one.
     pub width: Width,
-    /// First and last moment of its life. Layer `i` runs forward at `i`, the loss at the number
-    /// of layers `n`, and layer `i` backward at `2n - i`.
-    pub life: (u16, u16),
 }
 
 impl Region {
     /// No memory at all.
-    pub const NONE: Self = Self { offset: 0, len: 0, width: Width::I8, life: (0, 0) };
+    pub const NONE: Self = Self { offset: 0, len: 0, width: Width::I8 };
 
     /// Bytes, without padding.
     pub const fn bytes(self) -> usize {
@@ -67,6 +65,8 @@ impl Sum {
 pub struct ParamPlan {
     /// Master copy.
     pub master: Region,
+    /// Its largest value before the first step.
+    pub limit: u32,
     /// Momentum.
     pub velocity: Region,
     /// What the multiplication sees; the master itself where no bit differs.
@@ -118,11 +118,44 @@ pub struct LayerPlan {
     pub forward_tile: Region,
     /// The same while the layer runs backward.
     pub backward_tile: Region,
+    /// What a step would otherwise work out again each time.
+    pub way: Way,
+}
+
+/// What a layer does, where its numbers come from and where its gradient goes, and how many of them
+/// are taken at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Way {
+    /// What the layer does.
+    pub kind: Kind,
+    /// Numbers in one output.
+    pub outputs: u32,
+    /// Numbers in one input.
+    pub inputs: u32,
+    /// The layer whose output this one reads, and the one whose activation holds it.
+    pub input: u8,
+    /// See [`input`](Self::input).
+    pub holder: u8,
+    /// Bits of one code of the input.
+    pub input_bits: u8,
+    /// The layer whose point takes the gradient of this layer's output: its own index, or the next
+    /// lower one with a point; [`NOWHERE`](Self::NOWHERE) where none does.
+    pub target: u8,
+    /// Samples of a tile of output sums.
+    pub forward_rows: u16,
+    /// Samples of a tile of sums of the output's gradient.
+    pub grad_rows: u16,
+    /// Rows and columns of a tile of the weight gradient.
+    pub weight_rows: u16,
+    /// See [`weight_rows`](Self::weight_rows).
+    pub weight_cols: u32,
 }
 
 impl ParamPlan {
     pub(super) const NONE: Self = Self {
         master: Region::NONE,
+        limit: 0,
         velocity: Region::NONE,
         codes: Region::NONE,
         pass: Region::NONE,
@@ -149,9 +182,29 @@ impl LayerPlan {
         spread: 0,
         forward_tile: Region::NONE,
         backward_tile: Region::NONE,
+        way: Way::NONE,
     };
 
     pub(super) const fn transients(&self) -> [Region; 4] {
         [self.activation, self.pass, self.grad, self.aligned_grad]
     }
+}
+
+impl Way {
+    /// Stands for no layer.
+    pub const NOWHERE: u8 = u8::MAX;
+
+    pub(super) const NONE: Self = Self {
+        kind: Kind::Input,
+        outputs: 0,
+        inputs: 0,
+        input: 0,
+        holder: 0,
+        input_bits: 0,
+        target: Self::NOWHERE,
+        forward_rows: 0,
+        grad_rows: 0,
+        weight_rows: 0,
+        weight_cols: 0,
+    };
 }

@@ -19,49 +19,45 @@ impl<const N: usize> Plan<N> {
         config: &LayerConfig,
         hooks: &[HookNeeds],
     ) -> Result<(), TooLarge> {
-        let n = graph.layers().len() as u16;
-        let here = i as u16;
         let numbers = self.micro_batch as usize * graph.layers()[i].shape.elements();
         let off = i < hooks.len() && hooks[i].activation_off_grid;
+        let lives = graph.lives(i);
         if let Some(point) = config.activation {
-            let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
             let width = storage(point.bits(), off);
-            let life = (here, max_u16(last_use, n));
-            self.layers[i].activation =
-                attempt!(self.fit(base, Region::sized(numbers, width, life)));
+            let codes = Region::sized(numbers, width);
+            self.layers[i].activation = attempt!(self.fit(base, graph, codes, lives[0]));
             if point.clip && trains(graph, i) {
-                let life = (here, 2 * n - here);
-                let mask = Region::sized(numbers.div_ceil(8), Width::I8, life);
-                self.layers[i].pass = attempt!(self.fit(base, mask));
+                let mask = Region::sized(numbers.div_ceil(8), Width::I8);
+                self.layers[i].pass = attempt!(self.fit(base, graph, mask, lives[1]));
             }
         }
         if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {
-            let mut above = i + 1;
-            while above < n as usize && graph.layer_parameters(above).0 == 0 {
-                above += 1;
-            }
-            let life = (2 * n - above as u16, 2 * n - here);
-            let width = Width::for_bits(grad.bits);
-            self.layers[i].grad = attempt!(self.fit(base, Region::sized(numbers, width, life)));
+            let codes = Region::sized(numbers, Width::for_bits(grad.bits));
+            self.layers[i].grad = attempt!(self.fit(base, graph, codes, lives[2]));
             if self.layers[i].spread > 0 {
-                let life = (2 * n - here, 2 * n - here);
-                let aligned = Region::sized(numbers, Width::I16, life);
-                self.layers[i].aligned_grad = attempt!(self.fit(base, aligned));
+                let aligned = Region::sized(numbers, Width::I16);
+                self.layers[i].aligned_grad = attempt!(self.fit(base, graph, aligned, lives[3]));
             }
         }
         Ok(())
     }
 
     /// Moves a region to the lowest place that no living tensor occupies.
-    const fn fit(&self, base: u32, shape: Region) -> Result<Region, TooLarge> {
+    const fn fit(
+        &self,
+        base: u32,
+        graph: GraphView<'_>,
+        shape: Region,
+        life: Life,
+    ) -> Result<Region, TooLarge> {
         let mut offset = base as u64;
         let mut i = 0;
         while i < self.len as usize {
-            let others = self.layers[i].transients();
+            let (others, lives) = (self.layers[i].transients(), graph.lives(i));
             let (mut k, mut moved) = (0, false);
             while k < others.len() {
                 let other = others[k];
-                let together = other.life.0 <= shape.life.1 && shape.life.0 <= other.life.1;
+                let together = lives[k].0 <= life.1 && life.0 <= lives[k].1;
                 let overlap =
                     (other.offset as u64) < offset + shape.footprint() && offset < other.end();
                 if other.len > 0 && together && overlap {
@@ -83,7 +79,7 @@ impl<const N: usize> Plan<N> {
         while i < self.len as usize {
             // Only products gain from more of it.
             let (forward, backward) = if graph.layers()[i].kind.accumulates() {
-                (self.spare(base, i as u16), self.spare(base, 2 * n - i as u16))
+                (self.spare(base, graph, i as u16), self.spare(base, graph, 2 * n - i as u16))
             } else {
                 (self.scratch, self.scratch)
             };
@@ -94,24 +90,25 @@ impl<const N: usize> Plan<N> {
     }
 
     /// The largest piece of memory between what lives at this time, or the scratch region.
-    const fn spare(&self, base: u32, time: u16) -> Region {
+    const fn spare(&self, base: u32, graph: GraphView<'_>, time: u16) -> Region {
         let mut best = self.scratch;
         let mut i = 0;
         while i <= self.len as usize {
             // A gap begins at the start, or where something ends.
-            let starts = match i.checked_sub(1) {
-                None => [Region { offset: base, len: 0, width: Width::I8, life: (time, time) }; 4],
-                Some(layer) => self.layers[layer].transients(),
+            let (starts, lives) = match i.checked_sub(1) {
+                None => ([Region { offset: base, ..Region::NONE }; 4], [(time, time); 4]),
+                Some(layer) => (self.layers[layer].transients(), graph.lives(layer)),
             };
             let mut k = 0;
             while k < starts.len() {
                 let start = starts[k].end();
-                let room = if starts[k].lives_at(time) { self.room(start, time) / 4 } else { 0 };
+                let alive = lives_at(lives[k], time);
+                let room = if alive { self.room(start, graph, time) / 4 } else { 0 };
                 let len = if room < MOST_SPARE { room } else { MOST_SPARE };
                 // What has no place has no end.
                 if start >= base as u64 && len > best.len as u64 {
                     let (offset, len) = (start as u32, len as u32);
-                    best = Region { offset, len, width: Width::I32, life: (time, time) };
+                    best = Region { offset, len, width: Width::I32 };
                 }
                 k += 1;
             }
@@ -121,14 +118,14 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Bytes from `start` on, up to what lives at this time or to the end of the arena.
-    const fn room(&self, start: u64, time: u16) -> u64 {
+    const fn room(&self, start: u64, graph: GraphView<'_>, time: u16) -> u64 {
         let (mut end, mut i) = (self.ram as u64, 0);
         while i < self.len as usize {
-            let others = self.layers[i].transients();
+            let (others, lives) = (self.layers[i].transients(), graph.lives(i));
             let mut k = 0;
             while k < others.len() {
                 let other = others[k];
-                if other.len > 0 && other.lives_at(time) && other.end() > start {
+                if other.len > 0 && lives_at(lives[k], time) && other.end() > start {
                     let begin = other.offset as u64;
                     end = if begin <= start {
                         start
@@ -166,9 +163,28 @@ impl<const N: usize> Plan<N> {
 /// More sums at once than this gain nothing, and would leave the caches of a desktop.
 const MOST_SPARE: u64 = 1024;
 
-impl Region {
-    const fn lives_at(&self, time: u16) -> bool {
-        self.life.0 <= time && time <= self.life.1
+/// First and last moment of a tensor. Layer `i` runs forward at `i`, the loss at the number of
+/// layers `n`, and layer `i` backward at `2n - i`.
+pub type Life = (u16, u16);
+
+const fn lives_at(life: Life, time: u16) -> bool {
+    life.0 <= time && time <= life.1
+}
+
+impl GraphView<'_> {
+    /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
+    /// and aligned gradient.
+    pub const fn lives(self, i: usize) -> [Life; 4] {
+        let n = self.layers().len() as u16;
+        let here = i as u16;
+        let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
+        let mut above = i + 1;
+        while above < n as usize && self.layer_parameters(above).0 == 0 {
+            above += 1;
+        }
+        let back = 2 * n - here;
+        let last_use = if last_use > n { last_use } else { n };
+        [(here, last_use), (here, back), (2 * n - above as u16, back), (back, back)]
     }
 }
 
@@ -182,7 +198,3 @@ macro_rules! attempt {
     };
 }
 pub(crate) use attempt;
-
-const fn max_u16(a: u16, b: u16) -> u16 {
-    if a > b { a } else { b }
-}

@@ -144,7 +144,9 @@ fn bytes<'m, B: Blocks>(
     }
 }
 
-/// A product on top of what `out` holds, which saturates.
+/// A product on top of what `out` holds, which saturates. Not inlined: its piece would lie under
+/// every product.
+#[inline(never)]
 fn added<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
     const ROWS: usize = 4;
     const COLS: usize = 16;

@@ -9,7 +9,7 @@
 
 use crate::{
     kernel::Kernel,
-    quant::{Format, Overflow, Round, requantize},
+    quant::{Format, Overflow, Round, requantize_word},
     tensor::{Mantissa, Mantissas, Matrix, for_width},
     uses::{Part, Uses},
 };
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) fn align_bias(bias: Mantissas<'_>, left: i32, row: &mut [i32]) {
     let format = Format { bits: 31, round: Round::Rnd, overflow: Overflow::SatSym };
     for (i, slot) in row.iter_mut().enumerate() {
-        *slot = requantize(i64::from(bias.get(i)), left.saturating_neg(), format, 0).value;
+        *slot = requantize_word(bias.get(i), left.saturating_neg(), format, 0).value;
     }
 }
 

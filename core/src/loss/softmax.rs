@@ -12,36 +12,27 @@ const ONE: i32 = 1 << 15;
 pub(super) const GRAD_BITS: u8 = 15;
 
 /// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
-const LOG2_E: i64 = 23_637;
+const LOG2_E: u32 = 23_637;
 const LN_2: u64 = 45_426;
 
 /// Distances below the largest output are cut here, in units of 2^-16 octaves: what lies 64
 /// octaves down has no probability in 15 bits anyway, and the loss stays finite.
-const FARTHEST: i64 = 64 << 16;
+const FARTHEST: u32 = 64 << 16;
 
-/// How far `code` lies below `peak`, in units of 2^-16 octaves.
+/// How far `code` lies below `peak`, in units of 2^-16 octaves. Codes have at most 16 bits, so that
+/// 32 do.
 fn octaves_below(peak: i32, code: i32, exponent: i16) -> u32 {
+    let steps = peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
+    let distance = steps * LOG2_E;
     // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
     let left = i32::from(exponent) + 2;
-    let steps = peak.wrapping_sub(code).cast_unsigned();
-    if let (Ok(steps), -30..=20) = (u16::try_from(steps), left) {
-        // What most outputs need fits 32 bits, which matters to small chips.
-        let distance = u32::from(steps) * LOG2_E as u32;
-        let farthest = FARTHEST as u32;
-        return match left.unsigned_abs() {
-            left if exponent >= -2 && distance > farthest >> left => farthest,
-            left if exponent >= -2 => distance << left,
-            right => (distance.wrapping_add(1 << (right - 1)) >> right).min(farthest),
-        };
+    let by = left.unsigned_abs();
+    match left {
+        0.. if distance > FARTHEST >> by.min(31) => FARTHEST,
+        0.. => distance << by.min(31),
+        -31.. => (distance.wrapping_add(1 << (by - 1)) >> by).min(FARTHEST),
+        _ => 0,
     }
-    let distance = (i64::from(peak) - i64::from(code)) * LOG2_E;
-    let octaves = if left >= 0 {
-        distance.saturating_mul(1 << left.min(40))
-    } else {
-        let right = left.unsigned_abs().min(62);
-        (distance + (1 << (right - 1))) >> right
-    };
-    octaves.clamp(0, FARTHEST) as u32
 }
 
 pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {

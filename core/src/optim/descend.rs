@@ -15,8 +15,10 @@ use crate::{
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
 #[derive(Clone, Copy, Debug)]
 pub struct Descend {
-    /// The weight gradient's point; none where the gradient comes as codes.
-    pub quantizer: Option<Quantizer>,
+    /// The weight gradient's point.
+    pub quantizer: Quantizer,
+    /// True where the gradient comes from there already, with what hooks made of it.
+    pub quantized: bool,
     /// Momentum, if any.
     pub momentum: Option<Momentum>,
     /// The update itself.
@@ -101,7 +103,7 @@ impl Descend {
     }
 
     /// As [`run`](Self::run), for cores without vectors. Inlined down to a choice, so that whoever
-    /// knows that there is neither momentum nor decay links the shorter way only.
+    /// knows that there are neither momentum, decay nor hooks links the shorter way only.
     #[inline(always)]
     pub fn run_compact(
         &self,
@@ -111,14 +113,14 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        if self.momentum.is_none() && self.update.decay == 0 {
+        if self.momentum.is_none() && self.update.decay == 0 && !self.quantized {
             self.plain(grad, first, pass, master)
         } else {
             self.full(grad, first, pass, velocity, master)
         }
     }
 
-    /// Without momentum and decay.
+    /// Without momentum and decay, for gradients that are still sums.
     #[inline(never)]
     fn plain(
         &self,
@@ -156,7 +158,7 @@ impl Descend {
         let Update { lr, shift, round: Round::Stochastic, key, .. } = self.update else {
             return None;
         };
-        let quantizer = self.quantizer?;
+        let quantizer = self.quantizer;
         let quick = quantizer.quick(ones(grad))?;
         if !matches!(quick.carry, QuickCarry::Random) {
             return None;
@@ -193,7 +195,7 @@ impl Descend {
         self.stages::<Compact, false>(grad, first, pass, velocity, master)
     }
 
-    /// `PLAIN` is without momentum and decay.
+    /// `PLAIN` is without momentum and decay, for gradients that are still sums.
     #[inline(always)]
     fn stages<B: Build, const PLAIN: bool>(
         &self,
@@ -212,8 +214,8 @@ impl Descend {
             let from = i * size;
             let at = first.wrapping_add(from as u32);
             piece.copy_from_slice(sums);
-            if let Some(quantizer) = &self.quantizer {
-                seen.counts += B::quantize(quantizer, piece, at);
+            if PLAIN || !self.quantized {
+                seen.counts += B::quantize(&self.quantizer, piece, at);
             }
             if !pass.is_empty() {
                 block(piece, at, pass);
@@ -358,7 +360,8 @@ mod tests {
             let (shift, format) = (shifts.0, Format { bits, round: grad_round, overflow });
             let key = Key::new(seed);
             let descend = Descend {
-                quantizer: Some(Quantizer { shift, format, key }),
+                quantizer: Quantizer { shift, format, key },
+            quantized: false,
                 momentum: None,
                 update: Update {
                     lr, shift: shifts.1, decay: 0, decay_shift: 0, round, key: key.child(1),
@@ -388,7 +391,8 @@ mod tests {
         let key = Key::new(0);
         let format = Format { bits: 8, round: Round::Rnd, overflow: Overflow::Sat };
         let descend = Descend {
-            quantizer: Some(Quantizer { shift: 2, format, key }),
+            quantizer: Quantizer { shift: 2, format, key },
+            quantized: false,
             momentum: None,
             update: Update { lr: 1, shift: 0, decay: 0, decay_shift: 0, round: Round::Rnd, key },
         };

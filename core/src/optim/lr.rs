@@ -37,28 +37,36 @@ impl Lr {
         }
         // As many bits as 64 hold: at least 31 of the quotient, of which 15 are kept.
         let up = (numerator as u64).leading_zeros();
-        Self::normalise(divide((numerator as u64) << up, denominator), -(up as i16))
+        let quotient = ((numerator as u64) << up) / denominator as u64;
+        let spare = 32u32.saturating_sub(quotient.leading_zeros());
+        Self::normalise((quotient >> spare) as u32, spare as i16 - up as i16)
     }
 
     /// This times `factor / 2^15`, rounded to nearest.
     #[must_use]
     pub const fn scaled(self, factor: u16) -> Self {
-        Self::normalise(self.mantissa as u64 * factor as u64, self.exponent.saturating_sub(15))
+        Self::normalise(self.mantissa as u32 * factor as u32, self.exponent.saturating_sub(15))
     }
 
     /// The product of two, rounded to nearest.
     #[must_use]
     pub const fn times(self, other: Self) -> Self {
-        let product = self.mantissa as u64 * other.mantissa as u64;
+        let product = self.mantissa as u32 * other.mantissa as u32;
         Self::normalise(product, self.exponent.saturating_add(other.exponent))
     }
 
-    pub(crate) const fn normalise(value: u64, exponent: i16) -> Self {
-        let (mantissa, up) = keep_bits(value, 15);
-        if mantissa == 0 {
+    /// The number nearest to `value * 2^exponent` with 15 bits, the larger one on a tie.
+    // In 32 bits, which is little code for a chip; not inlined for the same reason.
+    #[inline(never)]
+    pub(crate) const fn normalise(value: u32, exponent: i16) -> Self {
+        if value == 0 {
             return Self::ZERO;
         }
-        Self { mantissa: mantissa as u16, exponent: exponent.saturating_add(up as i16) }
+        // One bit more than is kept, which rounds up or not.
+        let zeros = value.leading_zeros();
+        let kept = (((value << zeros) >> 16) + 1) >> 1;
+        let up = 17 - zeros as i16 + (kept >> 15) as i16;
+        Self { mantissa: (kept >> (kept >> 15)) as u16, exponent: exponent.saturating_add(up) }
     }
 
     /// This times `(factor / 2^15)^power`, rounded to 32 bits on the way and to 15 in the end;
@@ -88,24 +96,6 @@ impl Lr {
         let exponent = if exponent > i16::MAX as i32 { i16::MAX } else { exponent as i16 };
         Self { mantissa: mantissa as u16, exponent }
     }
-}
-
-/// `numerator / denominator`, bit by bit: once in a step, and the division of 64 bits would be a
-/// large part of a board's program. The denominator is not zero.
-#[inline(never)]
-const fn divide(numerator: u64, denominator: u32) -> u64 {
-    let (mut quotient, mut rest) = (0, 0u64);
-    let mut bit = 64;
-    while bit > 0 {
-        bit -= 1;
-        rest = rest << 1 | numerator >> bit & 1;
-        quotient <<= 1;
-        if rest >= denominator as u64 {
-            rest -= denominator as u64;
-            quotient |= 1;
-        }
-    }
-    quotient
 }
 
 /// `value` with its highest `bits` bits, rounded to nearest, ties up; the exponent rises by the
@@ -185,10 +175,20 @@ impl Schedule {
 /// The wave at `step < steps`, in units of 2^-15.
 #[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
 const fn half_cosine(step: u32, steps: u32) -> u16 {
-    // Position in the table with 16 fraction bits.
-    let position = divide((step as u64 * 64) << 16, steps);
-    let (index, fraction) = ((position >> 16 & 63) as usize, position as i64 & 0xffff);
-    let (here, next) = (HALF_COSINE[index] as i64, HALF_COSINE[index + 1] as i64);
+    // Position in the table with 16 fraction bits, bit by bit: once in a step, and the division of 64
+    // bits would be a large part of a board's program.
+    let (mut position, mut rest) = (0u32, step);
+    let mut bit = 22;
+    while bit > 0 {
+        let double = (rest as u64) << 1;
+        let fits = double >= steps as u64;
+        rest = (if fits { double - steps as u64 } else { double }) as u32;
+        position = position << 1 | fits as u32;
+        bit -= 1;
+    }
+    let (index, fraction) = ((position >> 16 & 63) as usize, position as i32 & 0xffff);
+    // Neighbours differ by less than 2^10.
+    let (here, next) = (HALF_COSINE[index] as i32, HALF_COSINE[index + 1] as i32);
     (here + (((next - here) * fraction) >> 16)) as u16
 }
 
@@ -210,10 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn quotients_are_those_of_the_machine() {
-        for n in [0, 1, 5, 1 << 32, u64::MAX, 0x1234_5678_9abc_def0] {
-            for d in [1, 2, 3, 32, 1_320, u32::MAX - 1, u32::MAX] {
-                assert_eq!(divide(n, d), n / u64::from(d), "{n} / {d}");
+    fn positions_on_the_cosine_are_those_of_a_division() {
+        for steps in [1, 2, 3, 32, 1_320, u32::MAX - 1, u32::MAX] {
+            for step in [0, steps / 3, steps / 2, steps - 1] {
+                let position = (u64::from(step) << 22) / u64::from(steps);
+                let (index, fraction) = ((position >> 16) as usize, position as i64 & 0xffff);
+                let [here, next] = [0, 1].map(|next| i64::from(HALF_COSINE[index + next]));
+                let wave = here + (((next - here) * fraction) >> 16);
+                assert_eq!(i64::from(half_cosine(step, steps)), wave, "{step} / {steps}");
             }
         }
     }

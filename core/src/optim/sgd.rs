@@ -31,7 +31,7 @@ const NARROW: u32 = 1 << 16;
 impl Update {
     /// Moves `master`, whose first element is element `first` of the tensor, against `grad`, of
     /// which nothing is left. Weights saturate at the ends of their storage. `PLAIN` is without
-    /// decay.
+    /// decay, for codes from a point.
     #[inline(always)]
     pub(super) fn run<B: Build, const PLAIN: bool>(
         &self,
@@ -40,7 +40,8 @@ impl Update {
         mut master: MantissasMut<'_>,
     ) {
         let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
-        if peak(grad) < NARROW {
+        // A point makes codes of at most 16 bits.
+        if PLAIN || peak(grad) < NARROW {
             grad.iter_mut().for_each(|g| *g *= self.lr);
             B::quantize(&Quantizer { shift: self.shift, format, key: self.key }, grad, first);
         } else {

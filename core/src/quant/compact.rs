@@ -2,7 +2,7 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, peak, requantize,
+    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, peak, requantize_word,
     round::{Carry, draw},
 };
 use crate::tensor::{MantissasMut, Source, for_source};
@@ -303,7 +303,7 @@ impl Quantizer {
     #[cold]
     #[inline(never)]
     fn rarely(&self, v: i32, element: u32) -> Code {
-        requantize(v.into(), self.shift, self.format, self.key.half(element))
+        requantize_word(v, self.shift, self.format, self.key.half(element))
     }
 }
 

@@ -15,6 +15,7 @@ pub use observe::{Observe, PeakObserver};
 pub use overflow::Overflow;
 pub use quantizer::{Counts, Quantizer};
 pub use range::{Observer, Range, ceil_log2, exponent_of, peak, sweep};
+pub(crate) use requantize::requantize_word;
 pub use requantize::{Code, Format, jam, requantize};
 pub use round::Round;
 pub use settings::{Point, Quant};

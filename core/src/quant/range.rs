@@ -42,6 +42,17 @@ impl Range {
         matches!(self, Self::Max | Self::ThreeSigma | Self::Percentile(_) | Self::Sweep)
     }
 
+    /// The bound for the tensor at hand. `seen` is what an observer of the whole tensor found,
+    /// `previous` the bound that it had; `guess` serves when nothing is known yet.
+    pub(crate) fn resolve(self, seen: Option<i16>, previous: Option<i16>, guess: i16) -> i16 {
+        match self {
+            Self::Fixed(bound) => bound,
+            Self::Keep | Self::Moving { .. } => previous.unwrap_or(guess),
+            // An all-zero tensor keeps the bound it had.
+            _ => seen.or(previous).unwrap_or(guess),
+        }
+    }
+
     /// True when the rule looks at the values at all.
     pub const fn observes(self) -> bool {
         !matches!(self, Self::Fixed(_) | Self::Keep)

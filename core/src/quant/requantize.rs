@@ -75,20 +75,46 @@ pub const fn requantize(value: i64, shift: i32, format: Format, random: u32) -> 
     Code { value, clipped }
 }
 
+/// As [`requantize`], of values and in arithmetic of 32 bits: a third of the code on a chip.
+pub(crate) const fn requantize_word(value: i32, shift: i32, format: Format, random: u32) -> Code {
+    let Format { bits, round, overflow } = format;
+    let (low, high) = overflow.limits(bits);
+    let far = shift.unsigned_abs();
+    let (rounded, wrapped) = if bits <= 1 {
+        return binary(value as i64, shift);
+    } else if shift > 0 {
+        // Round to odd, as `jam`.
+        let excess = if far > 62 { 31 } else { far.saturating_sub(31) };
+        let k = if far > 31 { 31 } else { far };
+        let value = value >> excess | (value & ((1i32 << excess).wrapping_sub(1)) != 0) as i32;
+        let rounded = (value >> k) + round.carry(k).of(value as u32, value < 0, k, random);
+        (rounded, rounded)
+    } else {
+        let exact = if far < 32 { value << far } else { 0 };
+        let fits = value == 0 || far < 32 && exact >> far == value;
+        let edge = if value < 0 { i32::MIN } else { i32::MAX };
+        (if fits { exact } else { edge }, exact)
+    };
+    let clipped = rounded < low || rounded > high;
+    let value = match overflow {
+        _ if !clipped => rounded,
+        Overflow::Sat | Overflow::SatSym if rounded < 0 => low,
+        Overflow::Sat | Overflow::SatSym => high,
+        Overflow::SatZero => 0,
+        Overflow::Wrap => (wrapped << (32 - bits)) >> (32 - bits),
+    };
+    Code { value, clipped }
+}
+
 /// The sign; blocked beyond twice the magnitude of a code, as in BinaryConnect's hard tanh
 /// (Courbariaux et al. 2015, section 2.4).
 pub(super) const fn binary(value: i64, shift: i32) -> Code {
-    let limit = if shift < -1 {
-        0
-    } else if shift >= 62 {
-        i64::MAX
-    } else {
-        1i64 << (shift + 1)
+    let limit = match shift {
+        ..-1 => 0,
+        -1..=61 => 1u64 << (shift + 1),
+        62.. => i64::MAX as u64,
     };
-    Code {
-        value: if value < 0 { -1 } else { 1 },
-        clipped: value > limit || value < limit.wrapping_neg(),
-    }
+    Code { value: if value < 0 { -1 } else { 1 }, clipped: value.unsigned_abs() > limit }
 }
 
 #[cfg(test)]
@@ -149,6 +175,21 @@ mod tests {
                 let code = requantize(value, 0, format, 0);
                 assert_eq!(code.value, expected, "{overflow:?} {value}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_rounded_by_the_definition(
+            value in prop_oneof![any::<i32>(), -300i32..300, Just(i32::MIN), Just(i32::MAX), Just(0)],
+            shift in prop_oneof![-70i32..70, -3i32..12, Just(i32::MIN), Just(i32::MAX)],
+            bits in 1u8..=31, rule in 0usize..9, overflow in 0usize..4, random in 0u32..65536,
+        ) {
+            use Overflow::{Sat, SatSym, SatZero, Wrap};
+            let overflow = [Sat, SatSym, SatZero, Wrap][overflow];
+            let format = Format { bits, round: Round::ALL[rule], overflow };
+            let expected = requantize(value.into(), shift, format, random);
+            prop_assert_eq!(requantize_word(value, shift, format, random), expected);
         }
     }
 

@@ -57,11 +57,6 @@ impl RangeState {
         if self.lowest > self.highest { None } else { Some((self.lowest, self.highest)) }
     }
 
-    /// The bound that the weights of all channels share.
-    pub(crate) const fn set_bound(&mut self, bound: i16) {
-        self.bound = bound;
-    }
-
     /// The four numbers that decide later steps, for a checkpoint.
     pub const fn memory(&self) -> [i16; 4] {
         [self.bound, self.recent, self.previous, self.age as i16]
@@ -73,22 +68,9 @@ impl RangeState {
         self.age = memory[3] as u8;
     }
 
-    /// The bound for the tensor at hand. `seen` is what an observer of the whole tensor found;
-    /// `guess` serves when nothing is known yet.
-    pub(crate) fn resolve(&mut self, range: Range, seen: Option<i16>, guess: i16) -> i16 {
-        let bound = match range {
-            Range::Fixed(bound) => bound,
-            Range::Keep | Range::Moving { .. } => self.bound().unwrap_or(guess),
-            // An all-zero tensor keeps the bound it had.
-            _ => seen.or(self.bound()).unwrap_or(guess),
-        };
+    /// Keeps the bound of the tensor at hand.
+    pub(crate) fn settle(&mut self, bound: i16) {
         self.bound = bound;
-        self.note_bound(bound);
-        bound
-    }
-
-    /// Keeps the smallest and the largest bound.
-    pub(crate) fn note_bound(&mut self, bound: i16) {
         self.lowest = self.lowest.min(bound);
         self.highest = self.highest.max(bound);
     }
@@ -138,12 +120,12 @@ mod tests {
     #[test]
     fn moving_follows_upwards_at_once_and_downwards_after_a_window() {
         let mut state = RangeState::NEW;
-        assert_eq!(state.resolve(MOVING, None, 4), 4, "the guess serves first");
+        assert_eq!(MOVING.resolve(None, state.bound(), 4), 4, "the guess serves first");
         let mut bounds = std::vec::Vec::new();
         for seen in [2, 2, 5, 1, 1, 1, 1, 1, 1, 1] {
             state.note_seen(seen);
             state.finish_step(MOVING);
-            bounds.push(state.resolve(MOVING, None, 0));
+            bounds.push(MOVING.resolve(None, state.bound(), 0));
         }
         assert_eq!(bounds, [2, 2, 5, 5, 5, 5, 1, 1, 1, 1]);
         state.finish_step(MOVING);
@@ -155,7 +137,7 @@ mod tests {
         let mut state = RangeState::NEW;
         assert_eq!(state.bounds(), None);
         for bound in [3, -5, 0] {
-            state.resolve(Range::Fixed(bound), None, 0);
+            state.settle(bound);
         }
         assert_eq!(state.bounds(), Some((-5, 3)));
         state.reset_counters();

@@ -1,13 +1,15 @@
 //! The backward pass: activation gradients downwards, weight gradients on the way.
 
+use core::ops::Range;
+
 use super::{
-    engine::{Engine, Of, linked_loss},
-    forward::{pieces, tile_rows},
+    engine::{At, Engine, linked_loss},
+    forward::{grid, pieces},
     point::{Sums, widen},
     state::Tensor,
 };
 use crate::{
-    graph::{Kind, LayerPlan, Region, pick, trains},
+    graph::{Kind, Region, Way, pick},
     kernel::Kernel,
     layer::{dense, relu},
     loss::{Outputs, Target},
@@ -66,85 +68,84 @@ impl<'a> Targets<'a> {
 enum Source<'a> {
     /// The loss, from the outputs.
     Loss(Targets<'a>),
-    /// The quantised gradient of this layer's own output.
-    Layer(usize),
+    /// The quantised gradient of the layer's own output.
+    Layer,
 }
 
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All gradients of `count` samples, of which the first is sample `base` of the step. Weights
     /// move at once, or their gradients are added up when the batch comes in parts.
     // Not inlined, so that its frame is not under the forward pass.
     #[inline(never)]
     pub(crate) fn backward(&mut self, targets: Targets<'_>, count: usize, base: u32) {
-        let top = self.graph.layers().len().saturating_sub(1);
+        let top = self.plan.len().saturating_sub(1);
         self.downwards(Source::Loss(targets), top, count, base);
         for i in (1..=top).rev() {
-            let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-                return;
-            };
-            if plan.grad.len == 0 {
+            let Some(at) = self.at(i) else { return };
+            if at.plan.grad.len == 0 {
                 continue;
             }
-            self.block_clipped(i, plan, count);
-            if trains(self.graph, i - 1) {
-                self.downwards(Source::Layer(i), i - 1, count, base);
-            }
-            if matches!(layer.kind, Kind::Dense { .. }) {
-                self.param_grads(i, plan, count);
+            self.block_clipped(at, count);
+            self.downwards(Source::Layer, i, count, base);
+            if matches!(at.plan.way.kind, Kind::Dense { .. }) {
+                self.param_grads(at, count);
             }
         }
     }
 
-    /// Sends the gradient of the output of layer `from` down to the next point.
-    fn downwards(&mut self, source: Source<'_>, from: usize, count: usize, base: u32) {
-        let Some(target) = self.gradient_target(from) else { return };
-        let (Some(plan), Some(config), Some(layer)) =
-            (self.plan.get(target), self.layers.get(target), self.graph.layers().get(target))
-        else {
-            return;
+    /// Compares the outputs of a forward pass with their targets.
+    pub(crate) fn judge(&mut self, targets: Targets<'_>, count: usize) {
+        let Some(top) = self.at(self.plan.len().saturating_sub(1)) else { return };
+        let tile = Region { len: top.outputs() as u32, ..self.scratch };
+        for sample in 0..count {
+            self.lose(targets, top, &tile, sample);
+        }
+    }
+
+    /// Sends a gradient from layer `i` down to the next point: that of the loss, or that of the
+    /// layer's own output through the layer.
+    #[inline(never)]
+    fn downwards(&mut self, source: Source<'_>, i: usize, count: usize, base: u32) {
+        let Some(from) = self.at(i) else { return };
+        let (below, tile) = match source {
+            Source::Loss(_) => (i, &self.scratch),
+            Source::Layer => (i - 1, &from.plan.backward_tile),
         };
-        let Some(quant) = config.activation_grad else { return };
-        let numbers = layer.shape.elements();
-        let sums = self.sums_of(source);
-        self.align_channels(source, count);
-        let mut pass = self.pass(Of {
-            layer: target,
-            tensor: Tensor::ActivationGrad,
-            quant,
-            sums,
-            row: numbers,
-        });
-        let tile = match source {
-            Source::Layer(i) => self.plan.get(i).map_or(self.scratch, |above| above.backward_tile),
-            Source::Loss(_) => self.scratch,
-        };
-        let rows = tile_rows(tile.len as usize, numbers, count);
-        for (at, rows) in pieces(count, rows) {
+        let tile = *tile;
+        let target = self.plan.get(below).map_or(Way::NOWHERE, |plan| plan.way.target);
+        let Some(to) = self.at(target.into()) else { return };
+        let Some(quant) = &to.config.activation_grad else { return };
+        let numbers = to.outputs();
+        let sums = self.sums_of(source, from);
+        if U::uses(Part::Channels) && matches!(source, Source::Layer) {
+            self.align_channels(from, count);
+        }
+        let mut pass = self.pass(to.i, Tensor::ActivationGrad, quant, sums, numbers);
+        let base = base.wrapping_mul(numbers as u32);
+        for (at, rows) in pieces(count, to.plan.way.grad_rows.into()) {
             let tile = Region { len: (rows * numbers) as u32, ..tile };
-            self.produce(source, tile, at, rows, count);
-            self.through_layers(target, from, source, tile, at * numbers);
-            let base = base.wrapping_mul(numbers as u32);
-            self.emit_tile(&mut pass, tile, [plan.grad, Region::NONE], at * numbers, base);
+            match source {
+                Source::Loss(targets) => self.lose(targets, from, &tile, at),
+                Source::Layer => self.produce(from, &tile, at..at + rows, count),
+            }
+            self.through_layers(to.i, i, &tile, at * numbers);
+            let codes = [&to.plan.grad, &Region::NONE];
+            self.emit_tile(&mut pass, &tile, codes, at * numbers, base);
         }
         let passed = pass.finish();
-        self.keep(target, Tensor::ActivationGrad, passed.state);
-        if let Some(state) = self.states.get_mut(target) {
+        self.keep(to.i, Tensor::ActivationGrad, &passed);
+        if let Some(state) = self.states.get_mut(to.i) {
             state.grad_exponent = passed.exponent;
         }
     }
 
     /// What is known of the sums of a source.
-    fn sums_of(&self, source: Source<'_>) -> Sums {
-        let i = match source {
-            Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
-            Source::Layer(i) => i,
-        };
-        let (Some(state), Some(plan), Some(layer), Some(config)) =
-            (self.state(i), self.plan.get(i), self.graph.layers().get(i), self.layers.get(i))
-        else {
+    fn sums_of(&self, source: Source<'_>, from: At<'_>) -> Sums {
+        let At { i, plan, config } = from;
+        let Some(state) = self.states.get(i) else {
             return Sums { exponent: 0, bits: 30, slack: 0 };
         };
-        match (source, layer.kind) {
+        match (source, plan.way.kind) {
             (Source::Loss(targets), _) => {
                 let target = targets.at(0, 0);
                 let (loss, outputs) = (linked_loss::<U>(self.train.loss), state.output_exponent);
@@ -154,10 +155,9 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
             }
             (_, Kind::Dense { .. }) => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
-                let exponent = state.grad_exponent.saturating_add(state.weight_exponent);
-                let slack = Sums::slack_of(layer.shape.elements());
-                let bits = plan.input_grad.kept();
-                Sums { exponent: exponent.saturating_add(up), bits, slack }
+                let exponent = grid([state.grad_exponent, state.weight_exponent, up]);
+                let slack = Sums::slack_of(from.outputs());
+                Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
             _ if !U::uses(Part::PassingPoints) => Sums { exponent: 0, bits: 30, slack: 0 },
             _ => {
@@ -168,16 +168,12 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     }
 
     /// Gradients of channels with bounds of their own, brought to one unit.
-    fn align_channels(&mut self, source: Source<'_>, count: usize) {
-        let Source::Layer(i) = source else { return };
-        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return;
-        };
-        let (units, spread) = (layer.shape.elements(), plan.spread);
-        if !U::uses(Part::Channels) || spread == 0 {
+    fn align_channels(&mut self, from: At<'_>, count: usize) {
+        let (plan, units, spread) = (from.plan, from.outputs(), from.plan.spread);
+        if spread == 0 {
             return;
         }
-        let regions = [self.scratch, plan.grad, plan.aligned_grad, plan.channels_now];
+        let regions = [&self.scratch, &plan.grad, &plan.aligned_grad, &plan.channels_now];
         let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
             return;
@@ -190,96 +186,81 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         }
     }
 
-    /// Sums of one tile.
+    /// Sums of some samples into a tile.
     #[inline(never)]
-    fn produce(&mut self, source: Source<'_>, tile: Region, at: usize, rows: usize, count: usize) {
-        let i = match source {
-            Source::Loss(_) => self.graph.layers().len().saturating_sub(1),
-            Source::Layer(i) => i,
-        };
-        let (Some(plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return;
-        };
-        let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-        let exponent = self.state(i).map_or(0, |s| s.output_exponent);
-        let units = layer.shape.elements();
-        let grad =
-            if U::uses(Part::Channels) && plan.spread > 0 { plan.aligned_grad } else { plan.grad };
-        let own = match source {
-            Source::Loss(_) => holder.activation,
-            Source::Layer(_) => grad,
-        };
-        let [sums, own, weight] = pick(self.memory, [tile, own, plan.weight.codes]);
+    fn produce(&mut self, from: At<'e>, tile: &Region, rows: Range<usize>, count: usize) {
+        let (plan, units) = (from.plan, from.outputs());
+        let aligned = U::uses(Part::Channels) && plan.spread > 0;
+        let own = if aligned { &plan.aligned_grad } else { &plan.grad };
+        let [sums, own, weight] = pick(self.memory, [tile, own, &plan.weight.codes]);
         let MantissasMut::I32(sums) = sums else { return };
-        let numbers = sums.len() / rows.max(1);
-        match (source, layer.kind) {
-            (Source::Loss(targets), _) => {
-                for (r, row) in sums.chunks_exact_mut(units.max(1)).enumerate() {
-                    let codes = own.as_ref().part((at + r) * units, units);
-                    let target = targets.at(at + r, units);
-                    let outputs = Outputs { codes, exponent };
-                    let loss = linked_loss::<U>(self.train.loss).row(outputs, &target, row);
-                    self.tally.loss = self.tally.loss.saturating_add(loss);
-                    self.tally.note(&outputs, &target);
-                }
-            }
-            (_, Kind::Dense { .. }) => {
-                let grad = Matrix::new(own.as_ref(), count, units).row_range(at, rows);
-                let weight = Matrix::new(weight.as_ref(), units, numbers);
+        let own = own.as_ref();
+        match plan.way.kind {
+            Kind::Dense { .. } => {
+                let grad = Matrix::new(own, count, units).row_range(rows.start, rows.len());
+                let weight = Matrix::new(weight.as_ref(), units, from.inputs());
                 dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
             }
             _ if !U::uses(Part::PassingPoints) => {}
-            _ => widen(own.as_ref().part(at * numbers, sums.len()), sums),
+            _ => widen(own.part(rows.start * from.inputs(), sums.len()), sums),
         }
     }
 
-    /// Blocks the sums where a layer between the source and the target blocks them: a ReLU where
-    /// it was not positive, an activation point without a gradient point where it clipped.
+    /// Loss of some samples, from sample `first` on, and its gradient by their outputs into a tile.
     #[inline(never)]
-    fn through_layers(
-        &mut self,
-        target: usize,
-        from: usize,
-        source: Source<'_>,
-        tile: Region,
-        first: usize,
-    ) {
-        let own = match source {
-            Source::Layer(i) => Some(i),
-            Source::Loss(_) => None,
-        };
-        for i in (target + 1..=from).chain(own) {
-            let (Some(plan), Some(layer), Some(state)) =
-                (self.plan.get(i), self.graph.layers().get(i), self.states.get(i))
-            else {
-                return;
-            };
-            let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-            let [sums, output, mask] = pick(self.memory, [tile, holder.activation, plan.pass]);
-            let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
-            if layer.kind == Kind::Relu {
-                relu::backward(sums, output.as_ref().part(first, sums.len()));
+    fn lose(&mut self, targets: Targets<'_>, top: At<'e>, tile: &Region, first: usize) {
+        let units = top.outputs();
+        let Some(holder) = self.plan.get(usize::from(top.plan.output)) else { return };
+        let [sums, codes] = pick(self.memory, [tile, &holder.activation]);
+        let MantissasMut::I32(sums) = sums else { return };
+        let codes = U::codes(codes.as_ref());
+        let exponent = self.states.get(top.i).map_or(0, |state| state.output_exponent);
+        let loss = linked_loss::<U>(self.train.loss);
+        for (at, row) in (first..).zip(sums.chunks_mut(units.max(1))) {
+            let outputs = Outputs { codes: codes.part(at * units, units), exponent };
+            let target = targets.at(at, units);
+            self.tally.loss = self.tally.loss.saturating_add(loss.row(outputs, &target, row));
+            self.tally.note(&outputs, &target);
+        }
+    }
+
+    /// Blocks the sums where a layer above the target, up to layer `last`, blocks them: a ReLU
+    /// where it was not positive, an activation point without a gradient point where it clipped.
+    #[inline(never)]
+    fn through_layers(&mut self, target: usize, last: usize, tile: &Region, first: usize) {
+        for i in target + 1..=last {
+            let (Some(plan), Some(state)) = (self.plan.get(i), self.states.get(i)) else { return };
+            let clips = U::uses(Part::Clipping)
+                && plan.pass.len > 0
+                && plan.grad.len == 0
+                && state.output_clipped;
+            if plan.way.kind != Kind::Relu && !clips {
+                continue;
             }
-            let clips = U::uses(Part::Clipping) && plan.pass.len > 0 && state.output_clipped;
-            if clips && plan.grad.len == 0 {
+            let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
+            let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
+            let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
+            if plan.way.kind == Kind::Relu {
+                relu::backward(sums, U::codes(output.as_ref().part(first, sums.len())));
+            }
+            if clips {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }
         }
     }
 
     /// The straight-through gradient is zero where the output was clipped.
-    fn block_clipped(&mut self, i: usize, plan: &LayerPlan, count: usize) {
+    fn block_clipped(&mut self, at: At<'_>, count: usize) {
         if !U::uses(Part::Clipping)
-            || plan.pass.len == 0
-            || !self.state(i).is_some_and(|s| s.output_clipped)
+            || at.plan.pass.len == 0
+            || !self.states.get(at.i).is_some_and(|state| state.output_clipped)
         {
             return;
         }
-        let numbers = self.graph.layers().get(i).map_or(0, |l| l.shape.elements());
-        let [grad, mask] = pick(self.memory, [plan.grad, plan.pass]);
+        let [grad, mask] = pick(self.memory, [&at.plan.grad, &at.plan.pass]);
         let Mantissas::I8(mask) = mask.as_ref() else { return };
         let mask: &[u8] = bytemuck::cast_slice(mask);
-        let count = count * numbers;
+        let count = count * at.outputs();
         for_width!(MantissasMut, grad, grad => {
             for (i, g) in grad.iter_mut().take(count).enumerate() {
                 let mut wide = [g.widen()];

@@ -4,15 +4,15 @@ use core::marker::PhantomData;
 
 use super::{
     Tally,
-    point::{Pass, Setup, Sums},
+    point::{Hooks, Pass, Passed, Sums},
     state::{LayerState, Tensor},
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
-    graph::{GraphView, LayerPlan, Region},
+    graph::{LayerPlan, Region},
     kernel::Kernel,
     optim::Lr,
-    quant::Quant,
+    quant::{Quant, Range},
     rng::Key,
     strategy::{Context, Place, Strategy},
     uses::{Part, Uses},
@@ -27,7 +27,6 @@ pub(crate) enum Mode {
 
 /// All that a step works on.
 pub(crate) struct Engine<'e, K, S, U> {
-    pub(crate) graph: GraphView<'e>,
     pub(crate) layers: &'e [LayerConfig],
     pub(crate) train: &'e Train,
     pub(crate) plan: &'e [LayerPlan],
@@ -39,8 +38,9 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) states: &'e mut [LayerState],
     pub(crate) kernel: &'e K,
     pub(crate) strategy: &'e mut S,
-    /// Steps finished so far, and the learning rate of this one.
+    /// Steps finished so far, the random numbers of this one, and its learning rate.
     pub(crate) step: u32,
+    pub(crate) key: Key,
     pub(crate) lr: Lr,
     /// The rate for a sum over the batch, which is what gradients are.
     pub(crate) sum_lr: Lr,
@@ -51,6 +51,26 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) tally: Tally,
     /// The parts that are linked.
     pub(crate) uses: PhantomData<U>,
+}
+
+/// A layer, with all that is fixed about it.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'e> {
+    pub(crate) i: usize,
+    pub(crate) plan: &'e LayerPlan,
+    pub(crate) config: &'e LayerConfig,
+}
+
+impl At<'_> {
+    /// Numbers in one output.
+    pub(crate) const fn outputs(&self) -> usize {
+        self.plan.way.outputs as usize
+    }
+
+    /// Numbers in one input.
+    pub(crate) const fn inputs(&self) -> usize {
+        self.plan.way.inputs as usize
+    }
 }
 
 /// The loss, as a constant where only one is linked.
@@ -67,25 +87,37 @@ pub(crate) const HOOK_STREAM: u32 = 1 << 8;
 pub(crate) const UPDATE_STREAM: u32 = 2 << 8;
 pub(crate) const VELOCITY_STREAM: u32 = 3 << 8;
 
-/// What a pass needs besides what the engine knows.
-pub(crate) struct Of {
-    pub(crate) layer: usize,
-    pub(crate) tensor: Tensor,
-    pub(crate) quant: Quant,
-    pub(crate) sums: Sums,
-    pub(crate) row: usize,
-}
-
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
-    /// The stream of one tensor in this step (Architecture: random numbers are a function of
-    /// seed, step, tensor and element).
-    pub(crate) fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
-        let tag = stream | tensor as u32;
-        Key::new(self.train.seed).child(self.step).child((layer as u32) << 16 | tag)
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
+    /// Layer `i`.
+    pub(crate) fn at(&self, i: usize) -> Option<At<'e>> {
+        Some(At { i, plan: self.plan.get(i)?, config: self.layers.get(i)? })
     }
 
-    pub(crate) fn pass(&self, of: Of) -> Pass<U> {
-        let Of { layer, tensor, quant, sums, row } = of;
+    /// The stream of one tensor in this step (Architecture: random numbers are a function of
+    /// seed, step, tensor and element).
+    #[inline(never)]
+    pub(crate) fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
+        self.key.child((layer as u32) << 16 | stream | tensor as u32)
+    }
+
+    /// A pass of a tensor with rows of `row` elements.
+    #[inline(never)]
+    pub(crate) fn pass(
+        &self,
+        layer: usize,
+        tensor: Tensor,
+        quant: &'e Quant,
+        sums: Sums,
+        row: usize,
+    ) -> Pass<'e, U> {
+        let key = self.key(layer, tensor, 0);
+        let previous = self.states.get(layer).and_then(|state| state.range(tensor).bound());
+        Pass::new(quant, key, sums, row, previous, self.hooks(layer, tensor, sums.exponent))
+    }
+
+    /// What strategies that work on a tensor need to know; none where there are no such.
+    #[inline(always)]
+    fn hooks(&self, layer: usize, tensor: Tensor, source: i16) -> Option<Hooks> {
         let place = match tensor {
             Tensor::Weight | Tensor::Bias => Place::Weight,
             Tensor::WeightGrad | Tensor::BiasGrad => Place::WeightGrad,
@@ -93,79 +125,61 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
             Tensor::Activation | Tensor::Velocity | Tensor::BiasVelocity => Place::Activation,
         };
         let index = layer as u8;
-        let strategies = U::uses(Part::Strategies);
-        let hooks = strategies && self.mode == Mode::Train && self.strategy.active(index, place);
-        let off_grid = strategies
-            && matches!(place, Place::Weight | Place::Activation)
+        if !U::uses(Part::Strategies)
+            || self.mode == Mode::Infer
+            || !self.strategy.active(index, place)
+        {
+            return None;
+        }
+        let off_grid = matches!(place, Place::Weight | Place::Activation)
             && self.strategy.off_grid(index, place);
-        Pass::new(Setup {
-            quant,
-            place,
-            context: Context {
-                step: self.step,
-                lr: self.lr,
-                layer: index,
-                bias: matches!(tensor, Tensor::Bias | Tensor::BiasGrad),
-                key: self.key(layer, tensor, HOOK_STREAM),
-            },
-            key: self.key(layer, tensor, 0),
-            sums,
-            row,
-            hooks,
-            off_grid,
-            state: self.state(layer).map_or(crate::quant::RangeState::NEW, |s| *s.range(tensor)),
-        })
-    }
-
-    pub(crate) fn state(&self, layer: usize) -> Option<&LayerState> {
-        self.states.get(layer)
+        let context = Context {
+            step: self.step,
+            lr: self.lr,
+            layer: index,
+            bias: matches!(tensor, Tensor::Bias | Tensor::BiasGrad),
+            key: self.key(layer, tensor, HOOK_STREAM),
+        };
+        Some(Hooks { place, context, source, off_grid })
     }
 
     /// Keeps what a pass learned, in training; inference leaves no trace.
-    pub(crate) fn keep(&mut self, layer: usize, tensor: Tensor, state: crate::quant::RangeState) {
+    #[inline(never)]
+    pub(crate) fn keep(&mut self, layer: usize, tensor: Tensor, passed: &Passed) {
         if self.mode == Mode::Train
             && let Some(layer) = self.states.get_mut(layer)
         {
-            *layer.range_mut(tensor) = state;
+            let range = layer.range_mut(tensor);
+            range.settle(passed.bound);
+            range.count(passed.counts, passed.elements);
+            if U::uses(Part::Moving)
+                && let Some(seen) = passed.seen
+            {
+                range.note_seen(seen);
+            }
         }
     }
+}
 
-    /// The layer whose point takes the gradient that arrives at the output of `from`: `from`
-    /// itself, or the next one below a run of layers without a point.
-    pub(crate) fn gradient_target(&self, from: usize) -> Option<usize> {
-        let mut at = from;
-        loop {
-            let plan = self.plan.get(at)?;
-            if plan.grad.len > 0 {
-                return Some(at);
-            }
-            if at == 0 || self.graph.layers().get(at)?.kind.accumulates() {
-                return None;
-            }
-            at -= 1;
+/// Ends the step for every range rule.
+pub(crate) fn finish_ranges(layers: &[LayerConfig], states: &mut [LayerState]) {
+    for (config, state) in layers.iter().zip(states) {
+        for tensor in Tensor::ALL {
+            state.range_mut(tensor).finish_step(range_of(config, tensor));
         }
     }
+}
 
-    /// Ends the step for every range rule.
-    pub(crate) fn finish_ranges(&mut self) {
-        if !U::uses(Part::Moving) {
-            return;
-        }
-        for (config, state) in self.layers.iter().zip(self.states.iter_mut()) {
-            let velocity = super::update::VELOCITY_RANGE;
-            let keep = crate::quant::Range::Keep;
-            for (tensor, range) in [
-                (Tensor::Weight, config.weight.train.range),
-                (Tensor::Bias, config.bias.train.range),
-                (Tensor::WeightGrad, config.weight_grad.range),
-                (Tensor::BiasGrad, config.bias_grad.range),
-                (Tensor::Activation, config.activation.map_or(keep, |p| p.train.range)),
-                (Tensor::ActivationGrad, config.activation_grad.map_or(keep, |q| q.range)),
-                (Tensor::Velocity, velocity),
-                (Tensor::BiasVelocity, velocity),
-            ] {
-                state.range_mut(tensor).finish_step(range);
-            }
-        }
-    }
+/// How a tensor's bound is found in training.
+fn range_of(config: &LayerConfig, tensor: Tensor) -> Range {
+    let quant = match tensor {
+        Tensor::Weight => Some(&config.weight.train),
+        Tensor::Bias => Some(&config.bias.train),
+        Tensor::WeightGrad => Some(&config.weight_grad),
+        Tensor::BiasGrad => Some(&config.bias_grad),
+        Tensor::Activation => config.activation.as_ref().map(|point| &point.train),
+        Tensor::ActivationGrad => config.activation_grad.as_ref(),
+        Tensor::Velocity | Tensor::BiasVelocity => return super::update::VELOCITY_RANGE,
+    };
+    quant.map_or(Range::Keep, |quant| quant.range)
 }

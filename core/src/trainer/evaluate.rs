@@ -24,8 +24,9 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         let part = usize::from(self.plan().micro_batch);
         let mut tally = Tally::default();
         for (from, len) in pieces(count, part) {
-            self.infer(samples.part(from * sample, len * sample))?;
-            tally += self.tally(targets.part(from, len, outputs), len);
+            let samples = samples.part(from * sample, len * sample);
+            let targets = targets.part(from, len, outputs);
+            tally += self.pass(Mode::Infer, samples, Some(targets), len);
         }
         Ok(tally)
     }
@@ -34,15 +35,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     /// then gives the results. Returns how many samples there were. Leaves no trace in training.
     pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
         let count = self.rows().samples(samples, self.plan().micro_batch.into())?;
-        let ready = self.prepared == Some(Mode::Infer);
-        let mut engine = self.engine(Mode::Infer);
-        if !ready {
-            engine.prepare();
-        }
-        engine.forward(samples, count, 0);
-        self.prepared = Some(Mode::Infer);
-        // At most a micro-batch.
-        self.shown = count as u16;
+        self.pass(Mode::Infer, samples, None, count);
         Ok(count)
     }
 
@@ -53,7 +46,8 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         let last = self.graph.layers().len().saturating_sub(1);
         let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
         let holder = self.plan().layers().get(last).map_or(0, |plan| usize::from(plan.output));
-        let region = self.plan().layers().get(holder).map_or(Region::NONE, |plan| plan.activation);
+        let plan = self.plan.plan().layers().get(holder);
+        let region = plan.map_or(&Region::NONE, |plan| &plan.activation);
         let [codes] = pick(self.memory, [region]);
         let codes = match codes {
             MantissasMut::I8(m) => Mantissas::I8(m),
@@ -61,19 +55,5 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             MantissasMut::I32(m) => Mantissas::I32(m),
         };
         Outputs { codes: codes.part(index.saturating_mul(outputs), outputs), exponent }
-    }
-
-    /// Compares the outputs of the last forward pass with their targets.
-    fn tally(&mut self, targets: Targets<'_>, count: usize) -> Tally {
-        let outputs = self.rows().outputs;
-        let loss = self.loss();
-        let mut tally = Tally::default();
-        for i in 0..count {
-            let target = targets.at(i, outputs);
-            let row = self.outputs(i);
-            tally.loss = tally.loss.saturating_add(loss.value(row, &target));
-            tally.note(&row, &target);
-        }
-        tally
     }
 }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::{
-    engine::{Engine, Mode, Of},
+    engine::{At, Engine, Mode},
     point::{Mask, Pass, Sums, widen},
     state::Tensor,
 };
@@ -92,115 +92,115 @@ impl<'a> Samples<'a> {
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
+    // Not inlined, so that its frame is not under the backward pass.
+    #[inline(never)]
     pub(crate) fn forward(&mut self, samples: Samples<'e>, count: usize, base: u32) {
-        for (i, layer) in self.graph.layers().iter().enumerate() {
-            let Some(config) = self.layers.get(i) else { return };
-            match config.activation {
-                Some(_) if layer.kind == Kind::Input && !U::uses(Part::InputPoint) => {}
-                None if layer.kind == Kind::Input => self.read_in_place(i, samples),
-                Some(point) => self.forward_point(i, point, samples, count, base),
-                None => self.forward_in_place(i, count),
+        for i in 0..self.plan.len() {
+            let Some(at) = self.at(i) else { return };
+            let is_input = at.plan.way.kind == Kind::Input;
+            match &at.config.activation {
+                Some(_) if is_input && !U::uses(Part::InputPoint) => {}
+                Some(point) => self.forward_point(at, point, samples, count, base),
+                None if is_input => self.read_in_place(samples),
+                None => self.forward_in_place(at, count),
             }
         }
     }
 
     /// The samples are the codes of the first layer.
-    fn read_in_place(&mut self, i: usize, samples: Samples<'e>) {
+    fn read_in_place(&mut self, samples: Samples<'e>) {
         self.samples = samples.codes().unwrap_or_default();
-        if let Some(state) = self.states.get_mut(i) {
-            state.output_exponent = samples.exponent;
-        }
+        self.put_exponent(0, samples.exponent);
     }
 
     /// Layers without a point work on the codes of the layer below.
-    fn forward_in_place(&mut self, i: usize, count: usize) {
-        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return;
-        };
-        let Some(below) = self.plan.get(usize::from(plan.output)) else { return };
-        if layer.kind == Kind::Relu {
-            let [mut codes] = pick(self.memory, [below.activation]);
-            relu::forward(codes.part(0, count * layer.shape.elements()));
+    fn forward_in_place(&mut self, at: At<'e>, count: usize) {
+        if at.plan.way.kind == Kind::Relu
+            && let Some(holder) = self.plan.get(usize::from(at.plan.output))
+        {
+            let [mut codes] = pick(self.memory, [&holder.activation]);
+            relu::forward(U::codes_mut(codes.part(0, count * at.outputs())));
         }
-        let exponent = self.states.get(usize::from(layer.input)).map(|s| s.output_exponent);
-        if let (Some(state), Some(exponent)) = (self.states.get_mut(i), exponent) {
-            state.output_exponent = exponent;
-        }
+        self.put_exponent(at.i, self.input_exponent(at.plan));
     }
 
+    #[inline(never)]
     fn forward_point(
         &mut self,
-        i: usize,
-        point: Point,
+        at: At<'e>,
+        point: &'e Point,
         samples: Samples<'_>,
         count: usize,
         base: u32,
     ) {
-        let (Some(plan), Some(&layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return;
-        };
-        let numbers = layer.shape.elements();
-        let Some(input) = self.input_of(i) else { return };
-        let sums = match layer.kind {
-            Kind::Input if !U::uses(Part::InputPoint) => return,
-            Kind::Input => Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 },
-            Kind::Dense { .. } => self.dense_sums(i, plan, &input),
-            Kind::Relu | Kind::Flatten if !U::uses(Part::PassingPoints) => return,
-            Kind::Relu | Kind::Flatten => {
-                Sums { exponent: input.exponent, bits: input.bits, slack: 0 }
+        let (plan, numbers) = (at.plan, at.outputs());
+        let passed_on = |bits| Sums { exponent: self.input_exponent(plan), bits, slack: 0 };
+        let sums = match plan.way.kind {
+            Kind::Dense { .. } => self.dense_sums(at),
+            Kind::Input if U::uses(Part::InputPoint) => {
+                Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
+            Kind::Relu | Kind::Flatten if U::uses(Part::PassingPoints) => {
+                passed_on(plan.way.input_bits.saturating_sub(1))
+            }
+            _ => return,
         };
-        let quant = if self.mode == Mode::Train { point.train } else { point.infer };
-        let tensor = Tensor::Activation;
-        let mut pass = self.pass(Of { layer: i, tensor, quant, sums, row: numbers });
-        self.align_bias(i, plan, sums.exponent);
+        let quant = if self.mode == Mode::Train { &point.train } else { &point.infer };
+        let mut pass = self.pass(at.i, Tensor::Activation, quant, sums, numbers);
+        if plan.bias.master.len > 0 {
+            self.align_bias(at, sums.exponent);
+        }
         if U::uses(Part::Clipping)
-            && let [MantissasMut::I8(mask)] = pick(self.memory, [plan.pass])
+            && let [MantissasMut::I8(mask)] = pick(self.memory, [&plan.pass])
         {
             mask.fill(-1);
         }
-        if pass.is_direct() && self.forward_direct(i, &mut pass, &input, samples, count, base) {
-            self.keep_activation(i, &mut pass);
-            return;
-        }
-        let rows = tile_rows(plan.forward_tile.len as usize, numbers, count);
-        for (at, rows) in pieces(count, rows) {
-            let tile = Region { len: (rows * numbers) as u32, ..plan.forward_tile };
-            self.forward_sums(i, &input, samples, tile, at..at + rows, count);
+        if !self.forward_direct(at, &mut pass, samples, count, base) {
             let base = base.wrapping_mul(numbers as u32);
-            self.emit_tile(&mut pass, tile, [plan.activation, plan.pass], at * numbers, base);
+            for (from, rows) in pieces(count, plan.way.forward_rows.into()) {
+                let tile = Region { len: (rows * numbers) as u32, ..plan.forward_tile };
+                self.forward_sums(at, samples, &tile, from..from + rows, count);
+                let codes = [&plan.activation, &plan.pass];
+                self.emit_tile(&mut pass, &tile, codes, from * numbers, base);
+            }
         }
-        self.keep_activation(i, &mut pass);
+        let passed = pass.finish();
+        self.keep(at.i, Tensor::Activation, &passed);
+        self.put_exponent(at.i, passed.exponent);
+        if U::uses(Part::Clipping)
+            && let Some(state) = self.states.get_mut(at.i)
+        {
+            state.output_clipped = passed.clipped();
+        }
     }
 
     /// Numbers that are only passed on need not become sums on their way to the point. False where
-    /// the layer makes new ones.
+    /// the layer makes new ones, or where hooks or trials want sums.
+    #[inline(always)]
     fn forward_direct(
         &mut self,
-        i: usize,
-        pass: &mut Pass<U>,
-        input: &Input,
+        at: At<'e>,
+        pass: &mut Pass<'e, U>,
         samples: Samples<'_>,
         count: usize,
         base: u32,
     ) -> bool {
-        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return false;
-        };
-        let is_input = layer.kind == Kind::Input && U::uses(Part::InputPoint);
-        let is_flatten = layer.kind == Kind::Flatten && U::uses(Part::PassingPoints);
-        if !is_input && !is_flatten {
+        let plan = at.plan;
+        let is_input = plan.way.kind == Kind::Input && U::uses(Part::InputPoint);
+        let is_flatten = plan.way.kind == Kind::Flatten && U::uses(Part::PassingPoints);
+        if !(is_input || is_flatten) || !pass.is_direct() {
             return false;
         }
-        let below = if is_input { Region::NONE } else { input.region };
-        let [codes, mask, x] = pick(self.memory, [plan.activation, plan.pass, below]);
+        let input = self.input_region(plan);
+        let below = if is_input { &Region::NONE } else { input };
+        let [codes, mask, x] = pick(self.memory, [&plan.activation, &plan.pass, below]);
         let MantissasMut::I8(mask) = mask else { return false };
-        let source = match (is_input, input.in_place) {
+        let source = match (is_input, input.len) {
             (true, _) => samples.source(),
-            (_, true) => Source::I8(self.samples),
+            (_, 0) => Source::I8(self.samples),
             _ => Source::from(x),
         };
-        let numbers = layer.shape.elements();
+        let numbers = at.outputs();
         let source = source.part(0, count * numbers);
         let first = base.wrapping_mul(numbers as u32);
         pass.look(self.kernel, source);
@@ -215,45 +215,44 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     fn forward_sums(
         &mut self,
-        i: usize,
-        input: &Input,
+        at: At<'e>,
         samples: Samples<'_>,
-        tile: Region,
-        Range { start: at, end }: Range<usize>,
+        tile: &Region,
+        rows: Range<usize>,
         count: usize,
     ) {
-        let (Some(plan), Some(layer)) = (self.plan.get(i), self.graph.layers().get(i)) else {
-            return;
-        };
-        let (numbers, rows) = (layer.shape.elements(), end - at);
-        let below = if layer.kind == Kind::Input { Region::NONE } else { input.region };
-        let regions = [tile, self.row, plan.weight.codes, plan.channels_now, below];
+        let plan = at.plan;
+        let (numbers, inputs, kind) = (at.outputs(), at.inputs(), plan.way.kind);
+        let input = self.input_region(plan);
+        let below = if kind == Kind::Input { &Region::NONE } else { input };
+        let channels = if U::uses(Part::Channels) { &plan.channels_now } else { &Region::NONE };
+        let regions = [tile, &self.row, &plan.weight.codes, channels, below];
         let [sums, row, weight, channels, x] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
-        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-        match layer.kind {
+        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
+        match kind {
             Kind::Input if U::uses(Part::InputPoint) => {
-                samples.source().part(at * numbers, sums.len()).copy_to(sums);
+                samples.source().part(rows.start * numbers, sums.len()).copy_to(sums);
             }
             Kind::Dense { .. } => {
                 let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-                let weight = Matrix::new(weight.as_ref(), numbers, input.numbers);
+                let weight = Matrix::new(weight.as_ref(), numbers, inputs);
                 let channels = match channels.as_ref() {
                     Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
                         Some(dense::Channels { below, spread: plan.spread })
                     }
                     _ => None,
                 };
-                let x = Matrix::new(x, count, input.numbers).row_range(at, rows);
+                let x = Matrix::new(x, count, inputs).row_range(rows.start, rows.len());
                 let drop = plan.forward.drop;
                 dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
             }
             Kind::Relu if U::uses(Part::PassingPoints) => {
-                widen(x.part(at * numbers, sums.len()), sums);
+                widen(x.part(rows.start * numbers, sums.len()), sums);
                 relu::forward_sums(sums);
             }
             Kind::Flatten if U::uses(Part::PassingPoints) => {
-                widen(x.part(at * numbers, sums.len()), sums);
+                widen(x.part(rows.start * numbers, sums.len()), sums);
             }
             Kind::Input | Kind::Relu | Kind::Flatten => {}
         }
@@ -264,12 +263,13 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     pub(crate) fn emit_tile(
         &mut self,
-        pass: &mut Pass<U>,
-        tile: Region,
-        [codes, mask]: [Region; 2],
+        pass: &mut Pass<'e, U>,
+        tile: &Region,
+        [codes, mask]: [&Region; 2],
         at: usize,
         base: u32,
     ) {
+        let mask = if U::uses(Part::Clipping) { mask } else { &Region::NONE };
         let [sums, mut codes, mask] = pick(self.memory, [tile, codes, mask]);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
         let first = base.wrapping_add(at as u32);
@@ -281,70 +281,63 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
     }
 
-    fn keep_activation(&mut self, i: usize, pass: &mut Pass<U>) {
-        let passed = pass.finish();
-        self.keep(i, Tensor::Activation, passed.state);
-        if let Some(state) = self.states.get_mut(i) {
-            state.output_exponent = passed.exponent;
-            state.output_clipped = passed.clipped;
-        }
-    }
-
-    /// The output sums of a dense layer: products first, then the bias.
-    fn dense_sums(&self, i: usize, plan: &LayerPlan, input: &Input) -> Sums {
-        let (weight, bias) = self.state(i).map_or((0, 0), |s| (s.weight_exponent, s.bias_limit));
-        let spread = if plan.channels.len > 0 { plan.spread } else { 0 };
-        let up = i16::from(plan.forward.drop) - i16::from(spread);
-        let exponent = input.exponent.saturating_add(weight).saturating_add(up);
+    /// What is known of the output sums of a dense layer: products first, then the bias.
+    fn dense_sums(&self, at: At<'e>) -> Sums {
+        let plan = at.plan;
+        let (weight, bias) =
+            self.states.get(at.i).map_or((0, 0), |s| (s.weight_exponent, s.bias_limit));
+        let spread = if U::uses(Part::Channels) && plan.channels.len > 0 { plan.spread } else { 0 };
+        let exponent = grid([
+            self.input_exponent(plan),
+            weight,
+            i16::from(plan.forward.drop) - i16::from(spread),
+        ]);
         let products = plan.forward.kept().saturating_add(spread);
         let bits = if plan.bias.master.len > 0 {
             // A bias saturates at 2^30 on the grid of the sums.
-            let bias = bias.saturating_sub(exponent).clamp(0, 30) as u8;
+            let bias = (i32::from(bias) - i32::from(exponent)).clamp(0, 30) as u8;
             products.max(bias).saturating_add(1)
         } else {
             products
         };
-        let likely = products.saturating_sub(Sums::slack_of(input.numbers));
+        let likely = products.saturating_sub(Sums::slack_of(at.inputs()));
         Sums { exponent, bits, slack: bits.saturating_sub(likely) }
     }
 
-    fn align_bias(&mut self, i: usize, plan: &LayerPlan, exponent: i16) {
-        let len = plan.bias.master.len as usize;
-        if len == 0 {
-            return;
-        }
-        let left = i32::from(self.state(i).map_or(0, |s| s.bias_exponent)) - i32::from(exponent);
-        let [row, bias] = pick(self.memory, [self.row, plan.bias.codes]);
+    fn align_bias(&mut self, at: At<'e>, exponent: i16) {
+        let bias = &at.plan.bias;
+        let from = self.states.get(at.i).map_or(0, |s| s.bias_exponent);
+        let left = i32::from(from) - i32::from(exponent);
+        let [row, codes] = pick(self.memory, [&self.row, &bias.codes]);
         if let MantissasMut::I32(row) = row {
-            dense::align_bias(bias.as_ref(), left, row.get_mut(..len).unwrap_or_default());
+            let row = row.get_mut(..bias.master.len as usize).unwrap_or_default();
+            dense::align_bias(codes.as_ref(), left, row);
         }
     }
 
-    /// Where the input of a layer lies now.
-    pub(crate) fn input_of(&self, i: usize) -> Option<Input> {
-        let layer = self.graph.layers().get(i)?;
-        let from = usize::from(layer.input);
-        let below = self.plan.get(from)?;
-        let holder = self.plan.get(usize::from(below.output))?;
-        Some(Input {
-            in_place: holder.activation.len == 0,
-            region: holder.activation,
-            numbers: self.graph.input_shape(i).elements(),
-            exponent: self.state(from)?.output_exponent,
-            bits: below.output_bits.saturating_sub(1),
-        })
+    /// Where the input of a layer lies now; no region where the caller has it, in
+    /// [`samples`](Engine::samples).
+    pub(crate) fn input_region(&self, plan: &LayerPlan) -> &'e Region {
+        self.plan.get(usize::from(plan.way.holder)).map_or(&Region::NONE, |at| &at.activation)
+    }
+
+    /// Exponent of the codes of a layer's input.
+    pub(crate) fn input_exponent(&self, plan: &LayerPlan) -> i16 {
+        self.states.get(usize::from(plan.way.input)).map_or(0, |state| state.output_exponent)
+    }
+
+    fn put_exponent(&mut self, i: usize, exponent: i16) {
+        if let Some(state) = self.states.get_mut(i) {
+            state.output_exponent = exponent;
+        }
     }
 }
 
-/// The input of a layer.
-pub(crate) struct Input {
-    /// The samples, where the caller has them.
-    pub(crate) in_place: bool,
-    pub(crate) region: Region,
-    /// Elements of one sample.
-    pub(crate) numbers: usize,
-    pub(crate) exponent: i16,
-    pub(crate) bits: u8,
+/// The exponent of a product on a finer or coarser grid: the sum of the exponents.
+#[inline(never)]
+pub(crate) fn grid(exponents: [i16; 3]) -> i16 {
+    let sum = exponents.into_iter().map(i32::from).sum::<i32>();
+    sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// `count` things in pieces of `size`: the first of each piece, and how many it has.
@@ -357,14 +350,4 @@ pub(crate) fn pieces(count: usize, size: usize) -> impl Iterator<Item = (usize, 
         next = from.saturating_add(len);
         (len > 0).then_some((from, len))
     })
-}
-
-/// How many rows of `numbers` sums fit into a region for `room` sums: in fours where there are as
-/// many, because kernels take four at a time.
-pub(crate) fn tile_rows(room: usize, numbers: usize, count: usize) -> usize {
-    match room / numbers.max(1) {
-        rows if rows >= count => count.max(1),
-        rows @ 4.. => rows / 4 * 4,
-        rows => rows.max(1),
-    }
 }

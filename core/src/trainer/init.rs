@@ -1,8 +1,7 @@
 //! Values of the parameters before the first step, from keyed random numbers.
 
 use crate::{
-    config::{Init, LayerConfig, Master},
-    graph::{GraphView, LayerPlan, pick},
+    graph::{LayerPlan, pick},
     rng::Key,
     tensor::MantissasMut,
 };
@@ -11,48 +10,16 @@ use crate::{
 const INIT_STREAM: u32 = u32::MAX;
 
 /// Fills all master weights. Everything else in `memory` becomes zero.
-pub(super) fn init(
-    graph: GraphView<'_>,
-    layers: &[LayerConfig],
-    plan: &[LayerPlan],
-    seed: u64,
-    memory: &mut [u8],
-) {
+pub(super) fn init(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
     memory.fill(0);
     let root = Key::new(seed).child(INIT_STREAM);
-    for (i, (config, plan)) in layers.iter().zip(plan).enumerate() {
-        let fan_out = graph.layers().get(i).map_or(1, |l| l.shape.elements()) as u32;
-        let fan_in = graph.input_shape(i).elements() as u32;
-        let params = [(plan.weight.master, config.master), (plan.bias.master, config.bias_master)];
-        for (which, (region, master)) in params.into_iter().enumerate() {
-            let limit = limit(master, fan_in, fan_out);
+    for (i, plan) in plan.iter().enumerate() {
+        for (which, param) in [&plan.weight, &plan.bias].into_iter().enumerate() {
             let key = root.child((i as u32) << 1 | which as u32);
-            let [values] = pick(memory, [region]);
-            uniform(values, limit, key);
+            let [values] = pick(memory, [&param.master]);
+            uniform(values, param.limit, key);
         }
     }
-}
-
-/// The largest magnitude in units of the master weights.
-fn limit(master: Master, fan_in: u32, fan_out: u32) -> u32 {
-    let (numerator, denominator) = match master.init {
-        Init::Zero => return 0,
-        Init::HeUniform => (6, fan_in),
-        Init::XavierUniform => (6, fan_in.saturating_add(fan_out)),
-        Init::LecunUniform => (1, fan_in),
-    };
-    // The largest root with root^2 <= (n << 2 up) / d = (sqrt(n / d) * 2^up)^2. What the two caps
-    // cut off exceeds every storage, or is less than one unit.
-    let up = -i32::from(master.exponent());
-    let (left, right) = (up.clamp(0, 62) as u32, (-up).clamp(0, 2) as u32);
-    let numerator = u128::from(numerator as u32) << (2 * left);
-    let denominator = u64::from(denominator.max(1)) << (2 * right);
-    // Bit by bit: a division and a root of 128 bits would be a large part of a board's program.
-    (0..master.width.bits() - 1).rev().fold(0, |root, bit| {
-        let larger = root | 1u32 << bit;
-        let square = u64::from(larger) * u64::from(larger);
-        if u128::from(square) * u128::from(denominator) <= numerator { larger } else { root }
-    })
 }
 
 /// One after the other, so that the code is there once for all storages.
@@ -67,38 +34,6 @@ fn uniform(mut values: MantissasMut<'_>, limit: u32, key: Key) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::Width;
-
-    #[test]
-    fn limits_are_the_published_ones() {
-        let master = |init| Master { width: Width::I16, bound: 0, init };
-        let unit = 32768.0;
-        for (init, exact) in [
-            (Init::HeUniform, (6.0f64 / 784.0).sqrt()),
-            (Init::XavierUniform, (6.0f64 / 884.0).sqrt()),
-            (Init::LecunUniform, (1.0f64 / 784.0).sqrt()),
-        ] {
-            let limit = f64::from(limit(master(init), 784, 100));
-            assert!((limit - exact * unit).abs() <= 1.0, "{init:?}: {limit}");
-        }
-    }
-
-    #[test]
-    fn limits_hold_for_every_storage_and_bound() {
-        for width in [Width::I8, Width::I16, Width::I32] {
-            for bound in -64..=64 {
-                for (fan_in, fan_out) in [(1, 1), (784, 100), (65_535, 65_535)] {
-                    let master = Master { width, bound, init: Init::HeUniform };
-                    let most = (f64::from(width.bits() - 1)).exp2() - 1.0;
-                    let unit = f64::from(master.exponent()).exp2();
-                    let exact = ((6.0 / f64::from(fan_in)).sqrt() / unit).min(most);
-                    let limit = f64::from(limit(master, fan_in, fan_out));
-                    assert!(limit <= exact * (1.0 + 1e-9), "{master:?} {limit} {exact}");
-                    assert!(limit > exact - 1.0 - exact * 1e-9, "{master:?} {limit} {exact}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn values_fill_the_interval_evenly() {

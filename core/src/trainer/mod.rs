@@ -22,17 +22,18 @@ mod update;
 use core::marker::PhantomData;
 
 use crate::{
-    config::{Config, LayerConfig, LossKind, Train},
-    graph::{Graph, GraphView, HookNeeds, Layer, Plan, Sizes},
+    config::{Config, LayerConfig, Train},
+    graph::{Graph, GraphView, HookNeeds, LayerPlan, Plan, Sizes},
     kernel::Kernel,
     optim::{Lr, Schedule},
+    rng::Key,
     strategy::{Configured, Place, Strategy},
     uses::{Part, Uses},
 };
 
 pub use backward::Targets;
 use check::Rows;
-use engine::{Engine, Mode, linked_loss};
+use engine::{Engine, Mode, finish_ranges};
 pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
@@ -180,7 +181,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
 
     fn init(&mut self) {
         let plan = self.plan.plan().layers();
-        init::init(self.graph, self.layers, plan, self.train.seed, self.memory);
+        init::init(plan, self.train.seed, self.memory);
     }
 
     /// Back to the first step with freshly initialised weights.
@@ -238,12 +239,12 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             return Err(StepError::Empty);
         }
         let lr = self.lr();
-        let accumulates = self.accumulates();
-        let mut engine = self.engine(Mode::Train);
-        if accumulates {
-            engine.apply_sums();
+        if self.accumulates() {
+            self.engine(Mode::Train).apply_sums();
         }
-        engine.finish_ranges();
+        if P::Uses::uses(Part::Moving) {
+            finish_ranges(self.layers, &mut self.states);
+        }
         self.prepared = None;
         self.pending = 0;
         self.step = self.step.saturating_add(1);
@@ -294,11 +295,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>), P::Uses> {
         let (lr, plan) = (self.lr(), self.plan.plan());
         let sum_lr = match mode {
-            Mode::Train => lr.times(Lr::quotient(1, self.train.batch.into())),
+            Mode::Train => lr.times(plan.share),
             Mode::Infer => Lr::ZERO,
         };
         Engine {
-            graph: self.graph,
             layers: self.layers,
             train: self.train,
             plan: plan.layers(),
@@ -310,6 +310,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             kernel: &self.kernel,
             strategy: &mut self.strategy,
             step: self.step,
+            key: Key::new(self.train.seed).child(self.step),
             lr,
             sum_lr,
             mode,
@@ -319,39 +320,54 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
     }
 
-    /// Not inlined, nor is [`update`](Self::update): each has an engine on the stack.
-    #[inline(never)]
     fn accumulate_checked(
         &mut self,
         samples: Samples<'_>,
         targets: Targets<'_>,
         count: usize,
     ) -> Tally {
-        let ready = self.prepared == Some(Mode::Train);
-        let (base, accumulates) = (self.pending, self.accumulates());
-        let mut engine = self.engine(Mode::Train);
-        if !ready {
-            engine.prepare();
-        }
-        if accumulates && base == 0 {
-            engine.clear_sums();
-        }
-        engine.forward(samples, count, base);
-        engine.backward(targets, count, base);
-        let tally = engine.tally;
-        (self.prepared, self.shown) = (Some(Mode::Train), 0);
+        let tally = self.pass(Mode::Train, samples, Some(targets), count);
         self.pending = self.pending.saturating_add(count as u32);
         self.tally += tally;
         tally
     }
 
-    fn loss(&self) -> LossKind {
-        linked_loss::<P::Uses>(self.train.loss)
+    /// Forward, then backward in training, or else a comparison where there are targets. Not inlined:
+    /// it has an engine on the stack.
+    #[inline(never)]
+    fn pass(
+        &mut self,
+        mode: Mode,
+        samples: Samples<'_>,
+        targets: Option<Targets<'_>>,
+        count: usize,
+    ) -> Tally {
+        let ready = self.prepared == Some(mode);
+        let base = if mode == Mode::Train { self.pending } else { 0 };
+        let accumulates = self.accumulates();
+        self.prepared = Some(mode);
+        // Outputs stay in memory until gradients take it; there are at most a micro-batch.
+        self.shown = if mode == Mode::Infer { count as u16 } else { 0 };
+        let mut engine = self.engine(mode);
+        if !ready {
+            engine.prepare();
+        }
+        if mode == Mode::Train && accumulates && base == 0 {
+            engine.clear_sums();
+        }
+        engine.forward(samples, count, base);
+        match targets {
+            Some(targets) if mode == Mode::Train => engine.backward(targets, count, base),
+            Some(targets) => engine.judge(targets, count),
+            None => {}
+        }
+        engine.tally
     }
 
     fn rows(&self) -> Rows {
-        let layers = self.graph.layers();
-        let elements = |layer: Option<&Layer>| layer.map_or(0, |layer| layer.shape.elements());
+        let layers = self.plan.plan().layers();
+        let elements =
+            |layer: Option<&LayerPlan>| layer.map_or(0, |plan| plan.way.outputs as usize);
         let point = self.layers.first().is_some_and(|input| input.activation.is_some());
         Rows {
             sample: elements(layers.first()),

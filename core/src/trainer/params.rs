@@ -1,7 +1,7 @@
 //! From master weights to the codes that the multiplication sees.
 
 use super::{
-    engine::{Engine, Mode, Of},
+    engine::{At, Engine, Mode},
     forward::pieces,
     point::{Mask, Passed, Sums, widen},
     state::Tensor,
@@ -16,37 +16,37 @@ use crate::{
     uses::{Part, Uses},
 };
 
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
-    /// Quantises all parameters for this step, or for inference.
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
+    /// Quantises all parameters for this step, or for inference. Not inlined, as [`forward`](Self::forward).
+    #[inline(never)]
     pub(crate) fn prepare(&mut self) {
-        for i in 0..self.graph.layers().len() {
-            let (Some(config), Some(plan)) = (self.layers.get(i), self.plan.get(i)) else {
-                continue;
-            };
+        for i in 0..self.plan.len() {
+            let Some(at) = self.at(i) else { return };
+            let At { plan, config, .. } = at;
             if plan.weight.master.len == 0 {
                 continue;
             }
             let sums = Self::master_sums(config.master);
-            let passed = if U::uses(Part::Channels) && plan.channels.len > 0 {
-                self.prepare_channels(i, config.weight, sums)
+            let weights = if U::uses(Part::Channels) && plan.channels.len > 0 {
+                self.prepare_channels(i, &config.weight, sums)
             } else {
-                self.prepare_param(i, Tensor::Weight, plan.weight, config.weight, sums)
+                self.prepare_param(i, Tensor::Weight, &plan.weight, &config.weight, sums)
             };
             let sums = Self::master_sums(config.bias_master);
-            let biases = self.prepare_param(i, Tensor::Bias, plan.bias, config.bias, sums);
+            let biases = self.prepare_param(i, Tensor::Bias, &plan.bias, &config.bias, sums);
             // Inference between two micro-batches of a step has the parameters quantised once more
             // for the second: the step counts them once.
             if self.first_part {
-                self.keep(i, Tensor::Weight, passed.state);
-                self.keep(i, Tensor::Bias, biases.state);
+                self.keep(i, Tensor::Weight, &weights);
+                self.keep(i, Tensor::Bias, &biases);
             }
             let train = self.mode == Mode::Train;
             if let Some(state) = self.states.get_mut(i) {
-                state.weight_exponent = passed.exponent;
+                state.weight_exponent = weights.exponent;
                 state.bias_exponent = biases.exponent;
                 state.bias_limit = biases.limit;
                 if train {
-                    state.params_clipped = [passed.clipped, biases.clipped];
+                    state.params_clipped = [weights.clipped(), biases.clipped()];
                 }
             }
         }
@@ -71,27 +71,27 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
         }
     }
 
-    fn quant_of(&self, point: Point) -> Quant {
-        if self.mode == Mode::Train { point.train } else { point.infer }
+    fn quant_of(&self, point: &'e Point) -> &'e Quant {
+        if self.mode == Mode::Train { &point.train } else { &point.infer }
     }
 
     fn prepare_param(
         &mut self,
         layer: usize,
         tensor: Tensor,
-        plan: ParamPlan,
-        point: Point,
+        plan: &ParamPlan,
+        point: &'e Point,
         sums: Sums,
     ) -> Passed {
         let (quant, mode) = (self.quant_of(point), self.mode);
         let row = plan.master.len as usize;
-        let mut pass = self.pass(Of { layer, tensor, quant, sums, row });
+        let mut pass = self.pass(layer, tensor, quant, sums, row);
         if !U::uses(Part::Codes) || plan.codes == plan.master {
             // The codes are the master: nothing moves, and the bound is the master's.
             pass.settle(&[]);
             return Passed { exponent: sums.exponent, ..pass.finish() };
         }
-        let regions = [self.scratch, plan.master, plan.codes, plan.pass];
+        let regions = [&self.scratch, &plan.master, &plan.codes, &plan.pass];
         let [scratch, master, mut codes, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
             return pass.finish();
@@ -138,23 +138,21 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
     /// Weights with a bound for every output channel: the tensor's bound is the largest, and
     /// every channel remembers how far below it lies.
-    fn prepare_channels(&mut self, layer: usize, point: Point, known: Sums) -> Passed {
+    fn prepare_channels(&mut self, layer: usize, point: &'e Point, known: Sums) -> Passed {
         let (quant, mode) = (self.quant_of(point), self.mode);
         let Sums { exponent, bits, .. } = known;
         let plan = self.plan.get(layer).unwrap_or(&LayerPlan::NONE);
         let regions = [
-            self.scratch,
-            plan.weight.master,
-            plan.weight.codes,
-            plan.weight.pass,
-            plan.channels,
-            plan.channels_now,
+            &self.scratch,
+            &plan.weight.master,
+            &plan.weight.codes,
+            &plan.weight.pass,
+            &plan.channels,
+            &plan.channels_now,
         ];
         let inputs = (plan.weight.master.len / plan.channels.len.max(1)) as usize;
-        let of = Of { layer, tensor: Tensor::Weight, quant, sums: known, row: inputs };
-        let mut tensor = self.pass(of);
-        let previous = self.state(layer).and_then(|s| s.range(Tensor::Weight).bound());
-        let keep = quant.range == Range::Keep && previous.is_some();
+        let mut tensor = self.pass(layer, Tensor::Weight, quant, known, inputs);
+        let keep = quant.range == Range::Keep && tensor.previous.is_some();
         let [scratch, master, mut codes, mask, trained, channels] = pick(self.memory, regions);
         let (
             MantissasMut::I32(scratch),

@@ -3,8 +3,8 @@
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, RangeState, Round, ceil_log2,
-        exponent_of, requantize, sweep,
+        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of,
+        requantize, sweep,
     },
     rng::Key,
     strategy::{Context, Place, Strategy, Tile},
@@ -19,40 +19,31 @@ const GUARD: u8 = 7;
 pub(crate) const PIECE: usize = 64;
 
 /// A tensor in one pass through its point. Tiles may come in any order.
-pub(crate) struct Pass<U: Uses> {
-    quant: Quant,
-    place: Place,
-    context: Context,
-    key: Key,
-    /// Exponent of the sums as they come, and as the pre hooks leave them.
-    source: i16,
-    exponent: i16,
-    hooks: bool,
-    /// Fraction bits of what is stored.
-    guard: u8,
-    observer: U::Observer,
-    state: RangeState,
-    guess: i16,
+pub(crate) struct Pass<'e, U: Uses> {
+    pub(super) quant: &'e Quant,
+    /// Random numbers of the quantiser.
+    pub(super) key: Key,
+    /// Exponent of the sums as the pre hooks leave them.
+    pub(super) exponent: i16,
+    /// The bound where nothing is known.
+    pub(super) guess: i16,
+    /// The bound that the tensor had.
+    pub(super) previous: Option<i16>,
     bound: Option<i16>,
+    observer: U::Observer,
     counts: Counts,
     elements: usize,
+    hooks: Option<Hooks>,
 }
 
-/// What a pass needs to know of its tensor.
-pub(crate) struct Setup {
-    pub(crate) quant: Quant,
-    pub(crate) place: Place,
-    pub(crate) context: Context,
-    /// Random numbers of the quantiser.
-    pub(crate) key: Key,
-    pub(crate) sums: Sums,
-    /// Elements of one sample.
-    pub(crate) row: usize,
-    /// True when strategies work on this tensor.
-    pub(crate) hooks: bool,
+/// What the hooks of a pass need to know.
+pub(super) struct Hooks {
+    pub(super) place: Place,
+    pub(super) context: Context,
+    /// Exponent of the sums as they come.
+    pub(super) source: i16,
     /// True when they leave values between the codes.
-    pub(crate) off_grid: bool,
-    pub(crate) state: RangeState,
+    pub(super) off_grid: bool,
 }
 
 /// What is known of the mantissas that come to a point before anything looks at them.
@@ -100,34 +91,45 @@ impl Mask<'_> {
 
 /// What is left when all tiles have passed.
 pub(crate) struct Passed {
-    pub(crate) state: RangeState,
+    pub(super) bound: i16,
+    /// The bound that a rule which looks would have.
+    pub(super) seen: Option<i16>,
+    pub(super) counts: Counts,
+    pub(super) elements: usize,
     /// Exponent of what was stored.
     pub(crate) exponent: i16,
     /// Magnitudes stay at or below two to this power.
     pub(crate) limit: i16,
-    pub(crate) clipped: bool,
 }
 
-impl<U: Uses> Pass<U> {
-    pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { quant, place, context, key, sums, row, hooks, off_grid, state } = setup;
+impl Passed {
+    pub(crate) const fn clipped(&self) -> bool {
+        self.counts.saturated > 0
+    }
+}
+
+impl<'e, U: Uses> Pass<'e, U> {
+    /// A pass of a tensor with rows of `row` elements.
+    pub(super) fn new(
+        quant: &'e Quant,
+        key: Key,
+        sums: Sums,
+        row: usize,
+        previous: Option<i16>,
+        hooks: Option<Hooks>,
+    ) -> Self {
         let Sums { exponent, bits, slack } = sums;
-        let room = 15u8.saturating_sub(quant.bits);
         Self {
             quant,
-            place,
-            context,
             key,
-            source: exponent,
             exponent,
-            hooks,
-            guard: if off_grid && hooks { room.min(GUARD) } else { 0 },
-            observer: U::Observer::start(quant.range, bits.into(), row),
-            state,
             guess: exponent.saturating_add(i16::from(bits.saturating_sub(slack))),
+            previous,
             bound: None,
+            observer: U::Observer::start(quant.range, bits.into(), row),
             counts: Counts::default(),
             elements: 0,
+            hooks,
         }
     }
 
@@ -138,7 +140,19 @@ impl<U: Uses> Pass<U> {
 
     /// True when strategies work on the tensor.
     pub(crate) fn has_hooks(&self) -> bool {
-        U::uses(Part::Strategies) && self.hooks
+        self.hooks().is_some()
+    }
+
+    fn hooks(&self) -> Option<&Hooks> {
+        self.hooks.as_ref().filter(|_| U::uses(Part::Strategies))
+    }
+
+    /// Fraction bits of what is stored.
+    fn guard(&self) -> u8 {
+        match self.hooks() {
+            Some(hooks) if hooks.off_grid => 15u8.saturating_sub(self.quant.bits).min(GUARD),
+            _ => 0,
+        }
     }
 
     /// True when numbers need not be sums in memory on their way through: neither hooks nor the
@@ -155,23 +169,20 @@ impl<U: Uses> Pass<U> {
         let bound = match self.quant.range {
             // Also before the first tile, so that every tile's hooks see the same unit.
             Range::Fixed(bound) => bound,
-            _ => self.bound.or(self.state.bound()).unwrap_or(self.guess),
+            _ => self.bound.or(self.previous).unwrap_or(self.guess),
         };
         exponent_of(bound, self.quant.bits)
     }
 
     /// Pre hooks.
     pub(crate) fn before<S: Strategy>(&mut self, strategy: &mut S, sums: &mut [i32], first: u32) {
-        if !self.has_hooks() {
-            return;
-        }
-        let unit = self.unit();
-        let mut tile = Tile { values: sums, exponent: self.source, first, unit };
-        match self.place {
-            Place::Weight => strategy.pre_weight(&self.context, &mut tile),
-            Place::WeightGrad => strategy.pre_weight_grad(&self.context, &mut tile),
-            Place::Activation => strategy.pre_activation(&self.context, &mut tile),
-            Place::ActivationGrad => strategy.pre_activation_grad(&self.context, &mut tile),
+        let Some(Hooks { place, context, source, .. }) = self.hooks() else { return };
+        let mut tile = Tile { values: sums, exponent: *source, first, unit: self.unit() };
+        match place {
+            Place::Weight => strategy.pre_weight(context, &mut tile),
+            Place::WeightGrad => strategy.pre_weight_grad(context, &mut tile),
+            Place::Activation => strategy.pre_activation(context, &mut tile),
+            Place::ActivationGrad => strategy.pre_activation_grad(context, &mut tile),
         }
         self.exponent = tile.exponent;
     }
@@ -200,7 +211,11 @@ impl<U: Uses> Pass<U> {
         {
             seen = Some(sweep(whole, self.exponent, bound, self.quant.format()));
         }
-        let bound = self.state.resolve(self.quant.range, seen, self.guess);
+        self.resolve(seen)
+    }
+
+    fn resolve(&mut self, seen: Option<i16>) -> i16 {
+        let bound = self.quant.range.resolve(seen, self.bound.or(self.previous), self.guess);
         self.bound = Some(bound);
         bound
     }
@@ -208,15 +223,13 @@ impl<U: Uses> Pass<U> {
     /// Decides the bound from outside; `None` leaves it to the state.
     pub(crate) fn settle_at(&mut self, seen: Option<i16>) -> i16 {
         let fixed = matches!(self.quant.range, Range::Fixed(_)) && self.bound.is_none();
-        let bound = match seen {
-            Some(seen) if !fixed => {
-                self.state.set_bound(seen);
-                seen
+        match seen {
+            Some(bound) if !fixed => {
+                self.bound = seen;
+                bound
             }
-            _ => self.state.resolve(self.quant.range, None, self.guess),
-        };
-        self.bound = Some(bound);
-        bound
+            _ => self.resolve(None),
+        }
     }
 
     /// The quantiser, once the bound is settled.
@@ -233,11 +246,11 @@ impl<U: Uses> Pass<U> {
 
     /// Exponent of what is stored.
     pub(crate) fn stored_exponent(&self) -> i16 {
-        self.unit().saturating_sub(self.guard.into())
+        self.unit().saturating_sub(self.guard().into())
     }
 
     fn stored_bits(&self) -> u8 {
-        if self.guard > 0 { 16 } else { self.quant.bits }
+        if self.guard() > 0 { 16 } else { self.quant.bits }
     }
 
     /// Codes of a tile into `codes`, which begins where the tile does.
@@ -283,15 +296,16 @@ impl<U: Uses> Pass<U> {
         first: u32,
     ) -> i16 {
         let unit = self.unit();
+        let Some(Hooks { place, context, .. }) = self.hooks() else { return unit };
         // Codes have at most 16 bits, so there is room for the guard and for what a hook adds.
         codes.iter_mut().for_each(|code| *code <<= GUARD);
         let exponent = unit.saturating_sub(GUARD.into());
         let mut tile = Tile { values: codes, exponent, first, unit };
-        match self.place {
-            Place::Weight => strategy.post_weight(&self.context, &mut tile),
-            Place::WeightGrad => strategy.post_weight_grad(&self.context, &mut tile),
-            Place::Activation => strategy.post_activation(&self.context, &mut tile),
-            Place::ActivationGrad => strategy.post_activation_grad(&self.context, &mut tile),
+        match place {
+            Place::Weight => strategy.post_weight(context, &mut tile),
+            Place::WeightGrad => strategy.post_weight_grad(context, &mut tile),
+            Place::Activation => strategy.post_activation(context, &mut tile),
+            Place::ActivationGrad => strategy.post_activation_grad(context, &mut tile),
         }
         tile.exponent
     }
@@ -337,13 +351,9 @@ impl<U: Uses> Pass<U> {
         let bound = self.settle(&[]);
         let exponent = self.stored_exponent();
         let limit = exponent.saturating_add(i16::from(self.stored_bits()) - 1);
-        let mut state = self.state;
-        state.note_bound(bound);
-        state.count(self.counts, self.elements);
-        if let Some(seen) = self.observer.bound(self.exponent) {
-            state.note_seen(seen);
-        }
-        Passed { state, exponent, limit, clipped: self.counts.saturated > 0 }
+        let seen = self.observer.bound(self.exponent);
+        let Self { counts, elements, .. } = *self;
+        Passed { bound, seen, counts, elements, exponent, limit }
     }
 }
 
@@ -369,19 +379,14 @@ mod tests {
         StrategyConfig { layers: LayerSet::ALL, kind: StrategyKind::Noise(place, noise) }
     }
 
-    fn pass(place: Place, off_grid: bool) -> Pass<Everything> {
+    const QUANT: Quant = Quant::new(8).range(Range::Fixed(0));
+
+    fn pass(place: Place, off_grid: bool) -> Pass<'static, Everything> {
         let key = Key::new(4);
-        Pass::new(Setup {
-            quant: Quant::new(8).range(Range::Fixed(0)),
-            place,
-            context: Context { step: 0, lr: Lr::ZERO, layer: 0, bias: false, key },
-            key,
-            sums: Sums { exponent: -7, bits: 7, slack: 0 },
-            row: 1,
-            hooks: true,
-            off_grid,
-            state: RangeState::NEW,
-        })
+        let context = Context { step: 0, lr: Lr::ZERO, layer: 0, bias: false, key };
+        let hooks = Hooks { place, context, source: -7, off_grid };
+        let sums = Sums { exponent: -7, bits: 7, slack: 0 };
+        Pass::new(&QUANT, key, sums, 1, None, Some(hooks))
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Gradient sums of a batch that comes in micro-batches.
 
-use super::{engine::Engine, forward::pieces, update::Which};
+use super::{
+    engine::{At, Engine},
+    forward::pieces,
+    update::Which,
+};
 use crate::{
-    graph::{LayerPlan, Region, pick},
+    graph::{Region, pick},
     kernel::Kernel,
     layer::dense,
     quant::{Format, Overflow, Round, requantize},
@@ -11,50 +15,50 @@ use crate::{
     uses::Uses,
 };
 
-impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
+impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Adds the gradients of a micro-batch to the sums of the step. Where a range rule looked at
     /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
     #[inline(never)]
-    pub(super) fn add_up(&mut self, i: usize, plan: &LayerPlan, count: usize, exponents: [i16; 2]) {
-        let Some(input) = self.input_of(i) else { return };
-        let Some(state) = self.states.get_mut(i) else { return };
+    pub(super) fn add_up(&mut self, at: At<'e>, count: usize, exponents: [i16; 2]) {
+        let Some(state) = self.states.get_mut(at.i) else { return };
         if self.first_part {
             state.sum_exponents = exponents;
         }
         let [weights, biases] = state.sum_exponents;
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+        let (plan, units, inputs) = (at.plan, at.outputs(), at.inputs());
+        let input = self.input_region(plan);
         let room = (self.scratch.len as usize).max(1);
         let drop = plan.weight_grad.drop;
         let whole = weights == exponents[0];
-        let (rows, cols) = match room / input.numbers.max(1) {
-            _ if whole => (units.max(1), input.numbers.max(1)),
+        let (rows, cols) = match room / inputs.max(1) {
+            _ if whole => (units.max(1), inputs.max(1)),
             0 => (1, room),
-            rows => (rows.min(units), input.numbers),
+            rows => (rows.min(units), inputs),
         };
         for (unit, rows) in pieces(units, rows) {
-            for (col, cols) in pieces(input.numbers, cols) {
-                let regions = [self.scratch, plan.weight.sum, plan.grad, input.region];
+            for (col, cols) in pieces(inputs, cols) {
+                let regions = [&self.scratch, &plan.weight.sum, &plan.grad, input];
                 let [scratch, sums, grad, x] = pick(self.memory, regions);
                 let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
                     return;
                 };
                 let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
-                let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-                let x = Matrix::columns(x, count, input.numbers, col, cols);
+                let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
+                let x = Matrix::columns(x, count, inputs, col, cols);
                 if whole {
                     dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
                 } else {
                     let part = scratch.get_mut(..rows * cols).unwrap_or_default();
                     dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, part);
-                    let sums = sums.get_mut(unit * input.numbers + col..).unwrap_or_default();
+                    let sums = sums.get_mut(unit * inputs + col..).unwrap_or_default();
                     add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
                 }
             }
         }
         let row = Region { len: plan.bias.master.len, ..self.row };
-        self.bias_sums(plan.grad, count, row);
+        self.bias_sums(&plan.grad, count, &row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
-            pick(self.memory, [plan.bias.sum, row])
+            pick(self.memory, [&plan.bias.sum, &row])
         {
             add_shifted(sums, part, i32::from(exponents[1]) - i32::from(biases));
         }
@@ -62,11 +66,14 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
 
     /// At the end of a step whose batch came in parts.
     pub(crate) fn apply_sums(&mut self) {
-        for i in 0..self.graph.layers().len() {
+        for i in 0..self.plan.len() {
+            let (Some(at), Some(state)) = (self.at(i), self.states.get(i)) else { return };
+            let exponents = state.sum_exponents;
             for which in [Which::Bias, Which::Weight] {
-                let exponent = self.state(i).map_or(0, |s| which.choose(s.sum_exponents));
-                let Some(param) = self.param(i, which, exponent) else { continue };
-                self.descend_at_once(&param, param.plan.sum);
+                let param = self.param(at, which, which.choose(exponents));
+                if param.plan.master.len > 0 {
+                    self.descend_at_once(&param, &param.plan.sum);
+                }
             }
         }
     }
@@ -74,7 +81,7 @@ impl<K: Kernel, S: Strategy, U: Uses> Engine<'_, K, S, U> {
     /// Sets the gradient sums to zero.
     pub(crate) fn clear_sums(&mut self) {
         for plan in self.plan {
-            for region in [plan.weight.sum, plan.bias.sum] {
+            for region in [&plan.weight.sum, &plan.bias.sum] {
                 if let [MantissasMut::I32(sums)] = pick(self.memory, [region]) {
                     sums.fill(0);
                 }

@@ -1,18 +1,18 @@
 //! Weight gradients, their point, and the update, tile by tile.
 
 use super::{
-    engine::{Engine, Of, UPDATE_STREAM, VELOCITY_STREAM},
-    forward::{Input, pieces, tile_rows},
+    engine::{At, Engine, UPDATE_STREAM, VELOCITY_STREAM},
+    forward::{grid, pieces},
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
 use crate::{
     config::Master,
-    graph::{LayerPlan, ParamPlan, Region, pick},
+    graph::{ParamPlan, Region, pick},
     kernel::Kernel,
     layer::dense,
     optim::{Descend, Descent, Lr, Momentum, Update, velocity_bits},
-    quant::{Quant, Quantizer, Range, Round, ceil_log2, exponent_of},
+    quant::{Quant, Range, Round, ceil_log2, exponent_of},
     rng::Key,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix},
@@ -28,7 +28,7 @@ pub(super) struct Param<'p> {
     layer: usize,
     which: Which,
     pub(super) plan: &'p ParamPlan,
-    quant: Quant,
+    quant: &'p Quant,
     master: Master,
     sums: Sums,
 }
@@ -69,52 +69,41 @@ impl Param<'_> {
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Weight and bias gradients of one layer: added up, or used at once.
-    pub(crate) fn param_grads(&mut self, i: usize, plan: &LayerPlan, count: usize) {
-        let Some(input) = self.input_of(i) else { return };
-        let grad_exponent = self.state(i).map_or(0, |s| s.grad_exponent);
-        let weight_exponent = grad_exponent
-            .saturating_add(input.exponent)
-            .saturating_add(plan.weight_grad.drop.into());
+    #[inline(never)]
+    pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
+        let plan = at.plan;
+        let bias = self.states.get(at.i).map_or(0, |state| state.grad_exponent);
+        let weight = grid([bias, self.input_exponent(plan), plan.weight_grad.drop.into()]);
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
-            self.add_up(i, plan, count, [weight_exponent, grad_exponent]);
+            self.add_up(at, count, [weight, bias]);
             return;
         }
-        if let Some(param) = self.param(i, Which::Bias, grad_exponent) {
-            let bias = Region { len: plan.bias.master.len, ..self.row };
-            self.bias_sums(plan.grad, count, bias);
-            self.descend_at_once(&param, bias);
+        if plan.bias.master.len > 0 {
+            let row = Region { len: plan.bias.master.len, ..self.row };
+            self.bias_sums(&plan.grad, count, &row);
+            self.descend_at_once(&self.param(at, Which::Bias, bias), &row);
         }
-        if let Some(param) = self.param(i, Which::Weight, weight_exponent) {
-            self.descend_by_tiles(&param, plan, &input, count);
-        }
+        self.descend_by_tiles(&self.param(at, Which::Weight, weight), at, count);
     }
 
     /// The gradient of a weight, tile by tile from the product into the weights.
     // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
     #[inline(never)]
-    fn descend_by_tiles(
-        &mut self,
-        param: &Param<'_>,
-        plan: &LayerPlan,
-        input: &Input,
-        count: usize,
-    ) {
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
+    fn descend_by_tiles(&mut self, param: &Param<'e>, at: At<'e>, count: usize) {
+        let (plan, inputs) = (at.plan, at.inputs());
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
-        let room = plan.backward_tile.len as usize;
-        let (rows, cols) = tile_shape(room, units, input.numbers);
-        for (unit, rows) in pieces(units, rows) {
-            for (col, cols) in pieces(input.numbers, cols) {
+        for (unit, rows) in pieces(at.outputs(), plan.way.weight_rows.into()) {
+            for (col, cols) in pieces(inputs, plan.way.weight_cols as usize) {
                 let sums = Region { len: (rows * cols) as u32, ..plan.backward_tile };
-                self.tile_sums(plan, input, count, sums, Block { unit, rows, col, cols });
+                self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
                 let tile = GradTile {
                     sums,
-                    row: if cols < input.numbers { cols } else { rows * cols },
-                    first: unit * input.numbers + col,
-                    stride: input.numbers,
+                    row: if cols < inputs { cols } else { rows * cols },
+                    first: unit * inputs + col,
+                    stride: inputs,
                 };
-                self.tile(param, &mut pass, &mut descent, tile);
+                self.tile(param, &mut pass, &mut descent, &tile);
             }
         }
         self.finish_param(param, &mut pass, descent);
@@ -122,67 +111,54 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// The sums of a block of weights into a tile.
     #[inline(never)]
-    fn tile_sums(
-        &mut self,
-        plan: &LayerPlan,
-        input: &Input,
-        count: usize,
-        tile: Region,
-        Block { unit, rows, col, cols }: Block,
-    ) {
-        let units = (plan.weight.master.len as usize).checked_div(input.numbers).unwrap_or(0);
-        let [sums, grad, x] = pick(self.memory, [tile, plan.grad, input.region]);
+    fn tile_sums(&mut self, at: At<'e>, count: usize, tile: &Region, block: &Block) {
+        let (plan, input) = (at.plan, self.input_region(at.plan));
+        let [sums, grad, x] = pick(self.memory, [tile, &plan.grad, input]);
         let MantissasMut::I32(sums) = sums else { return };
-        let x = if input.in_place { Mantissas::I8(self.samples) } else { x.as_ref() };
-        let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
-        let x = Matrix::columns(x, count, input.numbers, col, cols);
+        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
+        let grad = Matrix::columns(grad.as_ref(), count, at.outputs(), block.unit, block.rows);
+        let x = Matrix::columns(x, count, at.inputs(), block.col, block.cols);
         dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
     }
 
-    pub(super) fn param(&self, layer: usize, which: Which, exponent: i16) -> Option<Param<'e>> {
-        let (layers, configs) = (self.plan, self.layers);
-        let (plan, config) = (layers.get(layer)?, configs.get(layer)?);
+    pub(super) fn param(&self, at: At<'e>, which: Which, exponent: i16) -> Param<'e> {
+        let At { i: layer, plan, config } = at;
         let (plan, quant, master, bits) = match which {
             Which::Weight => {
-                (&plan.weight, config.weight_grad, config.master, plan.weight_grad.kept())
+                (&plan.weight, &config.weight_grad, config.master, plan.weight_grad.kept())
             }
-            Which::Bias => (&plan.bias, config.bias_grad, config.bias_master, plan.bias_grad.bits),
+            Which::Bias => (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.bits),
         };
         let slack = Sums::slack_of(self.train.batch.into());
-        let sums = Sums { exponent, bits, slack };
-        (plan.master.len > 0).then_some(Param { layer, which, plan, quant, master, sums })
+        Param { layer, which, plan, quant, master, sums: Sums { exponent, bits, slack } }
     }
 
-    fn grad_pass(&self, param: &Param<'_>) -> Pass<U> {
-        self.pass(Of {
-            layer: param.layer,
-            tensor: param.tensor(),
-            quant: param.quant,
-            sums: param.sums,
-            row: param.plan.master.len as usize,
-        })
+    fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
+        let row = param.plan.master.len as usize;
+        self.pass(param.layer, param.tensor(), param.quant, param.sums, row)
     }
 
     /// All gradient sums of a parameter through the point and into the weights.
     #[inline(never)]
-    pub(super) fn descend_at_once(&mut self, param: &Param<'_>, sums: Region) {
+    pub(super) fn descend_at_once(&mut self, param: &Param<'e>, sums: &Region) {
         let mut pass = self.grad_pass(param);
         let mut descent = Descent::default();
         let len = sums.len as usize;
-        let tile = GradTile { sums, row: len, first: 0, stride: len };
-        self.tile(param, &mut pass, &mut descent, tile);
+        let tile = GradTile { sums: *sums, row: len, first: 0, stride: len };
+        self.tile(param, &mut pass, &mut descent, &tile);
         self.finish_param(param, &mut pass, descent);
     }
 
     /// One tile of gradient sums through the point and into the weights.
+    #[inline(never)]
     fn tile(
         &mut self,
-        param: &Param<'_>,
-        pass: &mut Pass<U>,
+        param: &Param<'e>,
+        pass: &mut Pass<'e, U>,
         descent: &mut Descent,
-        tile: GradTile,
+        tile: &GradTile,
     ) {
-        if let [MantissasMut::I32(sums)] = pick(self.memory, [tile.sums]) {
+        if let [MantissasMut::I32(sums)] = pick(self.memory, [&tile.sums]) {
             for (first, sums) in tile.starts().zip(sums.chunks_mut(tile.row.max(1))) {
                 pass.before(self.strategy, sums, first as u32);
             }
@@ -191,18 +167,23 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         let momentum = self.momentum(param, pass.stored_exponent());
         let template = self.update(param);
-        let blocks = self.state(param.layer).is_some_and(|s| param.which.choose(s.params_clipped));
-        let regions = [tile.sums, param.plan.master, param.plan.velocity, param.plan.pass];
+        let blocks = U::uses(Part::Clipping)
+            && self.states.get(param.layer).is_some_and(|s| param.which.choose(s.params_clipped));
+        let plan = param.plan;
+        let velocity = if U::uses(Part::Momentum) { &plan.velocity } else { &Region::NONE };
+        let mask = if blocks { &plan.pass } else { &Region::NONE };
+        let regions = [&tile.sums, &plan.master, velocity, mask];
         let [sums, mut master, mut velocity, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
-        let blocks = U::uses(Part::Clipping) && blocks;
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
-        let descend = |quantizer: Option<Quantizer>, exponent: i16| Descend {
+        let quantizer = pass.quantizer();
+        let descend = |quantized: bool, exponent: i16| Descend {
             quantizer,
+            quantized,
             momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
             update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
         };
-        let whole = descend(Some(pass.quantizer()), pass.stored_exponent());
+        let whole = descend(false, pass.stored_exponent());
         for (from, sums) in tile.starts().zip(sums.chunks(tile.row.max(1))) {
             let (first, len) = (from as u32, sums.len());
             let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
@@ -218,14 +199,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 let (from, len) = (i * PIECE, part.len());
                 let at = first.wrapping_add(from as u32);
                 let sums = part.into();
-                let (quantizer, out) = (pass.quantizer(), MantissasMut::I32(&mut *codes));
+                let out = MantissasMut::I32(&mut *codes);
                 pass.count(self.kernel.quantize(&quantizer, sums, at, out), len);
                 let exponent = pass.after(self.strategy, codes, at);
                 let mut from = from;
                 for (run, exponent) in pass.runs(codes, exponent) {
                     let (at, len) = (first.wrapping_add(from as u32), run.len());
                     let (velocity, master) = (velocity.part(from, len), master.part(from, len));
-                    let descend = descend(None, exponent);
+                    let descend = descend(true, exponent);
                     *descent += self.kernel.descend(&descend, run, at, mask, velocity, master);
                     from += len;
                 }
@@ -243,7 +224,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
         let state = self.states.get_mut(param.layer)?;
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
-        let bound = state.range_mut(param.velocity()).resolve(VELOCITY_RANGE, None, guess);
+        let range = state.range_mut(param.velocity());
+        let bound = VELOCITY_RANGE.resolve(None, range.bound(), guess);
+        range.settle(bound);
         Some(Momentum {
             factor: self.train.momentum.into(),
             old_exponent: param.which.choose(state.velocity_exponents),
@@ -270,9 +253,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    fn finish_param(&mut self, param: &Param<'_>, pass: &mut Pass<U>, descent: Descent) {
+    #[inline(never)]
+    fn finish_param(&mut self, param: &Param<'e>, pass: &mut Pass<'e, U>, descent: Descent) {
         let passed = pass.finish();
-        self.keep(param.layer, param.tensor(), passed.state);
+        self.keep(param.layer, param.tensor(), &passed);
         let velocity = self.momentum(param, passed.exponent);
         let (Some(momentum), Some(state)) = (velocity, self.states.get_mut(param.layer)) else {
             return;
@@ -284,11 +268,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    pub(super) fn bias_sums(&mut self, grad: Region, count: usize, sums: Region) {
+    pub(super) fn bias_sums(&mut self, grad: &Region, count: usize, sums: &Region) {
         let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
             sums.fill(0);
-            dense::bias_grad(grad.as_ref(), count, sums);
+            dense::bias_grad(U::codes(grad.as_ref()), count, sums);
         }
     }
 }
@@ -308,18 +292,6 @@ impl GradTile {
     fn starts(self) -> impl Iterator<Item = usize> {
         (self.first..).step_by(self.stride.max(1))
     }
-}
-
-/// Rows and columns of a tile of at most `room` sums. Kernels take four rows at a time: pieces of
-/// four rows come before whole rows that are fewer.
-fn tile_shape(room: usize, rows: usize, cols: usize) -> (usize, usize) {
-    let whole = tile_rows(room, cols, rows);
-    if whole >= rows.min(4) && whole * cols <= room {
-        return (whole, cols);
-    }
-    let rows = rows.clamp(1, 4);
-    // Two neighbours share a random number.
-    (rows, (room / rows / 2 * 2).max(1))
 }
 
 /// The update of a parameter before the gradient's unit is known.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use fixgrad::{
-    graph::{GraphView, LayerPlan, Plan, Region},
+    graph::{GraphView, LayerPlan, Life, Plan, Region},
     kernel::Scalar,
     tensor::Width,
     trainer::Trainer,
@@ -76,7 +76,8 @@ fn phases(graph: GraphView<'_>, accumulates: bool) -> Vec<String> {
 
 fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<MemoryRegion> {
     let mut out = Vec::new();
-    let mut add = |name: &str, layer: &str, region: Region| {
+    let always = (0, u16::MAX);
+    let mut add = |name: &str, layer: &str, region: Region, life: Life| {
         if region.len == 0 {
             return;
         }
@@ -86,32 +87,33 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
             layer: layer.to_owned(),
             offset: region.offset as usize,
             bytes: region.bytes(),
-            from: phase(region.life.0),
-            to: phase(region.life.1),
+            from: phase(life.0),
+            to: phase(life.1),
         });
     };
-    for (layer, plan) in graph.layers().iter().zip(plan.layers()) {
+    for (i, (layer, plan)) in graph.layers().iter().zip(plan.layers()).enumerate() {
         let LayerPlan { weight, bias, channels, channels_now, .. } = plan;
         let LayerPlan { activation, pass, grad, aligned_grad, .. } = plan;
         let layer = layer.name.as_str();
         for (what, param) in [("weights", weight), ("biases", bias)] {
-            add(&format!("master {what}"), layer, param.master);
-            add(&format!("velocity of {what}"), layer, param.velocity);
+            add(&format!("master {what}"), layer, param.master, always);
+            add(&format!("velocity of {what}"), layer, param.velocity, always);
             if param.codes != param.master {
-                add(what, layer, param.codes);
+                add(what, layer, param.codes, always);
             }
-            add(&format!("clip mask of {what}"), layer, param.pass);
-            add(&format!("gradient sums of {what}"), layer, param.sum);
+            add(&format!("clip mask of {what}"), layer, param.pass, always);
+            add(&format!("gradient sums of {what}"), layer, param.sum, always);
         }
-        add("channel bounds", layer, *channels);
-        add("channel bounds in use", layer, *channels_now);
-        add("activation", layer, *activation);
-        add("clip mask", layer, *pass);
-        add("activation gradient", layer, *grad);
-        add("aligned gradient", layer, *aligned_grad);
+        add("channel bounds", layer, *channels, always);
+        add("channel bounds in use", layer, *channels_now, always);
+        let [numbers, mask, back, aligned] = graph.lives(i);
+        add("activation", layer, *activation, numbers);
+        add("clip mask", layer, *pass, mask);
+        add("activation gradient", layer, *grad, back);
+        add("aligned gradient", layer, *aligned_grad, aligned);
     }
-    add("row of sums", "", plan.row);
-    add("sums", "", plan.scratch);
+    add("row of sums", "", plan.row, always);
+    add("sums", "", plan.scratch, always);
     out
 }
 

@@ -34,6 +34,15 @@ pub(super) fn needed_by(references: &References, names: &[&str]) -> Result<u64> 
     Ok(bytes)
 }
 
+/// The same one by one, the largest first: where bytes of flash go.
+pub(crate) fn trainer_of(linked: &[u8]) -> Result<Vec<(String, u64)>> {
+    let references = References::read(linked)?;
+    let items = items_of(&references, &TRAINER)?.into_iter().map(|item| &references.items[item]);
+    let mut sizes: Vec<_> = items.map(|item| (item.name.clone(), item.size)).collect();
+    sizes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(sizes)
+}
+
 fn items_of(references: &References, names: &[&str]) -> Result<BTreeSet<usize>> {
     let mut found = BTreeSet::new();
     for name in names {

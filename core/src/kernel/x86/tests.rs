@@ -75,7 +75,8 @@ proptest! {
             factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
         });
         let descend = Descend {
-            quantizer: Some(Quantizer { shift, format, key }),
+            quantizer: Quantizer { shift, format, key },
+            quantized: false,
             momentum,
             update: Update { lr, shift: update_shift, decay, decay_shift, round, key: key.child(1) },
         };
