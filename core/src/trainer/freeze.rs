@@ -91,7 +91,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         }
         if let Some(state) = self.states.get_mut(layer) {
             let bound = unit.saturating_add(i16::from(FORMAT.bits) - 1);
-            state.range_mut(Tensor::Activation).set_bound(bound);
+            state.range_mut(Tensor::Activation).settle(bound);
         }
         self.forget_the_step();
         Ok(())
