@@ -30,9 +30,9 @@ impl blocked::Blocks for ArmDsp {
     const DEPTH: usize = 64;
     const COLS: usize = 2;
 
-    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
         const ACROSS: usize = PANEL / WORDS * 2;
-        let [cols, ..] = out.map(<[_]>::len);
+        let out = blocked::rows_of(out, cols, a.count);
         let last = (a.len.saturating_sub(1)).saturating_mul(b.row_stride);
         let last = last.saturating_add(cols.saturating_sub(1).saturating_mul(b.col_stride));
         if a.len == 0 || last >= b.numbers.len() || out.iter().any(|row| row.len() != cols) {
