@@ -6,7 +6,7 @@ use crate::{kernel::thumb, tensor::Width};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draw_alone, draws, ones},
+        compact::{Quick, QuickCarry, draw_alone, draws},
     },
     rng::Key,
     tensor::{Mantissa, MantissasMut, for_width},
@@ -157,7 +157,7 @@ impl Descend {
             return None;
         };
         let quantizer = self.quantizer?;
-        let quick = quantizer.quick(ones(grad))?;
+        let quick = quantizer.quick(grad)?;
         if !matches!(quick.carry, QuickCarry::Random) {
             return None;
         }
@@ -358,7 +358,7 @@ mod tests {
             let (shift, format) = (shifts.0, Format { bits, round: grad_round, overflow });
             let key = Key::new(seed);
             let descend = Descend {
-                quantizer: Some(Quantizer { shift, format, key }),
+                quantizer: Some(Quantizer { shift, format, key, peak: u32::MAX }),
                 momentum: None,
                 update: Update {
                     lr, shift: shifts.1, decay: 0, decay_shift: 0, round, key: key.child(1),
@@ -388,7 +388,7 @@ mod tests {
         let key = Key::new(0);
         let format = Format { bits: 8, round: Round::Rnd, overflow: Overflow::Sat };
         let descend = Descend {
-            quantizer: Some(Quantizer { shift: 2, format, key }),
+            quantizer: Some(Quantizer { shift: 2, format, key, peak: u32::MAX }),
             momentum: None,
             update: Update { lr: 1, shift: 0, decay: 0, decay_shift: 0, round: Round::Rnd, key },
         };

@@ -95,7 +95,7 @@ impl Lr {
 #[inline(never)]
 const fn divide(numerator: u64, denominator: u32) -> u64 {
     let (mut quotient, mut rest) = (0, 0u64);
-    let mut bit = 64;
+    let mut bit = 64 - numerator.leading_zeros();
     while bit > 0 {
         bit -= 1;
         rest = rest << 1 | numerator >> bit & 1;

@@ -14,19 +14,34 @@ const PIECE: usize = 32;
 /// All ones of the numbers, where a negative number counts as its complement: each lies in
 /// `-ones - 1 ..= ones`.
 #[inline(always)]
-pub(crate) fn ones<S: Copy + Into<i32>>(values: &[S]) -> u32 {
-    let all = values.iter().fold(0, |all, &v| {
+fn ones<S: Copy + Into<i32>>(values: &[S]) -> u32 {
+    let size = |v: S| {
         let v: i32 = v.into();
-        all | (v ^ (v >> 31))
-    });
-    all.cast_unsigned()
+        v ^ (v >> 31)
+    };
+    // Four at a time, which a build for size would not do by itself.
+    let (fours, rest) = values.as_chunks::<4>();
+    let mut all = 0;
+    for &[a, b, c, d] in fours {
+        all |= size(a) | size(b) | size(c) | size(d);
+    }
+    rest.iter().fold(all, |all, &v| all | size(v)).cast_unsigned()
+}
+
+/// As [`ones`], of sums.
+#[inline(never)]
+fn ones_of_sums(sums: &[i32]) -> u32 {
+    ones(sums)
 }
 
 /// As the larger one of `known` and the largest magnitude, as far as [`ceil_log2`] can tell: it
 /// takes a second look only where the bound grows.
 #[inline(never)]
 pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
-    let ones = for_source!(source, values => ones(values));
+    let ones = match source {
+        Source::I32(sums) => ones_of_sums(sums),
+        _ => for_source!(source, values => ones(values)),
+    };
     let bound = ceil_log2(known).unwrap_or(0);
     if known > 0 && ones.checked_shr(bound.into()).unwrap_or(0) == 0 {
         return known;
@@ -94,13 +109,14 @@ pub(crate) const fn draw_alone(word: u32, k: u32, first: u32) -> i32 {
 }
 
 impl Quantizer {
-    /// The quick way for values within `-ones - 1 ..= ones`, where there is one.
+    /// The quick way for `sums`, where there is one.
     #[inline(always)]
-    pub(crate) fn quick(&self, ones: u32) -> Option<Quick> {
+    pub(crate) fn quick(&self, sums: &[i32]) -> Option<Quick> {
         let Self { shift, format: Format { bits, round, overflow }, .. } = *self;
         let k = u32::try_from(shift).ok().filter(|k| (1..=30).contains(k) && bits > 1)?;
         // Sums of values below 2^30 and carries fit 32 bits.
-        if ones >= 1 << 30 || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
+        let fits = self.peak < 1 << 30 || ones_of_sums(sums) < 1 << 30;
+        if !fits || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
             return None;
         }
         let carry = match round.carry(k) {
@@ -134,7 +150,7 @@ impl Quantizer {
             from += len;
             let quick = match (source, &mut codes) {
                 (Source::I32(sums), MantissasMut::I8(codes)) => {
-                    self.quick(ones(sums)).map(|quick| self.swiftly(quick, sums, first, codes))
+                    self.quick(sums).map(|quick| self.swiftly(quick, sums, first, codes))
                 }
                 (Source::U8(bytes), MantissasMut::I8(codes)) => self.bytes(bytes, codes),
                 _ => None,
@@ -228,7 +244,7 @@ impl Quantizer {
     /// As [`in_place`](Self::in_place).
     #[inline(never)]
     pub(crate) fn in_place_compact(&self, values: &mut [i32], first: u32) -> Counts {
-        let Self { shift, format: Format { bits, round, overflow }, key } = *self;
+        let Self { shift, format: Format { bits, round, overflow }, key, .. } = *self;
         if shift > 31 {
             // As the definition: what lies so far down only tells whether it was there.
             let excess = shift.abs_diff(31);

@@ -34,6 +34,8 @@ pub(crate) struct Pass<U: Uses> {
     state: RangeState,
     guess: i16,
     bound: Option<i16>,
+    /// No magnitude is larger in what was looked at last, if it comes next.
+    peak: u32,
     counts: Counts,
     elements: usize,
 }
@@ -126,6 +128,7 @@ impl<U: Uses> Pass<U> {
             state,
             guess: exponent.saturating_add(i16::from(bits.saturating_sub(slack))),
             bound: None,
+            peak: u32::MAX,
             counts: Counts::default(),
             elements: 0,
         }
@@ -162,6 +165,7 @@ impl<U: Uses> Pass<U> {
 
     /// Pre hooks.
     pub(crate) fn before<S: Strategy>(&mut self, strategy: &mut S, sums: &mut [i32], first: u32) {
+        self.peak = u32::MAX;
         if !self.has_hooks() {
             return;
         }
@@ -184,6 +188,8 @@ impl<U: Uses> Pass<U> {
         if self.observer.needs_only_peak() {
             let peak = kernel.peak_beyond(source, self.observer.peak());
             self.observer.note_peak(peak, source.len());
+            // As far as kernels look.
+            self.peak = peak.checked_next_power_of_two().unwrap_or(u32::MAX);
         } else {
             source.widened(|_, values| self.observer.note(values));
         }
@@ -222,7 +228,7 @@ impl<U: Uses> Pass<U> {
     /// The quantiser, once the bound is settled.
     pub(crate) fn quantizer(&self) -> Quantizer {
         let shift = i32::from(self.unit()) - i32::from(self.exponent);
-        Quantizer { shift, format: self.quant.format(), key: self.key }
+        Quantizer { shift, format: self.quant.format(), key: self.key, peak: self.peak }
     }
 
     /// Counts what happened in a tile that the caller quantised.
