@@ -34,6 +34,30 @@ macro_rules! by_blocks {
             fn peak_beyond(&self, source: $crate::tensor::Source<'_>, known: u32) -> u32 {
                 $crate::quant::compact::peak_beyond(source, known)
             }
+
+            fn quantize(
+                &self,
+                quantizer: &$crate::quant::Quantizer,
+                source: $crate::tensor::Source<'_>,
+                first: u32,
+                codes: $crate::tensor::MantissasMut<'_>,
+            ) -> $crate::quant::Counts {
+                quantizer.run_compact::<$crate::kernel::ChipLoops>(source, first, codes)
+            }
+
+            #[inline(always)]
+            fn descend(
+                &self,
+                descend: &$crate::optim::Descend,
+                grad: &[i32],
+                first: u32,
+                pass: &[u8],
+                velocity: $crate::tensor::MantissasMut<'_>,
+                master: $crate::tensor::MantissasMut<'_>,
+            ) -> $crate::optim::Descent {
+                type Loops = $crate::kernel::ChipLoops;
+                descend.run_compact::<Loops>(grad, first, pass, velocity, master)
+            }
         }
     };
 }

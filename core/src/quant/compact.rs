@@ -2,10 +2,13 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, peak, requantize,
+    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, requantize,
     round::{Carry, draw},
 };
-use crate::tensor::{MantissasMut, Source, for_source};
+use crate::{
+    rng::Key,
+    tensor::{MantissasMut, Source, for_source},
+};
 
 /// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
 /// two neighbours share a random number.
@@ -46,8 +49,46 @@ pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
     if known > 0 && ones.checked_shr(bound.into()).unwrap_or(0) == 0 {
         return known;
     }
-    for_source!(source, values => peak(values)).max(known)
+    // Beyond a power of two, or none.
+    let power = ones.checked_ilog2().map_or(0, |bit| 1 << bit);
+    let beyond = for_source!(source, values => {
+        values.iter().any(|&v| i32::from(v).unsigned_abs() > power)
+    });
+    known.max(power.saturating_add(beyond.into()))
 }
+
+/// Loops over pairs that a chip may have its own way; `None` where it has not. The first pair draws
+/// the random word `index`, and the next ones those behind it. All drop 1 to 30 bits of sums below
+/// 2^30.
+pub(crate) trait Loops {
+    /// Codes of eight bits that saturate, rounded with random numbers.
+    fn codes(_: Key, _index: u32, _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
+        None
+    }
+
+    /// Codes of eight bits that saturate, after adding `[always, odd]` as [`QuickCarry::Bias`] has it.
+    fn biased(_: [i32; 2], _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
+        None
+    }
+
+    /// As [`codes`](Self::codes); and the codes times `rate`, of which `shift` bits are dropped after
+    /// adding random numbers of the second key, move eight bits of the weights, which saturate.
+    /// Products stay below 2^30.
+    fn descend(
+        _keys: [Key; 2],
+        _index: u32,
+        _k_and_shift: [u32; 2],
+        _rate: i32,
+        _: &[[i32; 2]],
+        _weights: &mut [[i8; 2]],
+    ) -> Option<Counts> {
+        None
+    }
+}
+
+/// No loops of a chip's own.
+pub(crate) struct Plain;
+impl Loops for Plain {}
 
 /// The quick way through a quantiser: `k` bits are dropped, of which carries are known beforehand,
 /// and overflow saturates.
@@ -76,7 +117,6 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Those of a signed byte, which chips know.
-    #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
     pub(crate) const fn are_a_byte(self) -> bool {
         self.low == i8::MIN as i32 && self.room == u8::MAX as u32
     }
@@ -133,7 +173,7 @@ impl Quantizer {
     }
 
     /// As [`run`](Self::run), from and into whichever storage there is.
-    pub fn run_compact(
+    pub(crate) fn run_compact<L: Loops>(
         &self,
         source: Source<'_>,
         first: u32,
@@ -150,7 +190,7 @@ impl Quantizer {
             from += len;
             let quick = match (source, &mut codes) {
                 (Source::I32(sums), MantissasMut::I8(codes)) => {
-                    self.quick(sums).map(|quick| self.swiftly(quick, sums, first, codes))
+                    self.quick(sums).map(|quick| self.swiftly::<L>(quick, sums, first, codes))
                 }
                 (Source::U8(bytes), MantissasMut::I8(codes)) => self.bytes(bytes, codes),
                 _ => None,
@@ -176,20 +216,25 @@ impl Quantizer {
 
     /// Codes of sums from an even element on, or of a single one.
     #[inline(never)]
-    fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
+    pub(crate) fn swiftly<L: Loops>(
+        &self,
+        quick: Quick,
+        sums: &[i32],
+        first: u32,
+        codes: &mut [i8],
+    ) -> Counts {
         let Quick { k, carry, limits } = quick;
-        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
-        if matches!(carry, QuickCarry::Random)
-            && limits.are_a_byte()
-            && let (sums, []) = sums.as_chunks::<2>()
+        if limits.are_a_byte()
+            && let (sums, []) = sums.as_chunks()
         {
-            return crate::kernel::thumb::quantize(
-                self.key,
-                first >> 1,
-                k,
-                sums,
-                codes.as_chunks_mut().0,
-            );
+            let codes = codes.as_chunks_mut().0;
+            let counts = match carry {
+                QuickCarry::Random => L::codes(self.key, first >> 1, k, sums, codes),
+                QuickCarry::Bias { always, odd } => L::biased([always, odd], k, sums, codes),
+            };
+            if let Some(counts) = counts {
+                return counts;
+            }
         }
         let mut counts = Counts::default();
         let mut code = |v: i32, carry: i32| {

@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        quant::Round,
+        quant::{Round, compact::Plain},
         tensor::{MantissasMut, Source},
     };
 
@@ -333,7 +333,7 @@ mod tests {
             let counts = quantizer.run(&sums, first, &mut codes);
             let mut bytes = std::vec![0i8; sums.len()];
             let out = MantissasMut::I8(&mut bytes);
-            prop_assert_eq!(quantizer.run_compact(Source::I32(&sums), first, out), counts);
+            prop_assert_eq!(quantizer.run_compact::<Plain>(Source::I32(&sums), first, out), counts);
             prop_assert!(bytes.into_iter().map(i32::from).eq(codes));
         }
 
