@@ -21,6 +21,8 @@ mod scalar;
 mod testing;
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
 mod thumb;
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+mod thumb_base;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
@@ -59,11 +61,14 @@ pub type Device = RiscV;
 pub type Device = Blocked;
 
 /// The loops over pairs of this chip.
-#[cfg(not(all(target_arch = "arm", target_has_atomic = "8")))]
+#[cfg(not(target_arch = "arm"))]
 use Plain as ChipLoops;
 /// The loops over pairs of this chip.
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
 use thumb::Thumb as ChipLoops;
+/// The loops over pairs of this chip.
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+use thumb_base::ThumbBase as ChipLoops;
 
 /// The inner loops of a training step.
 pub trait Kernel {
