@@ -34,7 +34,7 @@ impl Pairs for ArmBase {
     const UNROLLED: usize = 4;
 
     #[inline(never)]
-    unsafe fn columns(mut strip: Strip) {
+    unsafe fn columns(strip: &mut Strip) {
         /// A number of a column by the factors.
         macro_rules! number {
             () => {
@@ -130,7 +130,7 @@ impl Pairs for ArmBase {
                 "mov r11, r4",
                 "mov r12, r5",
                 "pop {{r6, r7}}",
-                inout("r0") &raw mut strip => _,
+                inout("r0") &raw mut *strip => _,
                 out("r1") _,
                 out("r2") _,
                 out("r3") _,
@@ -148,7 +148,7 @@ impl Pairs for ArmBase {
     const UNROLLED: usize = 4;
 
     #[inline(never)]
-    unsafe fn columns(mut strip: Strip) {
+    unsafe fn columns(strip: &mut Strip) {
         /// A number of each column by the factors.
         macro_rules! number {
             () => {
@@ -229,7 +229,7 @@ impl Pairs for ArmBase {
                 "strd r8, r9, [r7, #24]",
                 "bne 2b",
                 "pop {{r6, r7}}",
-                inout("r0") &raw mut strip => _,
+                inout("r0") &raw mut *strip => _,
                 out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _,
                 out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
             );
@@ -243,7 +243,7 @@ impl Pairs for ArmBase {
     const COLS: usize = 2;
     const UNROLLED: usize = 4;
 
-    unsafe fn columns(strip: Strip) {
+    unsafe fn columns(strip: &mut Strip) {
         // SAFETY: the caller vouches for it.
         unsafe { pairs::columns::<Self>(strip) }
     }

@@ -8,7 +8,7 @@
 
 #![expect(unsafe_code, reason = "calls of loops in assembly, and loads that were checked before")]
 
-use core::cell::Cell;
+use core::{cell::Cell, mem::MaybeUninit};
 
 use super::blocked::{FourRows, Piece};
 
@@ -27,7 +27,7 @@ pub(super) trait Pairs {
     /// # Safety
     ///
     /// What `strip` says must be so.
-    unsafe fn columns(strip: Strip);
+    unsafe fn columns(strip: &mut Strip);
 }
 
 /// Numbers of four rows, in two words.
@@ -57,7 +57,7 @@ pub(super) struct Strip {
 
 /// The block of [`Blocks`] for chips with [`Pairs`].
 pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
-    let mut panel = [[0; 2]; DEPTH];
+    let mut panel = [const { MaybeUninit::uninit() }; DEPTH];
     // The last columns where they do not fill a group, with others before them.
     let last = [const { Cell::new(0) }; 16];
     let (whole, left) = (cols / P::COLS, cols % P::COLS);
@@ -69,11 +69,11 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
     while from < a.len {
         let a = a.part(from, DEPTH.min(a.len - from));
         let numbers = b.numbers.get(from * b.row_stride..).unwrap_or_default();
-        let len = pack(&a, room, &mut panel);
-        let Some(factors) = panel.get(..len).filter(|factors| !factors.is_empty()) else { return };
+        let factors = pack(&a, room, &mut panel);
+        let len = factors.len();
         from += len;
         let fits = |cols: usize| {
-            let row = (len - 1).saturating_mul(b.row_stride);
+            let row = len.saturating_sub(1).saturating_mul(b.row_stride);
             let col = cols.saturating_sub(1).saturating_mul(b.col_stride);
             cols > 0 && row.saturating_add(col) < numbers.len()
         };
@@ -89,16 +89,16 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
             sums: sums.as_ptr(),
             rows: [1, 2, 3].map(|r| if r < rows { 4 * r * width } else { 0 }),
         };
-        if !fits(cols) || out.len() < a.count * cols || cols < P::COLS {
+        if len == 0 || !fits(cols) || out.len() < a.count * cols || cols < P::COLS {
             return;
         }
         // SAFETY: the last number of the last column lies in `numbers`, so all others do; and so do
         // the sums of `count` rows of `cols` in `out`.
-        unsafe { P::columns(strip(0, whole, out, cols)) }
+        unsafe { P::columns(&mut strip(0, whole, out, cols)) }
         if left > 0 {
             last.iter().for_each(|sum| sum.set(0));
             // SAFETY: as above; four rows of a group fit into `last`.
-            unsafe { P::columns(strip(cols - P::COLS, 1, &last, P::COLS)) }
+            unsafe { P::columns(&mut strip(cols - P::COLS, 1, &last, P::COLS)) }
             for (row, sums) in out.chunks(cols).zip(last.chunks(P::COLS)).take(a.count) {
                 let slots = row.iter().skip(whole * P::COLS);
                 for (slot, sum) in slots.zip(sums.iter().skip(P::COLS - left)) {
@@ -128,13 +128,16 @@ fn bits(numbers: &[i8]) -> u32 {
     (8 - (a | b | c | d).leading_zeros()).clamp(1, 7)
 }
 
-/// Packs numbers of four rows as long as their magnitudes add up to less than `2^room` in each. Returns
-/// how many.
+/// Packs numbers of four rows as long as their magnitudes add up to less than `2^room` in each.
 #[inline(never)]
-fn pack(a: &FourRows<'_>, room: u32, panel: &mut [Factors; DEPTH]) -> usize {
+fn pack<'p>(
+    a: &FourRows<'_>,
+    room: u32,
+    panel: &'p mut [MaybeUninit<Factors>; DEPTH],
+) -> &'p [Factors] {
     let last = a.len.saturating_sub(1) * a.stride + a.count.saturating_sub(1) * a.row_stride;
-    if last >= a.numbers.len() {
-        return 0;
+    if last >= a.numbers.len() || a.len > DEPTH {
+        return &[];
     }
     let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
     let mut at = a.numbers.as_ptr();
@@ -142,10 +145,9 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [Factors; DEPTH]) -> usize {
     const START: i32 = 0x0020_0020;
     let (mut low, mut high) = (START, START);
     let full = (0xffff << room & 0xffff) * 0x1_0001;
-    let mut left = 0;
-    let panel = panel.get_mut(..a.len).unwrap_or_default();
-    let mut slots = panel.iter_mut();
-    while let Some(slot) = slots.next() {
+    let start = panel.as_mut_ptr().cast::<Factors>();
+    let (mut slot, end) = (start, start.wrapping_add(a.len));
+    while slot != end {
         // SAFETY: the last number of the last row lies in `numbers`, so all others do.
         let number = |r| i32::from(unsafe { at.wrapping_add(r).read() });
         let size = |a: i32| a ^ (a >> 31);
@@ -153,16 +155,22 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [Factors; DEPTH]) -> usize {
         low += size(a0) + (size(a1) << 16);
         high += size(a2) + (size(a3) << 16);
         if (low | high).cast_unsigned() & full != 0 {
-            left = slots.len() + 1;
             break;
         }
-        *slot = [a0.wrapping_add(a1 << 16), a2.wrapping_add(a3 << 16)];
+        let factors = [a0.wrapping_add(a1 << 16), a2.wrapping_add(a3 << 16)];
+        // SAFETY: `end` does not lie behind the panel.
+        unsafe { slot.write(factors) };
+        slot = slot.wrapping_add(1);
         at = at.wrapping_add(a.stride);
     }
-    let len = panel.len() - left;
+    // SAFETY: all factors before `slot` are written.
+    let factors = unsafe {
+        let len = slot.offset_from_unsigned(start);
+        core::slice::from_raw_parts_mut(start, len)
+    };
     if a.count < 4 {
         // Rows that are missing are zeros.
-        for [low, high] in panel.iter_mut().take(len) {
+        for [low, high] in &mut *factors {
             let half = |word: i32| i32::from(word as i16);
             [*low, *high] = match a.count {
                 1 => [half(*low), 0],
@@ -171,7 +179,7 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [Factors; DEPTH]) -> usize {
             };
         }
     }
-    len
+    factors
 }
 
 /// What the loops of chips compute, so that all around them is tested on a desktop too.
@@ -180,7 +188,7 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [Factors; DEPTH]) -> usize {
 ///
 /// As [`Pairs::columns`].
 #[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
-pub(super) unsafe fn columns<P: Pairs>(strip: Strip) {
+pub(super) unsafe fn columns<P: Pairs>(strip: &mut Strip) {
     // SAFETY: the caller vouches for it.
     let panel = unsafe {
         let len = strip.end.offset_from_unsigned(strip.panel);

@@ -31,7 +31,7 @@ impl Pairs for RiscV {
 
     #[cfg(target_arch = "riscv32")]
     #[inline(never)]
-    unsafe fn columns(mut strip: Strip) {
+    unsafe fn columns(strip: &mut Strip) {
         /// Numbers of four columns by the factors.
         macro_rules! number {
             ($low:literal, $high:literal) => {
@@ -133,7 +133,7 @@ impl Pairs for RiscV {
                 "addi {x}, {x}, -1",
                 "sw {x}, 24({work})",
                 "bnez {x}, 2b",
-                work = in(reg) &raw mut strip,
+                work = in(reg) &raw mut *strip,
                 panel = out(reg) _, end = out(reg) _, head = out(reg) _, stride = out(reg) _,
                 c0 = out(reg) _, c1 = out(reg) _, c2 = out(reg) _, c3 = out(reg) _,
                 x = out(reg) _, y = out(reg) _, p = out(reg) _,
@@ -145,7 +145,7 @@ impl Pairs for RiscV {
     }
 
     #[cfg(not(target_arch = "riscv32"))]
-    unsafe fn columns(strip: Strip) {
+    unsafe fn columns(strip: &mut Strip) {
         // SAFETY: the caller vouches for it.
         unsafe { pairs::columns::<Self>(strip) }
     }
