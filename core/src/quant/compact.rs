@@ -51,10 +51,12 @@ pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
     }
     // Beyond a power of two, or none.
     let power = ones.checked_ilog2().map_or(0, |bit| 1 << bit);
-    let beyond = for_source!(source, values => {
-        values.iter().any(|&v| i32::from(v).unsigned_abs() > power)
-    });
+    let beyond = for_source!(source, values => any_beyond(values, power));
     known.max(power.saturating_add(beyond.into()))
+}
+
+fn any_beyond<S: Copy + Into<i32>>(values: &[S], magnitude: u32) -> bool {
+    values.iter().any(|&v| v.into().unsigned_abs() > magnitude)
 }
 
 /// Loops over pairs that a chip may have its own way; `None` where it has not. The first pair draws
