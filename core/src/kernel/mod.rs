@@ -29,7 +29,7 @@ mod x86;
 
 use crate::{
     optim::{Descend, Descent},
-    quant::{Counts, Quantizer, compact::Plain},
+    quant::{Counts, Quantizer, loops::Plain},
     tensor::{MantissasMut, Matrix, Source, for_source},
 };
 

@@ -6,7 +6,7 @@
 use core::arch::asm;
 
 use crate::{
-    quant::{Counts, compact::Loops},
+    quant::{Counts, loops::Loops},
     rng::Key,
 };
 

@@ -4,7 +4,8 @@ use super::{Momentum, Update};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Loops, Quick, QuickCarry, draw_alone, draws},
+        compact::{Quick, QuickCarry, draw_alone, draws},
+        loops::Loops,
     },
     rng::Key,
     tensor::{Mantissa, MantissasMut, Width, for_width},
@@ -307,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        quant::{Format, Overflow, Round, compact::Plain},
+        quant::{Format, Overflow, Round, loops::Plain},
         rng::Key,
     };
 

@@ -2,13 +2,12 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, requantize,
+    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam,
+    loops::Loops,
+    requantize,
     round::{Carry, draw},
 };
-use crate::{
-    rng::Key,
-    tensor::{MantissasMut, Source, for_source},
-};
+use crate::tensor::{MantissasMut, Source, for_source};
 
 /// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
 /// two neighbours share a random number.
@@ -58,39 +57,6 @@ pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
 fn any_beyond<S: Copy + Into<i32>>(values: &[S], magnitude: u32) -> bool {
     values.iter().any(|&v| v.into().unsigned_abs() > magnitude)
 }
-
-/// Loops over pairs that a chip may have its own way; `None` where it has not. The first pair draws
-/// the random word `index`, and the next ones those behind it. All drop 1 to 30 bits of sums below
-/// 2^30.
-pub(crate) trait Loops {
-    /// Codes of eight bits that saturate, rounded with random numbers.
-    fn codes(_: Key, _index: u32, _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
-        None
-    }
-
-    /// Codes of eight bits that saturate, after adding `[always, odd]` as [`QuickCarry::Bias`] has it.
-    fn biased(_: [i32; 2], _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
-        None
-    }
-
-    /// As [`codes`](Self::codes); and the codes times `rate`, of which `shift` bits are dropped after
-    /// adding random numbers of the second key, move eight bits of the weights, which saturate.
-    /// Products stay below 2^30.
-    fn descend(
-        _keys: [Key; 2],
-        _index: u32,
-        _k_and_shift: [u32; 2],
-        _rate: i32,
-        _: &[[i32; 2]],
-        _weights: &mut [[i8; 2]],
-    ) -> Option<Counts> {
-        None
-    }
-}
-
-/// No loops of a chip's own.
-pub(crate) struct Plain;
-impl Loops for Plain {}
 
 /// The quick way through a quantiser: `k` bits are dropped, of which carries are known beforehand,
 /// and overflow saturates.

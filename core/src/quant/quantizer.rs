@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        quant::{Round, compact::Plain},
+        quant::{Round, loops::Plain},
         tensor::{MantissasMut, Source},
     };
 
