@@ -71,7 +71,7 @@ impl Bench {
         let (mut codes, mut master): (Vec<i8>, Vec<i16>) = (random(ELEMENTS), random(ELEMENTS));
         for round in [Round::RndConv, Round::Stochastic, Round::PseudoStochastic] {
             let format = Format { bits: 8, round, overflow: Overflow::Sat };
-            let quantizer = Quantizer { shift: 12, format, key: Key::new(1) };
+            let quantizer = Quantizer { shift: 12, format, key: Key::new(1), peak: u32::MAX };
             self.element(level, &format!("quantize to i8, {round:?}"), || {
                 let codes = MantissasMut::I8(&mut codes);
                 black_box(kernel.quantize(&quantizer, Source::I32(black_box(&source)), 0, codes));
@@ -97,7 +97,7 @@ impl Bench {
             });
             let format = Format { bits: 8, round, overflow: Overflow::Sat };
             let update = Update { lr: 3 << 10, shift: 20, decay, decay_shift: 20, round, key };
-            let quantizer = Quantizer { shift: 12, format, key: key.child(1) };
+            let quantizer = Quantizer { shift: 12, format, key: key.child(1), peak: u32::MAX };
             let descend = Descend { quantizer, quantized: false, momentum, update };
             self.element(level, &format!("descend, {name}"), || {
                 let (v, m) = (MantissasMut::I16(&mut velocity), MantissasMut::I16(&mut master));

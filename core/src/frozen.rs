@@ -159,8 +159,8 @@ impl<'a> FrozenDense<'a> {
             let left = i32::from(bias_exponent) - sum_exponent;
             dense::align_bias(Mantissas::I16(&bias), left, core::slice::from_mut(place));
         }
-        let quantizer =
-            Quantizer { shift: i32::from(unit) - sum_exponent, format: FORMAT, key: Key::new(0) };
+        let shift = i32::from(unit) - sum_exponent;
+        let quantizer = Quantizer { shift, format: FORMAT, key: Key::new(0), peak: u32::MAX };
         let weights = Mantissas::I8(bytemuck::cast_slice(self.weights));
         let (weights, x) = (
             Matrix::new(weights, units, inputs),

@@ -9,7 +9,7 @@
 
 mod loops;
 
-use core::cell::Cell;
+use core::{cell::Cell, mem::MaybeUninit};
 
 use super::blocked::{self, FourRows, Piece};
 
@@ -22,6 +22,7 @@ by_blocks!(ArmDsp);
 
 /// Words of four packed rows.
 const PANEL: usize = 128;
+type Panel = [MaybeUninit<u32>; PANEL];
 /// Words of a pair of neighbours along the depth, in [`across`]: how far the two rows of `b` are
 /// from the first, and the neighbours in four rows of `a`.
 const WORDS: usize = 6;
@@ -30,15 +31,18 @@ impl blocked::Blocks for ArmDsp {
     const DEPTH: usize = 64;
     const COLS: usize = 2;
 
-    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
-        const ACROSS: usize = PANEL / WORDS * 2;
-        let [cols, ..] = out.map(<[_]>::len);
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
+        const ACROSS: usize = PANEL / WORDS * 2 - 2;
+        let out = blocked::rows_of(out, cols, a.count);
         let last = (a.len.saturating_sub(1)).saturating_mul(b.row_stride);
         let last = last.saturating_add(cols.saturating_sub(1).saturating_mul(b.col_stride));
-        if a.len == 0 || last >= b.numbers.len() || out.iter().any(|row| row.len() != cols) {
+        let end = (a.len.saturating_sub(1)).saturating_mul(a.stride);
+        let end = end.saturating_add(a.count.saturating_sub(1).saturating_mul(a.row_stride));
+        let inside = last < b.numbers.len() && end < a.numbers.len();
+        if a.len == 0 || !inside || out.iter().any(|row| row.len() != cols) {
             return;
         }
-        let mut panel = [0; PANEL];
+        let mut panel = [MaybeUninit::uninit(); PANEL];
         if b.col_stride == 1 {
             for from in (0..a.len).step_by(ACROSS) {
                 let a = a.part(from, ACROSS.min(a.len - from));
@@ -57,38 +61,62 @@ fn pair(low: i8, high: i8) -> u32 {
     (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned()
 }
 
-/// By columns along which the depth is contiguous. Four numbers of every row become eight words:
-/// the first and the third of each row, then the second and the fourth, as `SXTB16` gives them.
-fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut [u32; PANEL], out: [&[Cell<i32>]; 4]) {
-    let fours = a.len / 4;
-    let panel = panel.get_mut(..8 * fours).unwrap_or_default();
-    if a.stride == 1 {
-        for r in 0..a.count {
-            for (words, four) in panel.as_chunks_mut::<8>().0.iter_mut().zip(a.row(r).as_chunks().0)
-            {
-                let [first, second, third, fourth] = *four;
-                words[r % 4] = pair(first, third);
-                words[4 + r % 4] = pair(second, fourth);
+/// How a panel is packed: of each group of numbers along the depth two, and where they go.
+#[derive(Clone, Copy)]
+struct Packing {
+    groups: usize,
+    /// The first number of the first group; from there to the second, and to the next group.
+    from: usize,
+    next: usize,
+    step: usize,
+    /// Words from group to group.
+    words: usize,
+}
+
+impl Packing {
+    /// Packs two numbers of each row into four words, group by group. Missing rows are zeros.
+    ///
+    /// # Safety
+    ///
+    /// All groups must lie inside `a` and behind `words`.
+    #[inline(never)]
+    unsafe fn pack(self, a: &FourRows<'_>, mut words: *mut u32) {
+        let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
+        let mut at = a.numbers.as_ptr().wrapping_add(self.from * a.stride);
+        let mut other = at.wrapping_add(self.next * a.stride);
+        let step = self.step * a.stride;
+        for _ in 0..self.groups {
+            // SAFETY: the caller vouches for it.
+            unsafe {
+                let word = |r| pair(at.wrapping_add(r).read(), other.wrapping_add(r).read());
+                words.cast::<[u32; 4]>().write([word(0), word(r1), word(r2), word(r3)]);
+                for r in a.count..4 {
+                    words.add(r).write(0);
+                }
             }
-        }
-    } else {
-        for (i, words) in panel.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let mut four = [[0; 4]; 4];
-            a.part(4 * i, 4).each(&mut four, |slot, four| *slot = four);
-            for r in 0..4 {
-                words[r] = pair(four[0][r], four[2][r]);
-                words[4 + r] = pair(four[1][r], four[3][r]);
-            }
+            (at, other) = (at.wrapping_add(step), other.wrapping_add(step));
+            words = words.wrapping_add(self.words);
         }
     }
-    if !panel.is_empty() {
-        // SAFETY: the caller has made sure that `b` holds all columns, and that each row of sums
-        // has a place for each; eight words of the panel are for four of the depth.
+}
+
+/// By columns along which the depth is contiguous. Four numbers of every row become eight words:
+/// the first and the third of each row, then the second and the fourth, as `SXTB16` gives them.
+fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
+    let fours = (a.len / 4).min(PANEL / 8);
+    let words = panel.as_mut_ptr().cast::<u32>();
+    if fours > 0 {
+        let first = Packing { groups: fours, from: 0, next: 2, step: 4, words: 8 };
+        // SAFETY: whoever calls has looked where the rows of `a` end, and that `b` holds all
+        // columns, and that each row of sums has a place for each; eight words of the panel are
+        // for four of the depth.
         unsafe {
+            Packing { from: 1, ..first }.pack(a, words.add(4));
+            first.pack(a, words);
             loops::along(loops::Along {
                 out: out.map(|row| row.as_ptr()),
-                panel: panel.as_ptr(),
-                end: panel.as_ptr_range().end,
+                panel: words,
+                end: words.add(8 * fours),
                 odd: fours % 2,
                 next: b.col_stride.wrapping_sub(4 * fours),
                 columns: out[0].len(),
@@ -102,36 +130,36 @@ fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut [u32; PANEL], out: [&[Cell
 }
 
 /// By rows of `b` whose columns are contiguous, two of these at a time.
-fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut [u32; PANEL], out: [&[Cell<i32>]; 4]) {
+fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
     let columns = out[0].len() & !1;
-    let panel = panel.get_mut(..a.len.div_ceil(2) * WORDS).unwrap_or_default();
-    let mut at = 0;
-    let words = panel.as_chunks_mut::<WORDS>().0;
-    for (words, k) in words.iter_mut().zip((0..).step_by(2)) {
-        // Where the depth is odd, the last row is read twice, once for a factor of zero.
-        let mut two = [[0; 4]; 2];
-        let len = (a.len - k).min(2);
-        a.part(k, len).each(two.get_mut(..len).unwrap_or_default(), |slot, four| *slot = four);
-        let [low, high] = two;
-        *words = [
-            at,
-            if len == 2 { at + b.row_stride as u32 } else { at },
-            pair(low[0], high[0]),
-            pair(low[1], high[1]),
-            pair(low[2], high[2]),
-            pair(low[3], high[3]),
-        ];
-        at += 2 * b.row_stride as u32;
-    }
+    let (twos, last) = ((a.len / 2).min(PANEL / WORDS - 1), a.len % 2);
+    let words = panel.as_mut_ptr().cast::<u32>();
     if columns > 0 {
-        // SAFETY: as above; the panel says where the rows of `b` begin.
+        let packing = Packing { groups: twos, from: 0, next: 1, step: 2, words: WORDS };
+        // SAFETY: as above; the panel says where the rows of `b` begin. Where the depth is odd, the
+        // last row is read twice, once for a factor of zero.
         unsafe {
+            let mut at = 0;
+            let mut offsets = words;
+            for _ in 0..twos {
+                offsets.cast::<[u32; 2]>().write([at as u32, (at + b.row_stride) as u32]);
+                at += 2 * b.row_stride;
+                offsets = offsets.add(WORDS);
+            }
+            packing.pack(a, words.add(2));
+            if last > 0 {
+                let packing = Packing { groups: 1, from: 2 * twos, next: 0, ..packing };
+                packing.pack(a, offsets.add(2));
+                offsets.cast::<[u32; 2]>().write([at as u32; 2]);
+                (2..WORDS).for_each(|w| *offsets.add(w) &= 0xffff);
+            }
+            let twos = twos + last;
             loops::across(loops::Across {
                 out: out.map(|row| row.as_ptr()),
-                odd: words.len() % 2,
+                odd: twos % 2,
                 column: b.numbers.as_ptr(),
-                panel: words.as_ptr(),
-                end: words.as_ptr_range().end,
+                panel: words.cast(),
+                end: words.add(WORDS * twos).cast(),
                 last: b.numbers.as_ptr().wrapping_add(columns),
             });
         }

@@ -34,6 +34,30 @@ macro_rules! by_blocks {
             fn peak_beyond(&self, source: $crate::tensor::Source<'_>, known: u32) -> u32 {
                 $crate::quant::compact::peak_beyond(source, known)
             }
+
+            fn quantize(
+                &self,
+                quantizer: &$crate::quant::Quantizer,
+                source: $crate::tensor::Source<'_>,
+                first: u32,
+                codes: $crate::tensor::MantissasMut<'_>,
+            ) -> $crate::quant::Counts {
+                quantizer.run_compact::<$crate::kernel::ChipLoops>(source, first, codes)
+            }
+
+            #[inline(always)]
+            fn descend(
+                &self,
+                descend: &$crate::optim::Descend,
+                grad: &[i32],
+                first: u32,
+                pass: &[u8],
+                velocity: $crate::tensor::MantissasMut<'_>,
+                master: $crate::tensor::MantissasMut<'_>,
+            ) -> $crate::optim::Descent {
+                type Loops = $crate::kernel::ChipLoops;
+                descend.run_compact::<Loops>(grad, first, pass, velocity, master)
+            }
         }
     };
 }
@@ -46,9 +70,17 @@ pub(super) trait Blocks {
     /// Fewer columns are left to the scalar kernel.
     const COLS: usize;
 
-    /// Adds four rows of `a` by all columns of `b` to four rows of sums, which have a place for
-    /// every column. Missing rows share the place of the first, which is therefore stored last.
-    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]);
+    /// Adds four rows of `a` by all columns of `b` to as many rows of sums, which have a place for
+    /// each of the `cols` columns.
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize);
+}
+
+/// The rows of `out`. Missing rows share the place of the first, which is to be stored last.
+pub(super) fn rows_of(out: &[Cell<i32>], cols: usize, count: usize) -> [&[Cell<i32>]; 4] {
+    [0, 1, 2, 3].map(|r| {
+        let from = if r < count { r * cols } else { 0 };
+        out.get(from..from + cols).unwrap_or_default()
+    })
 }
 
 /// Four rows of `a`, or fewer and then zeros, in a piece of the depth.
@@ -68,7 +100,7 @@ pub(super) struct FourRows<'a> {
 
 impl<'a> FourRows<'a> {
     /// A shorter piece of the same rows.
-    #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
+    #[cfg(any(test, target_arch = "arm", target_arch = "riscv32"))]
     pub(super) fn part(self, from: usize, len: usize) -> Self {
         let numbers = self.numbers.get(from * self.stride..).unwrap_or_default();
         Self { numbers, len, ..self }
@@ -173,11 +205,6 @@ fn products<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: 
     let out = Cell::from_mut(out).as_slice_of_cells();
     for (group, sums) in out.chunks((4 * b.cols).max(1)).enumerate() {
         let count = sums.len() / b.cols.max(1);
-        // Missing rows are zeros, and leave the first as it is.
-        let out = [0, 1, 2, 3].map(|r| {
-            let from = if r < count { r * b.cols } else { 0 };
-            sums.get(from..from + b.cols).unwrap_or_default()
-        });
         for from in (0..depth).step_by(B::DEPTH) {
             let start = 4 * group * a.row_stride + from * a.col_stride;
             let four = FourRows {
@@ -192,7 +219,7 @@ fn products<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: 
                 row_stride: b.row_stride,
                 col_stride: b.col_stride,
             };
-            B::four_rows(&four, &piece, out);
+            B::four_rows(&four, &piece, sums, b.cols);
         }
     }
 }
@@ -201,11 +228,12 @@ impl Blocks for Blocked {
     const DEPTH: usize = 64;
     const COLS: usize = COLS;
 
-    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
         let mut panel = [[0; 4]; Self::DEPTH];
         let panel = panel.get_mut(..a.len).unwrap_or_default();
         a.each(panel, |slot, four| *slot = four.map(Factor::from));
-        let [cols, ..] = out.map(<[_]>::len);
+        // Missing rows are zeros, and leave the first as it is.
+        let out = rows_of(out, cols, a.count);
         for c in (0..cols).step_by(COLS) {
             // The last block starts early where it would not be full; some is known then.
             let start = c.min(cols.saturating_sub(COLS));

@@ -12,20 +12,24 @@ mod blocked;
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
+#[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
+mod pairs;
 #[cfg(any(test, target_arch = "riscv32"))]
 mod riscv;
 mod scalar;
 #[cfg(test)]
 mod testing;
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
-pub(crate) mod thumb;
+mod thumb;
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+mod thumb_base;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
 
 use crate::{
     optim::{Descend, Descent},
-    quant::{Counts, Quantizer},
+    quant::{Counts, Quantizer, loops::Plain},
     tensor::{MantissasMut, Matrix, Source, for_source},
 };
 
@@ -56,6 +60,16 @@ pub type Device = RiscV;
 #[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
 pub type Device = Blocked;
 
+/// The loops over pairs of this chip.
+#[cfg(not(target_arch = "arm"))]
+use Plain as ChipLoops;
+/// The loops over pairs of this chip.
+#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
+use thumb::Thumb as ChipLoops;
+/// The loops over pairs of this chip.
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "8")))]
+use thumb_base::ThumbBase as ChipLoops;
+
 /// The inner loops of a training step.
 pub trait Kernel {
     /// `out[r][c] = sum over k of a(r, k) * b(k, c)`, row-major, each sum exact in 64 bits, then
@@ -69,8 +83,8 @@ pub trait Kernel {
         for_source!(source, values => crate::quant::peak(values))
     }
 
-    /// The larger one of `known` and the largest magnitude; or `known`, where no power of two lies
-    /// between the two.
+    /// The larger one of `known` and the largest magnitude, as far as
+    /// [`ceil_log2`](crate::quant::ceil_log2) can tell.
     fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
         self.peak(source).max(known)
     }
@@ -83,7 +97,7 @@ pub trait Kernel {
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {
-        quantizer.run_compact(source, first, codes)
+        quantizer.run_compact::<Plain>(source, first, codes)
     }
 
     /// [`Descend::run`]: moves master weights against their gradient.
@@ -96,7 +110,7 @@ pub trait Kernel {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        descend.run_compact(grad, first, pass, velocity, master)
+        descend.run_compact::<Plain>(grad, first, pass, velocity, master)
     }
 }
 

@@ -1,10 +1,13 @@
-//! Products of bytes for RISC-V: four rows by four columns, with a register for each sum.
+//! Products of bytes for RISC-V: four columns at a time, with a register for all that they need.
 
 #![expect(unsafe_code, reason = "the compiler keeps half of the sums in memory")]
 
 use core::cell::Cell;
 
-use super::blocked::{self, FourRows, Piece};
+use super::{
+    blocked::{self, FourRows, Piece},
+    pairs::{self, Pairs, Strip},
+};
 
 /// The kernel of 32-bit RISC-V chips that multiply.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,136 +17,138 @@ pub struct RiscV;
 by_blocks!(RiscV);
 
 impl blocked::Blocks for RiscV {
-    const DEPTH: usize = 64;
-    const COLS: usize = 1;
+    const DEPTH: usize = pairs::DEPTH;
+    const COLS: usize = <Self as Pairs>::COLS;
 
-    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: [&[Cell<i32>]; 4]) {
-        let mut panel = [[0; 4]; Self::DEPTH];
-        let panel = panel.get_mut(..a.len).unwrap_or_default();
-        a.each(panel, |slot, four| *slot = four);
-        let [cols, ..] = out.map(<[_]>::len);
-        let last = panel.len().saturating_sub(1).saturating_mul(b.row_stride);
-        let last = last.saturating_add(cols.saturating_sub(1).saturating_mul(b.col_stride));
-        if panel.is_empty() || last >= b.numbers.len() {
-            return;
-        }
-        let mut next = b.numbers.as_ptr();
-        for from in (0..cols).step_by(4) {
-            // Where there are fewer, the last column comes again and is left out of the sums.
-            let mut columns = [next; 4];
-            for (column, c) in columns.iter_mut().zip(from..) {
-                *column = next;
-                if c + 1 < cols {
-                    next = next.wrapping_add(b.col_stride);
-                }
-            }
-            // SAFETY: the last number of the last column lies in `numbers`, so all others do.
-            let sums = unsafe { block(panel, columns, b.row_stride) };
-            for (row, sums) in out.into_iter().zip(sums) {
-                for (slot, sum) in row.get(from..).unwrap_or_default().iter().zip(sums) {
-                    slot.set(slot.get().wrapping_add(sum));
-                }
-            }
-        }
+    fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
+        pairs::four_rows::<Self>(a, b, out, cols);
     }
 }
 
-/// Sums of four rows with four columns.
-///
-/// # Safety
-///
-/// Each column must be readable at every `stride` for as many times as `panel`, which is not empty,
-/// has factors of a row.
-#[cfg(target_arch = "riscv32")]
-#[inline(always)]
-unsafe fn block(panel: &[[i8; 4]], columns: [*const i8; 4], stride: usize) -> [[i32; 4]; 4] {
-    let [c0, c1, c2, c3] = columns;
-    // No register is left for the stride; that of this becomes the end of the panel.
-    let work = [stride, panel.as_ptr_range().end.addr()];
-    let mut s = [[0i32; 4]; 4];
-    let [[s00, s01, s02, s03], [s10, s11, s12, s13], [s20, s21, s22, s23], [s30, s31, s32, s33]] =
-        &mut s;
-    /// A row: its factor by four numbers.
-    macro_rules! row {
-        ($at:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal) => {
-            concat!(
-                "lb {a}, ",
-                $at,
-                "({panel})\n",
-                "mul {p}, {a}, {b0}\nadd {",
-                $s0,
-                "}, {",
-                $s0,
-                "}, {p}\n",
-                "mul {p}, {a}, {b1}\nadd {",
-                $s1,
-                "}, {",
-                $s1,
-                "}, {p}\n",
-                "mul {p}, {a}, {b2}\nadd {",
-                $s2,
-                "}, {",
-                $s2,
-                "}, {p}\n",
-                "mul {p}, {a}, {b3}\nadd {",
-                $s3,
-                "}, {",
-                $s3,
-                "}, {p}\n",
-            )
-        };
-    }
-    // SAFETY: reads what the caller vouches for, and all of `panel`; the stride lies on the stack,
-    // because every register is in use.
-    unsafe {
-        core::arch::asm!(
-            "addi sp, sp, -16",
-            "lw {a}, 0({work})",
-            "sw {a}, 0(sp)",
-            "lw {work}, 4({work})",
-            "2:",
-            "lw {a}, 0(sp)",
-            "lb {b0}, 0({c0})",
-            "lb {b1}, 0({c1})",
-            "lb {b2}, 0({c2})",
-            "lb {b3}, 0({c3})",
-            "add {c0}, {c0}, {a}",
-            "add {c1}, {c1}, {a}",
-            "add {c2}, {c2}, {a}",
-            "add {c3}, {c3}, {a}",
-            row!("0", "s00", "s01", "s02", "s03"),
-            row!("1", "s10", "s11", "s12", "s13"),
-            row!("2", "s20", "s21", "s22", "s23"),
-            row!("3", "s30", "s31", "s32", "s33"),
-            "addi {panel}, {panel}, 4",
-            "bne {panel}, {work}, 2b",
-            "addi sp, sp, 16",
-            panel = inout(reg) panel.as_ptr() => _,
-            work = inout(reg) work.as_ptr() => _,
-            c0 = inout(reg) c0 => _, c1 = inout(reg) c1 => _,
-            c2 = inout(reg) c2 => _, c3 = inout(reg) c3 => _,
-            a = out(reg) _, p = out(reg) _, b0 = out(reg) _, b1 = out(reg) _, b2 = out(reg) _, b3 = out(reg) _,
-            s00 = inout(reg) *s00, s01 = inout(reg) *s01, s02 = inout(reg) *s02, s03 = inout(reg) *s03,
-            s10 = inout(reg) *s10, s11 = inout(reg) *s11, s12 = inout(reg) *s12, s13 = inout(reg) *s13,
-            s20 = inout(reg) *s20, s21 = inout(reg) *s21, s22 = inout(reg) *s22, s23 = inout(reg) *s23,
-            s30 = inout(reg) *s30, s31 = inout(reg) *s31, s32 = inout(reg) *s32, s33 = inout(reg) *s33,
-        );
-    }
-    s
-}
+impl Pairs for RiscV {
+    const COLS: usize = 4;
+    const UNROLLED: usize = 2;
 
-/// What the loop computes, so that all around it is tested on a desktop too.
-#[cfg(not(target_arch = "riscv32"))]
-unsafe fn block(panel: &[[i8; 4]], columns: [*const i8; 4], stride: usize) -> [[i32; 4]; 4] {
-    [0, 1, 2, 3].map(|r| {
-        columns.map(|column| {
-            panel.iter().enumerate().fold(0i32, |sum, (k, factors)| {
-                // SAFETY: the caller vouches for it.
-                let number = unsafe { column.wrapping_add(k * stride).read() };
-                sum.wrapping_add(i32::from(factors[r]) * i32::from(number))
-            })
-        })
-    })
+    #[cfg(target_arch = "riscv32")]
+    #[inline(never)]
+    unsafe fn columns(strip: &mut Strip) {
+        /// Numbers of four columns by the factors.
+        macro_rules! number {
+            ($low:literal, $high:literal) => {
+                concat!(
+                    "lw {x}, ",
+                    $low,
+                    "({panel})\n",
+                    "lw {y}, ",
+                    $high,
+                    "({panel})\n",
+                    "lb {b0}, 0({c0})\nlb {b1}, 0({c1})\nlb {b2}, 0({c2})\nlb {b3}, 0({c3})\n",
+                    "add {c0}, {c0}, {stride}\nadd {c1}, {c1}, {stride}\n",
+                    "add {c2}, {c2}, {stride}\nadd {c3}, {c3}, {stride}\n",
+                    "mul {p}, {x}, {b0}\nadd {s0}, {s0}, {p}\n",
+                    "mul {p}, {y}, {b0}\nadd {t0}, {t0}, {p}\n",
+                    "mul {p}, {x}, {b1}\nadd {s1}, {s1}, {p}\n",
+                    "mul {p}, {y}, {b1}\nadd {t1}, {t1}, {p}\n",
+                    "mul {p}, {x}, {b2}\nadd {s2}, {s2}, {p}\n",
+                    "mul {p}, {y}, {b2}\nadd {t2}, {t2}, {p}\n",
+                    "mul {p}, {x}, {b3}\nadd {s3}, {s3}, {p}\n",
+                    "mul {p}, {y}, {b3}\nadd {t3}, {t3}, {p}\n",
+                )
+            };
+        }
+        /// Sums of a column, in one word, go to two rows.
+        macro_rules! sums {
+            ($at:literal, $sum:literal) => {
+                concat!(
+                    "slli {x}, {",
+                    $sum,
+                    "}, 16\nsrai {x}, {x}, 16\n",
+                    "sub {",
+                    $sum,
+                    "}, {",
+                    $sum,
+                    "}, {x}\nsrai {",
+                    $sum,
+                    "}, {",
+                    $sum,
+                    "}, 16\n",
+                    "lw {y}, ",
+                    $at,
+                    "({c0})\nadd {y}, {y}, {x}\nsw {y}, ",
+                    $at,
+                    "({c0})\n",
+                    "lw {y}, ",
+                    $at,
+                    "({c1})\nadd {y}, {y}, {",
+                    $sum,
+                    "}\n",
+                    "sw {y}, ",
+                    $at,
+                    "({c1})\n",
+                )
+            };
+        }
+        // SAFETY: reads and writes what the caller vouches for, and changes what is listed.
+        unsafe {
+            core::arch::asm!(
+                "lw {stride}, 16({work})",
+                "lw {end}, 8({work})",
+                "2:",
+                "lw {x}, 0({work})",
+                "lw {panel}, 4({work})",
+                "lw {head}, 20({work})",
+                "lw {c0}, 12({work})",
+                "add {c1}, {c0}, {x}",
+                "add {c2}, {c1}, {x}",
+                "add {c3}, {c2}, {x}",
+                "add {x}, {c3}, {x}",
+                "sw {x}, 12({work})",
+                "mv {s0}, zero", "mv {s1}, zero", "mv {s2}, zero", "mv {s3}, zero",
+                "mv {t0}, zero", "mv {t1}, zero", "mv {t2}, zero", "mv {t3}, zero",
+                "beq {panel}, {head}, 4f",
+                number!("0", "4"),
+                "addi {panel}, {panel}, 8",
+                "beq {panel}, {end}, 5f",
+                "4:",
+                number!("0", "4"),
+                number!("8", "12"),
+                "addi {panel}, {panel}, 16",
+                "bne {panel}, {end}, 4b",
+                // The sums, two rows at a time.
+                "5:",
+                "lw {c0}, 28({work})",
+                "lw {c1}, 32({work})",
+                "lw {c2}, 36({work})",
+                "lw {c3}, 40({work})",
+                "addi {x}, {c0}, 16",
+                "sw {x}, 28({work})",
+                "add {c1}, {c0}, {c1}",
+                "add {c2}, {c0}, {c2}",
+                "add {c3}, {c0}, {c3}",
+                sums!("0", "s0"), sums!("4", "s1"), sums!("8", "s2"), sums!("12", "s3"),
+                "mv {c0}, {c2}",
+                "mv {c1}, {c3}",
+                sums!("0", "t0"), sums!("4", "t1"), sums!("8", "t2"), sums!("12", "t3"),
+                "lw {x}, 24({work})",
+                "addi {x}, {x}, -1",
+                "sw {x}, 24({work})",
+                "bnez {x}, 2b",
+                work = in(reg) &raw mut *strip,
+                panel = out(reg) _, end = out(reg) _, head = out(reg) _, stride = out(reg) _,
+                c0 = out(reg) _, c1 = out(reg) _, c2 = out(reg) _, c3 = out(reg) _,
+                x = out(reg) _, y = out(reg) _, p = out(reg) _,
+                b0 = out(reg) _, b1 = out(reg) _, b2 = out(reg) _, b3 = out(reg) _,
+                s0 = out(reg) _, s1 = out(reg) _, s2 = out(reg) _, s3 = out(reg) _,
+                t0 = out(reg) _, t1 = out(reg) _, t2 = out(reg) _, t3 = out(reg) _,
+            );
+        }
+    }
+
+    #[cfg(not(target_arch = "riscv32"))]
+    unsafe fn columns(strip: &mut Strip) {
+        // SAFETY: the caller vouches for it.
+        unsafe { pairs::columns::<Self>(strip) }
+    }
 }
 
 #[cfg(test)]

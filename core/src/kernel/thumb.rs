@@ -5,7 +5,10 @@
 
 use core::arch::asm;
 
-use crate::{quant::Counts, rng::Key};
+use crate::{
+    quant::{Counts, loops::Loops},
+    rng::Key,
+};
 
 /// What a loop reads and counts besides its registers, in the order of its offsets.
 #[repr(C)]
@@ -106,16 +109,111 @@ macro_rules! rare {
     };
 }
 
-/// Codes of eight bits that saturate, of pairs of sums below 2^30, of which the first draws the
-/// random word `index`. Drops 1 to 30 bits.
+/// The loops of Cortex-M3 and up.
+pub(super) struct Thumb;
+
+impl Loops for Thumb {
+    fn codes(
+        key: Key,
+        index: u32,
+        k: u32,
+        sums: &[[i32; 2]],
+        codes: &mut [[i8; 2]],
+    ) -> Option<Counts> {
+        Some(quantize(key, index, k, sums, codes))
+    }
+
+    fn biased(
+        [always, odd]: [i32; 2],
+        k: u32,
+        sums: &[[i32; 2]],
+        codes: &mut [[i8; 2]],
+    ) -> Option<Counts> {
+        Some(biased(always, odd, k, sums, codes))
+    }
+
+    fn descend(
+        keys: [Key; 2],
+        index: u32,
+        k_and_shift: [u32; 2],
+        rate: i32,
+        sums: &[[i32; 2]],
+        weights: &mut [[i8; 2]],
+    ) -> Option<Counts> {
+        Some(descend(keys, index, k_and_shift, rate, sums, weights))
+    }
+}
+
+/// [`Loops::biased`].
 #[inline(never)]
-pub(crate) fn quantize(
-    key: Key,
-    index: u32,
-    k: u32,
-    sums: &[[i32; 2]],
-    codes: &mut [[i8; 2]],
-) -> Counts {
+fn biased(always: i32, odd: i32, k: u32, sums: &[[i32; 2]], codes: &mut [[i8; 2]]) -> Counts {
+    let sums = sums.get(..codes.len()).unwrap_or(sums);
+    if sums.is_empty() {
+        return Counts::default();
+    }
+    let range = sums.as_ptr_range();
+    let mut counts = Counts::default();
+    /// The code of a sum. Those that become zero are looked at elsewhere.
+    macro_rules! code {
+        ($sum:literal, $zero:literal, $back:literal) => {
+            concat!(
+                "asr r10, ",
+                $sum,
+                ", r5
+                and r10, r10, r4
+                add r10, r10, r3
+                add r10, r10, ",
+                $sum,
+                "
+                asr r10, r10, r5
+                ssat r11, #8, r10
+                cmp r11, r10
+                it ne
+                addne r12, r12, #1
+                cmp r11, #0
+                beq ",
+                $zero,
+                "f
+                ",
+                $back,
+                ":
+                strb r11, [r1], #1"
+            )
+        };
+    }
+    // SAFETY: reads all sums, of which there is at least one pair, and writes as many codes.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrd r8, r9, [r0], #8",
+            code!("r8", "30", "31"),
+            code!("r9", "32", "33"),
+            "cmp r0, r2",
+            "bne 2b",
+            "b 4f",
+            "30:",
+            "cmp r8, #0",
+            "it ne",
+            "addne lr, lr, #1",
+            "b 31b",
+            "32:",
+            "cmp r9, #0",
+            "it ne",
+            "addne lr, lr, #1",
+            "b 33b",
+            "4:",
+            inout("r0") range.start => _, inout("r1") codes.as_mut_ptr() => _,
+            in("r2") range.end, in("r3") always, in("r4") odd, in("r5") k,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            inout("r12") 0 => counts.saturated, inout("lr") 0 => counts.underflowed,
+        );
+    }
+    counts
+}
+
+/// [`Loops::codes`].
+#[inline(never)]
+fn quantize(key: Key, index: u32, k: u32, sums: &[[i32; 2]], codes: &mut [[i8; 2]]) -> Counts {
     let [outer, inner] = key.halves_of_key();
     let mut work = Work {
         inner,
@@ -160,11 +258,9 @@ pub(crate) fn quantize(
     work.counts()
 }
 
-/// As [`quantize`]; and the codes times `rate`, of which `shift` bits are dropped after adding
-/// random numbers of the second key, move eight bits of `weights`, which saturate. Products stay
-/// below 2^30.
+/// [`Loops::descend`].
 #[inline(never)]
-pub(crate) fn descend(
+fn descend(
     keys: [Key; 2],
     index: u32,
     [k, shift]: [u32; 2],

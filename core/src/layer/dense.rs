@@ -65,7 +65,8 @@ pub(crate) fn forward<K: Kernel, U: Uses>(
     }
     if !bias.is_empty() {
         for row in sums.chunks_exact_mut(bias.len()) {
-            row.iter_mut().zip(bias).for_each(|(sum, &b)| *sum = sum.saturating_add(b));
+            // Both are within 2^30.
+            row.iter_mut().zip(bias).for_each(|(sum, &b)| *sum = sum.wrapping_add(b));
         }
     }
 }
@@ -111,13 +112,13 @@ pub(crate) fn weight_grad<K: Kernel, U: Uses>(
     product::<K, U>(kernel, grad.t(), x, drop, add, sums);
 }
 
-/// Adds the gradient of the bias, one row a sample, to `sums`.
+/// Adds the gradient of the bias, one row a sample, to `sums`. The plan has proved that they fit.
 pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
     let units = sums.len();
     for sample in 0..samples {
         for_width!(Mantissas, grad.part(sample * units, units), row => {
             for (sum, g) in sums.iter_mut().zip(row) {
-                *sum = sum.saturating_add(g.widen());
+                *sum = sum.wrapping_add(g.widen());
             }
         });
     }

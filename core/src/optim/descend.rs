@@ -1,15 +1,14 @@
 //! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
 
 use super::{Momentum, Update};
-#[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
-use crate::{kernel::thumb, tensor::Width};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draw_alone, draws, ones},
+        compact::{Quick, QuickCarry, draw_alone, draws},
+        loops::Loops,
     },
     rng::Key,
-    tensor::{Mantissa, MantissasMut, for_width},
+    tensor::{Mantissa, MantissasMut, Width, for_width},
 };
 
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
@@ -105,7 +104,7 @@ impl Descend {
     /// As [`run`](Self::run), for cores without vectors. Inlined down to a choice, so that whoever
     /// knows that there are neither momentum, decay nor hooks links the shorter way only.
     #[inline(always)]
-    pub fn run_compact(
+    pub(crate) fn run_compact<L: Loops>(
         &self,
         grad: &[i32],
         first: u32,
@@ -114,7 +113,7 @@ impl Descend {
         master: MantissasMut<'_>,
     ) -> Descent {
         if self.momentum.is_none() && self.update.decay == 0 && !self.quantized {
-            self.plain(grad, first, pass, master)
+            self.plain::<L>(grad, first, pass, master)
         } else {
             self.full(grad, first, pass, velocity, master)
         }
@@ -122,7 +121,7 @@ impl Descend {
 
     /// Without momentum and decay, for gradients that are still sums.
     #[inline(never)]
-    fn plain(
+    fn plain<L: Loops>(
         &self,
         grad: &[i32],
         first: u32,
@@ -139,8 +138,8 @@ impl Descend {
             let grad = grad.get(from..from + len).unwrap_or_default();
             let mut master = master.part(from, len);
             let quick = match (pass, &mut master) {
-                ([], MantissasMut::I8(master)) => self.quick(grad, at, master),
-                ([], MantissasMut::I16(master)) => self.quick(grad, at, master),
+                ([], MantissasMut::I8(master)) => self.quick::<L, _>(grad, at, master),
+                ([], MantissasMut::I16(master)) => self.quick::<L, _>(grad, at, master),
                 _ => None,
             };
             seen += quick.unwrap_or_else(|| {
@@ -154,32 +153,36 @@ impl Descend {
     /// All stages at once, from an even element on or for a single one, where rounding is stochastic and nothing else
     /// is done.
     #[inline(always)]
-    fn quick<T: Mantissa>(&self, grad: &[i32], first: u32, master: &mut [T]) -> Option<Descent> {
+    fn quick<L: Loops, T: Mantissa>(
+        &self,
+        grad: &[i32],
+        first: u32,
+        master: &mut [T],
+    ) -> Option<Descent> {
         let Update { lr, shift, round: Round::Stochastic, key, .. } = self.update else {
             return None;
         };
         let quantizer = self.quantizer;
-        let quick = quantizer.quick(ones(grad))?;
+        let quick = quantizer.quick(grad)?;
         if !matches!(quick.carry, QuickCarry::Random) {
             return None;
         }
         // Products of a code and the rate stay below 2^30.
-        if !(1..=30).contains(&shift) || quantizer.format.bits > 15 {
+        if !(1..=30).contains(&shift) || quantizer.format.bits > 8 {
             return None;
         }
         let step = Step { lr, shift: shift.unsigned_abs(), key };
-        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
         if T::WIDTH == Width::I8
             && quick.limits.are_a_byte()
             && let (sums, []) = grad.as_chunks::<2>()
-            && let Ok(master) = bytemuck::try_cast_slice_mut::<T, i8>(master)
+            && let Ok(bytes) = bytemuck::try_cast_slice_mut::<T, i8>(master)
+            && let weights = bytes.as_chunks_mut().0
+            && let (keys, shifts) = ([quantizer.key, key], [quick.k, step.shift])
+            && let Some(counts) = L::descend(keys, first >> 1, shifts, lr, sums, weights)
         {
-            let (keys, shifts) = ([quantizer.key, key], [quick.k, step.shift]);
-            let weights = master.as_chunks_mut().0;
-            let counts = thumb::descend(keys, first >> 1, shifts, lr, sums, weights);
             return Some(Descent { counts, velocity_peak: 0 });
         }
-        let counts = swiftly(quick, quantizer.key, step, grad, first, master);
+        let counts = swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
         Some(Descent { counts, velocity_peak: 0 })
     }
 
@@ -239,48 +242,38 @@ struct Step {
     key: Key,
 }
 
-/// Quantises sums and moves weights against them, both with random numbers.
+/// Quantises sums and moves weights against them, both with random numbers. Two loops, because one
+/// would need more registers than small chips have.
 #[inline(never)]
-fn swiftly<T: Mantissa>(
+fn swiftly<L: Loops, T: Mantissa>(
+    quantizer: &Quantizer,
     quick: Quick,
-    key: Key,
     step: Step,
     grad: &[i32],
     first: u32,
     master: &mut [T],
 ) -> Counts {
+    let mut codes = [0; PIECE];
+    let codes = codes.get_mut(..grad.len()).unwrap_or_default();
+    let counts = quantizer.swiftly::<L>(quick, grad, first, codes);
     let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
-    let mut counts = Counts::default();
-    let mut code = |v: i32, draw: i32| {
-        let code = quick.limits.clip((v + draw) >> quick.k, &mut counts.saturated);
-        if code == 0 && v != 0 {
-            counts.underflowed += 1;
-        }
-        code
-    };
-    let moved = |w: T, code: i32, draw: i32| {
-        let moved = w.widen().wrapping_sub((step.lr * code + draw) >> step.shift);
+    let moved = |w: T, code: i8, draw: i32| {
+        let way = (step.lr * i32::from(code) + draw) >> step.shift;
+        let moved = w.widen().wrapping_sub(way);
         T::from_code(moved.max(-limit - 1).min(limit))
     };
     let mut index = first >> 1;
-    let (pairs, last) = grad.as_chunks::<2>();
+    let (pairs, last) = codes.as_chunks::<2>();
     let (weights, last_weight) = master.as_chunks_mut::<2>();
-    for (&[v0, v1], [w0, w1]) in pairs.iter().zip(weights) {
-        let here = index;
-        index = index.wrapping_add(1);
-        if v0 | v1 == 0 {
-            continue;
-        }
-        let [low, high] = draws(key.word(here), quick.k);
-        let (c0, c1) = (code(v0, low), code(v1, high));
+    for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
         // What is zero moves nothing.
         if c0 | c1 != 0 {
-            let [low, high] = draws(step.key.word(here), step.shift);
+            let [low, high] = draws(step.key.word(index), step.shift);
             (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
         }
+        index = index.wrapping_add(1);
     }
-    for (&v, w) in last.iter().zip(last_weight) {
-        let code = code(v, draw_alone(key.word(index), quick.k, first));
+    for (&code, w) in last.iter().zip(last_weight) {
         *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
     }
     counts
@@ -317,7 +310,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        quant::{Format, Overflow, Round},
+        quant::{Format, Overflow, Round, loops::Plain},
         rng::Key,
     };
 
@@ -360,8 +353,8 @@ mod tests {
             let (shift, format) = (shifts.0, Format { bits, round: grad_round, overflow });
             let key = Key::new(seed);
             let descend = Descend {
-                quantizer: Quantizer { shift, format, key },
-            quantized: false,
+                quantizer: Quantizer { shift, format, key, peak: u32::MAX },
+                quantized: false,
                 momentum: None,
                 update: Update {
                     lr, shift: shifts.1, decay: 0, decay_shift: 0, round, key: key.child(1),
@@ -376,7 +369,7 @@ mod tests {
                     let seen =
                         descend.run(&grad, first, &[], none(), MantissasMut::$width(&mut wide));
                     let master = MantissasMut::$width(&mut compact);
-                    prop_assert_eq!(descend.run_compact(&grad, first, &[], none(), master), seen);
+                    prop_assert_eq!(descend.run_compact::<Plain>(&grad, first, &[], none(), master), seen);
                     prop_assert_eq!(compact, wide);
                 };
             }
@@ -391,7 +384,7 @@ mod tests {
         let key = Key::new(0);
         let format = Format { bits: 8, round: Round::Rnd, overflow: Overflow::Sat };
         let descend = Descend {
-            quantizer: Quantizer { shift: 2, format, key },
+            quantizer: Quantizer { shift: 2, format, key, peak: u32::MAX },
             quantized: false,
             momentum: None,
             update: Update { lr: 1, shift: 0, decay: 0, decay_shift: 0, round: Round::Rnd, key },

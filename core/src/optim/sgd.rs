@@ -43,7 +43,11 @@ impl Update {
         // A point makes codes of at most 16 bits.
         if PLAIN || peak(grad) < NARROW {
             grad.iter_mut().for_each(|g| *g *= self.lr);
-            B::quantize(&Quantizer { shift: self.shift, format, key: self.key }, grad, first);
+            B::quantize(
+                &Quantizer { shift: self.shift, format, key: self.key, peak: u32::MAX },
+                grad,
+                first,
+            );
         } else {
             self.wide_steps(format, grad, first);
         }
@@ -52,7 +56,11 @@ impl Update {
             let guard = guard(master.as_ref().width());
             let shift = self.decay_shift.saturating_sub(guard as i32);
             for_width!(MantissasMut, &mut master, m => decayed(self.decay, m, grad));
-            B::quantize(&Quantizer { shift, format, key: self.key.child(1) }, grad, first);
+            B::quantize(
+                &Quantizer { shift, format, key: self.key.child(1), peak: u32::MAX },
+                grad,
+                first,
+            );
             for_width!(MantissasMut, &mut master, m => subtract(m, grad));
         }
     }

@@ -2,7 +2,9 @@
 //! storage, and what a branch can skip is skipped. A test holds it equal to the definition.
 
 use super::{
-    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam, peak, requantize_word,
+    Code, Counts, Format, Overflow, Quantizer, ceil_log2, jam,
+    loops::Loops,
+    requantize_word,
     round::{Carry, draw},
 };
 use crate::tensor::{MantissasMut, Source, for_source};
@@ -14,24 +16,46 @@ const PIECE: usize = 32;
 /// All ones of the numbers, where a negative number counts as its complement: each lies in
 /// `-ones - 1 ..= ones`.
 #[inline(always)]
-pub(crate) fn ones<S: Copy + Into<i32>>(values: &[S]) -> u32 {
-    let all = values.iter().fold(0, |all, &v| {
+fn ones<S: Copy + Into<i32>>(values: &[S]) -> u32 {
+    let size = |v: S| {
         let v: i32 = v.into();
-        all | (v ^ (v >> 31))
-    });
-    all.cast_unsigned()
+        v ^ (v >> 31)
+    };
+    // Four at a time, which a build for size would not do by itself.
+    let (fours, rest) = values.as_chunks::<4>();
+    let mut all = 0;
+    for &[a, b, c, d] in fours {
+        all |= size(a) | size(b) | size(c) | size(d);
+    }
+    rest.iter().fold(all, |all, &v| all | size(v)).cast_unsigned()
+}
+
+/// As [`ones`], of sums.
+#[inline(never)]
+fn ones_of_sums(sums: &[i32]) -> u32 {
+    ones(sums)
 }
 
 /// As the larger one of `known` and the largest magnitude, as far as [`ceil_log2`] can tell: it
 /// takes a second look only where the bound grows.
 #[inline(never)]
 pub(crate) fn peak_beyond(source: Source<'_>, known: u32) -> u32 {
-    let ones = for_source!(source, values => ones(values));
+    let ones = match source {
+        Source::I32(sums) => ones_of_sums(sums),
+        _ => for_source!(source, values => ones(values)),
+    };
     let bound = ceil_log2(known).unwrap_or(0);
     if known > 0 && ones.checked_shr(bound.into()).unwrap_or(0) == 0 {
         return known;
     }
-    for_source!(source, values => peak(values)).max(known)
+    // Beyond a power of two, or none.
+    let power = ones.checked_ilog2().map_or(0, |bit| 1 << bit);
+    let beyond = for_source!(source, values => any_beyond(values, power));
+    known.max(power.saturating_add(beyond.into()))
+}
+
+fn any_beyond<S: Copy + Into<i32>>(values: &[S], magnitude: u32) -> bool {
+    values.iter().any(|&v| v.into().unsigned_abs() > magnitude)
 }
 
 /// The quick way through a quantiser: `k` bits are dropped, of which carries are known beforehand,
@@ -61,7 +85,6 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Those of a signed byte, which chips know.
-    #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
     pub(crate) const fn are_a_byte(self) -> bool {
         self.low == i8::MIN as i32 && self.room == u8::MAX as u32
     }
@@ -94,13 +117,14 @@ pub(crate) const fn draw_alone(word: u32, k: u32, first: u32) -> i32 {
 }
 
 impl Quantizer {
-    /// The quick way for values within `-ones - 1 ..= ones`, where there is one.
+    /// The quick way for `sums`, where there is one.
     #[inline(always)]
-    pub(crate) fn quick(&self, ones: u32) -> Option<Quick> {
+    pub(crate) fn quick(&self, sums: &[i32]) -> Option<Quick> {
         let Self { shift, format: Format { bits, round, overflow }, .. } = *self;
         let k = u32::try_from(shift).ok().filter(|k| (1..=30).contains(k) && bits > 1)?;
         // Sums of values below 2^30 and carries fit 32 bits.
-        if ones >= 1 << 30 || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
+        let fits = self.peak < 1 << 30 || ones_of_sums(sums) < 1 << 30;
+        if !fits || !matches!(overflow, Overflow::Sat | Overflow::SatSym) {
             return None;
         }
         let carry = match round.carry(k) {
@@ -117,7 +141,7 @@ impl Quantizer {
     }
 
     /// As [`run`](Self::run), from and into whichever storage there is.
-    pub fn run_compact(
+    pub(crate) fn run_compact<L: Loops>(
         &self,
         source: Source<'_>,
         first: u32,
@@ -134,7 +158,7 @@ impl Quantizer {
             from += len;
             let quick = match (source, &mut codes) {
                 (Source::I32(sums), MantissasMut::I8(codes)) => {
-                    self.quick(ones(sums)).map(|quick| self.swiftly(quick, sums, first, codes))
+                    self.quick(sums).map(|quick| self.swiftly::<L>(quick, sums, first, codes))
                 }
                 (Source::U8(bytes), MantissasMut::I8(codes)) => self.bytes(bytes, codes),
                 _ => None,
@@ -160,20 +184,25 @@ impl Quantizer {
 
     /// Codes of sums from an even element on, or of a single one.
     #[inline(never)]
-    fn swiftly(&self, quick: Quick, sums: &[i32], first: u32, codes: &mut [i8]) -> Counts {
+    pub(crate) fn swiftly<L: Loops>(
+        &self,
+        quick: Quick,
+        sums: &[i32],
+        first: u32,
+        codes: &mut [i8],
+    ) -> Counts {
         let Quick { k, carry, limits } = quick;
-        #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
-        if matches!(carry, QuickCarry::Random)
-            && limits.are_a_byte()
-            && let (sums, []) = sums.as_chunks::<2>()
+        if limits.are_a_byte()
+            && let (sums, []) = sums.as_chunks()
         {
-            return crate::kernel::thumb::quantize(
-                self.key,
-                first >> 1,
-                k,
-                sums,
-                codes.as_chunks_mut().0,
-            );
+            let codes = codes.as_chunks_mut().0;
+            let counts = match carry {
+                QuickCarry::Random => L::codes(self.key, first >> 1, k, sums, codes),
+                QuickCarry::Bias { always, odd } => L::biased([always, odd], k, sums, codes),
+            };
+            if let Some(counts) = counts {
+                return counts;
+            }
         }
         let mut counts = Counts::default();
         let mut code = |v: i32, carry: i32| {
@@ -228,7 +257,7 @@ impl Quantizer {
     /// As [`in_place`](Self::in_place).
     #[inline(never)]
     pub(crate) fn in_place_compact(&self, values: &mut [i32], first: u32) -> Counts {
-        let Self { shift, format: Format { bits, round, overflow }, key } = *self;
+        let Self { shift, format: Format { bits, round, overflow }, key, .. } = *self;
         if shift > 31 {
             // As the definition: what lies so far down only tells whether it was there.
             let excess = shift.abs_diff(31);

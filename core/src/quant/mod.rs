@@ -1,6 +1,7 @@
 //! From wide integers to narrow codes: rounding, overflow, ranges, and the settings of a point.
 
 pub(crate) mod compact;
+pub(crate) mod loops;
 mod observe;
 mod overflow;
 mod quantizer;

@@ -44,6 +44,8 @@ pub struct Quantizer {
     pub format: Format,
     /// Random numbers of this tensor in this step.
     pub key: Key,
+    /// No magnitude is larger; [`u32::MAX`] where nobody has looked.
+    pub peak: u32,
 }
 
 impl Quantizer {
@@ -97,7 +99,7 @@ impl Quantizer {
         value: impl Fn(&I) -> i32,
         put: impl Fn(I, i32),
     ) -> Counts {
-        let Self { shift, format, key } = *self;
+        let Self { shift, format, key, .. } = *self;
         match shift {
             _ if format.bits <= 1 => each(items, value, put, |v, _| {
                 let code = binary(i64::from(v), shift);
@@ -269,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        quant::Round,
+        quant::{Round, loops::Plain},
         tensor::{MantissasMut, Source},
     };
 
@@ -291,7 +293,7 @@ mod tests {
             mut source in proptest::collection::vec(any::<i32>(), 0..40),
         ) {
             source.extend([0, 1, -1, i32::MAX, i32::MIN, 1 << 30, -(1 << 30)]);
-            let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+            let quantizer = Quantizer { shift, format, key: Key::new(seed), peak: u32::MAX };
             let mut codes = std::vec![0i32; source.len()];
             let counts = quantizer.run(&source, first, &mut codes);
             let mut compact = source.clone();
@@ -326,12 +328,12 @@ mod tests {
             let sums: std::vec::Vec<i32> = sums.into_iter().map(|v| v >> fine).collect();
             let round = if stochastic { Round::Stochastic } else { Round::ALL[round] };
             let format = Format { bits, round, overflow: Overflow::ALL[overflow] };
-            let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+            let quantizer = Quantizer { shift, format, key: Key::new(seed), peak: u32::MAX };
             let mut codes = sums.clone();
             let counts = quantizer.run(&sums, first, &mut codes);
             let mut bytes = std::vec![0i8; sums.len()];
             let out = MantissasMut::I8(&mut bytes);
-            prop_assert_eq!(quantizer.run_compact(Source::I32(&sums), first, out), counts);
+            prop_assert_eq!(quantizer.run_compact::<Plain>(Source::I32(&sums), first, out), counts);
             prop_assert!(bytes.into_iter().map(i32::from).eq(codes));
         }
 
@@ -349,7 +351,7 @@ mod tests {
                 assert_eq!(quantizer.run(numbers, 5, &mut codes), counts);
                 assert_eq!(codes, expected);
             }
-            let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+            let quantizer = Quantizer { shift, format, key: Key::new(seed), peak: u32::MAX };
             check(&quantizer, &numbers);
             check(&quantizer, bytemuck::cast_slice::<_, i8>(&numbers));
             check(&quantizer, bytemuck::cast_slice::<_, u8>(&numbers));

@@ -243,7 +243,8 @@ mod tests {
                 for overflow in Overflow::ALL {
                     let format = Format { bits, round: *round, overflow };
                     for shift in 0..14 {
-                        let quantizer = Quantizer { shift, format, key: Key::new(0) };
+                        let quantizer =
+                            Quantizer { shift, format, key: Key::new(0), peak: u32::MAX };
                         let counts = quantizer.run(&source, 0, &mut codes);
                         let mut saturated = 0;
                         for (&v, &code) in source.iter().zip(&codes) {

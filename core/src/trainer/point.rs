@@ -31,6 +31,8 @@ pub(crate) struct Pass<'e, U: Uses> {
     pub(super) previous: Option<i16>,
     bound: Option<i16>,
     observer: U::Observer,
+    /// No magnitude is larger in what was looked at last, if it comes next.
+    peak: u32,
     counts: Counts,
     elements: usize,
     hooks: Option<Hooks>,
@@ -127,6 +129,7 @@ impl<'e, U: Uses> Pass<'e, U> {
             previous,
             bound: None,
             observer: U::Observer::start(quant.range, bits.into(), row),
+            peak: u32::MAX,
             counts: Counts::default(),
             elements: 0,
             hooks,
@@ -176,6 +179,7 @@ impl<'e, U: Uses> Pass<'e, U> {
 
     /// Pre hooks.
     pub(crate) fn before<S: Strategy>(&mut self, strategy: &mut S, sums: &mut [i32], first: u32) {
+        self.peak = u32::MAX;
         let Some(Hooks { place, context, source, .. }) = self.hooks() else { return };
         let mut tile = Tile { values: sums, exponent: *source, first, unit: self.unit() };
         match place {
@@ -195,6 +199,8 @@ impl<'e, U: Uses> Pass<'e, U> {
         if self.observer.needs_only_peak() {
             let peak = kernel.peak_beyond(source, self.observer.peak());
             self.observer.note_peak(peak, source.len());
+            // As far as kernels look.
+            self.peak = peak.checked_next_power_of_two().unwrap_or(u32::MAX);
         } else {
             source.widened(|_, values| self.observer.note(values));
         }
@@ -235,7 +241,7 @@ impl<'e, U: Uses> Pass<'e, U> {
     /// The quantiser, once the bound is settled.
     pub(crate) fn quantizer(&self) -> Quantizer {
         let shift = i32::from(self.unit()) - i32::from(self.exponent);
-        Quantizer { shift, format: self.quant.format(), key: self.key }
+        Quantizer { shift, format: self.quant.format(), key: self.key, peak: self.peak }
     }
 
     /// Counts what happened in a tile that the caller quantised.
@@ -264,6 +270,7 @@ impl<'e, U: Uses> Pass<'e, U> {
         mask: Mask<'_>,
     ) {
         let quantizer = self.quantizer();
+        debug_assert!(kernel.peak(source) <= quantizer.peak, "it was looked at, or nothing was");
         let counts = if self.has_hooks() {
             let mut counts = Counts::default();
             source.widened(|from, sums| {

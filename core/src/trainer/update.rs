@@ -177,6 +177,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
         let mask: &[u8] = if blocks { bytemuck::cast_slice(mask) } else { &[] };
         let quantizer = pass.quantizer();
+        debug_assert!(self.kernel.peak((&*sums).into()) <= quantizer.peak, "it was looked at");
         let descend = |quantized: bool, exponent: i16| Descend {
             quantizer,
             quantized,

@@ -107,13 +107,12 @@ pub(super) unsafe fn along(mut work: Along) {
 #[cfg(target_arch = "arm")]
 macro_rules! two {
     () => {
-        "ldm lr!, {{r6, r7}}
+        "ldm lr!, {{r6, r7, r10, r11}}
         ldrh r6, [r12, r6]
         ldrh r7, [r12, r7]
         pkhbt r6, r6, r7, lsl #16
         sxtb16 r7, r6, ror #8
         sxtb16 r6, r6
-        ldm lr!, {{r10, r11}}
         smlad r0, r10, r6, r0
         smlad r1, r10, r7, r1
         smlad r2, r11, r6, r2

@@ -32,7 +32,7 @@ proptest! {
         (seed, first, len) in (any::<u64>(), any::<u32>(), 0..300usize),
     ) {
         let format = Format { bits: format.bits.min(8 << width), ..format };
-        let quantizer = Quantizer { shift, format, key: Key::new(seed) };
+        let quantizer = Quantizer { shift, format, key: Key::new(seed), peak: u32::MAX };
         let sums: Vec<i32> = numbers(fill, source_bits, len).collect();
         let pixels: Vec<u8> = sums.iter().map(|&v| v as u8).collect();
         let bytes: Vec<i8> = sums.iter().map(|&v| v as i8).collect();
@@ -75,7 +75,7 @@ proptest! {
             factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
         });
         let descend = Descend {
-            quantizer: Quantizer { shift, format, key },
+            quantizer: Quantizer { shift, format, key, peak: u32::MAX },
             quantized: false,
             momentum,
             update: Update { lr, shift: update_shift, decay, decay_shift, round, key: key.child(1) },

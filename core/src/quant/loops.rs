@@ -1,0 +1,37 @@
+//! What a kernel may do its own way for a quantiser. Here, so that quantisers need to know no kernel.
+
+use super::Counts;
+use crate::rng::Key;
+
+/// Loops over pairs that a chip may have its own way; `None` where it has not. The first pair draws
+/// the random word `index`, and the next ones those behind it. All drop 1 to 30 bits of sums below
+/// 2^30.
+pub(crate) trait Loops {
+    /// Codes of eight bits that saturate, rounded with random numbers.
+    fn codes(_: Key, _index: u32, _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
+        None
+    }
+
+    /// Codes of eight bits that saturate, after adding `[always, odd]` as [`QuickCarry::Bias`](super::compact::QuickCarry::Bias) has it.
+    fn biased(_: [i32; 2], _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
+        None
+    }
+
+    /// As [`codes`](Self::codes); and the codes times `rate`, of which `shift` bits are dropped after
+    /// adding random numbers of the second key, move eight bits of the weights, which saturate.
+    /// Products stay below 2^30.
+    fn descend(
+        _keys: [Key; 2],
+        _index: u32,
+        _k_and_shift: [u32; 2],
+        _rate: i32,
+        _: &[[i32; 2]],
+        _weights: &mut [[i8; 2]],
+    ) -> Option<Counts> {
+        None
+    }
+}
+
+/// No loops of a chip's own.
+pub(crate) struct Plain;
+impl Loops for Plain {}
