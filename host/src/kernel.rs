@@ -401,7 +401,12 @@ mod tests {
         let source: Vec<i32> = numbers(4, LEN).iter().map(|v| v >> 9).collect();
         let key = Key::new(5);
         let (round, overflow) = (Round::Stochastic, Overflow::Sat);
-        let quantizer = Quantizer { shift: 14, format: Format { bits: 8, round, overflow }, key };
+        let quantizer = Quantizer {
+            shift: 14,
+            format: Format { bits: 8, round, overflow },
+            key,
+            peak: u32::MAX,
+        };
         let (old_exponent, grad_exponent, new_exponent) = (-3, -4, -2);
         let key = key.child(1);
         let momentum =
