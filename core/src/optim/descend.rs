@@ -14,7 +14,7 @@ use crate::{
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
 #[derive(Clone, Copy, Debug)]
 pub struct Descend {
-    /// The weight gradient's point.
+    /// The weight gradient's point, whose codes have at most 16 bits.
     pub quantizer: Quantizer,
     /// True where the gradient comes from there already, with what hooks made of it.
     pub quantized: bool,

@@ -74,6 +74,8 @@ proptest! {
         let momentum = exponents.map(|[old_exponent, grad_exponent, new_exponent]| Momentum {
             factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
         });
+        // As wide as the codes of a point.
+        let format = Format { bits: format.bits.min(16), ..format };
         let descend = Descend {
             quantizer: Quantizer { shift, format, key, peak: u32::MAX },
             quantized: false,
