@@ -92,31 +92,36 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
         };
         let (count, shift) = if alone { (rest.count.min(2), 0) } else { (rest.count, 16) };
         let factors = panel.as_ptr().cast::<Factors>();
-        let strip = |column: usize, groups, sums: &[Cell<i32>], width: usize| Strip {
-            head: factors.wrapping_add(len % P::UNROLLED),
-            end: factors.wrapping_add(len),
-            panel: factors,
-            column: numbers.as_ptr().wrapping_add(column * b.col_stride),
-            col_stride: b.col_stride,
-            row_stride: b.row_stride,
-            shift,
-            groups,
-            sums: sums.as_ptr(),
-            rows: if alone { [0, 1, 0] } else { [1, 2, 3] }.map(|r| {
-                let row = if r < count { 4 * r * width } else { 0 };
-                row.wrapping_sub(4 * P::COLS)
-            }),
-        };
         if len == 0 || !fits(cols) || sums.len() < count * cols || cols < P::COLS {
             return;
         }
+        let rows = |width: usize| {
+            if alone { [0, 1, 0] } else { [1, 2, 3] }.map(|r| {
+                let row = if r < count { 4 * r * width } else { 0 };
+                row.wrapping_sub(4 * P::COLS)
+            })
+        };
+        let mut strip = Strip {
+            head: factors.wrapping_add(len % P::UNROLLED),
+            end: factors.wrapping_add(len),
+            panel: factors,
+            column: numbers.as_ptr(),
+            col_stride: b.col_stride,
+            row_stride: b.row_stride,
+            shift,
+            groups: whole,
+            sums: sums.as_ptr(),
+            rows: rows(cols),
+        };
         // SAFETY: the last number of the last column lies in `numbers`, so all others do; and so do
         // the sums of `count` rows of `cols` in `sums`.
-        unsafe { P::columns(&mut strip(0, whole, sums, cols)) }
+        unsafe { P::columns(&mut strip) }
         if left > 0 {
             last.iter().for_each(|sum| sum.set(0));
+            strip.column = numbers.as_ptr().wrapping_add((cols - P::COLS) * b.col_stride);
+            (strip.groups, strip.sums, strip.rows) = (1, last.as_ptr(), rows(P::COLS));
             // SAFETY: as above; four rows of a group fit into `last`.
-            unsafe { P::columns(&mut strip(cols - P::COLS, 1, &last, P::COLS)) }
+            unsafe { P::columns(&mut strip) }
             for (row, sums) in sums.chunks(cols).zip(last.chunks(P::COLS)).take(count) {
                 let slots = row.iter().skip(whole * P::COLS);
                 for (slot, sum) in slots.zip(sums.iter().skip(P::COLS - left)) {
