@@ -48,16 +48,15 @@ impl Pairs for ArmBase {
             };
         }
         // SAFETY: reads and writes what the caller vouches for, and puts back the registers that
-        // Rust does not lend here: all above r5.
+        // Rust does not lend here: r6 to r10, and r12.
         unsafe {
             core::arch::asm!(
                 "push {{r6, r7}}",
                 "mov r1, r8",
                 "mov r2, r9",
                 "mov r3, r10",
-                "mov r4, r11",
-                "mov r5, r12",
-                "push {{r1, r2, r3, r4, r5}}",
+                "mov r4, r12",
+                "push {{r1, r2, r3, r4}}",
                 "mov r10, r0",
                 "ldr r1, [r0, #20]",
                 "mov r12, r1",
@@ -123,12 +122,11 @@ impl Pairs for ArmBase {
                 "subs r1, r1, #1",
                 "str r1, [r0, #28]",
                 "bne 2b",
-                "pop {{r1, r2, r3, r4, r5}}",
+                "pop {{r1, r2, r3, r4}}",
                 "mov r8, r1",
                 "mov r9, r2",
                 "mov r10, r3",
-                "mov r11, r4",
-                "mov r12, r5",
+                "mov r12, r4",
                 "pop {{r6, r7}}",
                 inout("r0") &raw mut *strip => _,
                 out("r1") _,
