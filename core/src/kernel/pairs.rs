@@ -15,6 +15,9 @@ use super::blocked::{FourRows, Piece};
 /// Most numbers of a row in a piece.
 pub(super) const DEPTH: usize = 32;
 
+/// Pieces shorter than this cost more than words of their own for all rows.
+const SHORT: usize = 4;
+
 /// What a chip does its own way.
 pub(super) trait Pairs {
     /// Columns that are summed at once.
@@ -30,32 +33,35 @@ pub(super) trait Pairs {
     unsafe fn columns(strip: &mut Strip);
 }
 
-/// Numbers of four rows, in two words.
+/// Numbers of four rows or of two, in two words.
 pub(super) type Factors = [i32; 2];
 
 /// A piece, in the order of its offsets.
 #[repr(C)]
 pub(super) struct Strip {
+    /// As many factors lie before it as the unrolled loop leaves over.
+    pub(super) head: *const Factors,
+    /// The end of the factors; and where they begin.
+    pub(super) end: *const Factors,
+    pub(super) panel: *const Factors,
+    /// The first column.
+    pub(super) column: *const i8,
     /// Between columns. From each on, a number can be read at every `row_stride`, as many as there
     /// are factors.
     pub(super) col_stride: usize,
-    /// Four rows; and their ends.
-    pub(super) panel: *const Factors,
-    pub(super) end: *const Factors,
-    /// The first column.
-    pub(super) column: *const i8,
     pub(super) row_stride: usize,
-    /// As many factors lie before it as the unrolled loop leaves over.
-    pub(super) head: *const Factors,
+    /// Bits of a word that are not of its lower row: 16, or 0 where it has one row only.
+    pub(super) shift: usize,
     /// Groups of [`Pairs::COLS`] columns, at least one.
     pub(super) groups: usize,
     /// The first row of sums, which has one for every column.
     pub(super) sums: *const Cell<i32>,
-    /// The other rows, in bytes behind the first. A row of zeros may lie on another one.
+    /// The upper row of the first word, and both of the second, in bytes behind the group that
+    /// follows in the first row. A row of zeros may lie on another one.
     pub(super) rows: [usize; 3],
 }
 
-/// The block of [`Blocks`] for chips with [`Pairs`].
+/// The block of [`Blocks`](super::blocked::Blocks) for chips with [`Pairs`].
 pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
     let mut panel = [const { MaybeUninit::uninit() }; DEPTH];
     // The last columns where they do not fill a group, with others before them.
@@ -65,46 +71,68 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
         .saturating_add(cols.saturating_sub(1) * b.col_stride)
         .saturating_add(1);
     let room = 15 - bits(b.numbers.get(..end).unwrap_or_default());
-    let mut from = 0;
+    let (mut from, mut first, mut alone) = (0, 0, false);
     while from < a.len {
-        let a = a.part(from, DEPTH.min(a.len - from));
         let numbers = b.numbers.get(from * b.row_stride..).unwrap_or_default();
-        let factors = pack(&a, room, &mut panel);
-        let len = factors.len();
-        from += len;
+        let sums = out.get(first * cols..).unwrap_or_default();
+        let rest = a.part(from, DEPTH.min(a.len - from));
+        let rest = FourRows { numbers: rest.row(first), count: rest.count - first, ..rest };
+        let mut len = 0;
+        if !alone {
+            len = pack(&rest, room, &mut panel);
+            alone = len < SHORT.min(rest.len);
+        }
+        if alone {
+            len = pack_two(&rest, &mut panel);
+        }
         let fits = |cols: usize| {
             let row = len.saturating_sub(1).saturating_mul(b.row_stride);
             let col = cols.saturating_sub(1).saturating_mul(b.col_stride);
             cols > 0 && row.saturating_add(col) < numbers.len()
         };
-        let rows = a.count;
-        let strip = |column: usize, groups, sums: &[Cell<i32>], width: usize| Strip {
-            col_stride: b.col_stride,
-            panel: factors.as_ptr(),
-            end: factors.as_ptr_range().end,
-            column: numbers.as_ptr().wrapping_add(column * b.col_stride),
-            row_stride: b.row_stride,
-            head: factors.as_ptr().wrapping_add(len % P::UNROLLED),
-            groups,
-            sums: sums.as_ptr(),
-            rows: [1, 2, 3].map(|r| if r < rows { 4 * r * width } else { 0 }),
-        };
-        if len == 0 || !fits(cols) || out.len() < a.count * cols || cols < P::COLS {
+        let (count, shift) = if alone { (rest.count.min(2), 0) } else { (rest.count, 16) };
+        let factors = panel.as_ptr().cast::<Factors>();
+        if len == 0 || !fits(cols) || sums.len() < count * cols || cols < P::COLS {
             return;
         }
+        let rows = |width: usize| {
+            if alone { [0, 1, 0] } else { [1, 2, 3] }.map(|r| {
+                let row = if r < count { 4 * r * width } else { 0 };
+                row.wrapping_sub(4 * P::COLS)
+            })
+        };
+        let mut strip = Strip {
+            head: factors.wrapping_add(len % P::UNROLLED),
+            end: factors.wrapping_add(len),
+            panel: factors,
+            column: numbers.as_ptr(),
+            col_stride: b.col_stride,
+            row_stride: b.row_stride,
+            shift,
+            groups: whole,
+            sums: sums.as_ptr(),
+            rows: rows(cols),
+        };
         // SAFETY: the last number of the last column lies in `numbers`, so all others do; and so do
-        // the sums of `count` rows of `cols` in `out`.
-        unsafe { P::columns(&mut strip(0, whole, out, cols)) }
+        // the sums of `count` rows of `cols` in `sums`.
+        unsafe { P::columns(&mut strip) }
         if left > 0 {
             last.iter().for_each(|sum| sum.set(0));
+            strip.column = numbers.as_ptr().wrapping_add((cols - P::COLS) * b.col_stride);
+            (strip.groups, strip.sums, strip.rows) = (1, last.as_ptr(), rows(P::COLS));
             // SAFETY: as above; four rows of a group fit into `last`.
-            unsafe { P::columns(&mut strip(cols - P::COLS, 1, &last, P::COLS)) }
-            for (row, sums) in out.chunks(cols).zip(last.chunks(P::COLS)).take(a.count) {
+            unsafe { P::columns(&mut strip) }
+            for (row, sums) in sums.chunks(cols).zip(last.chunks(P::COLS)).take(count) {
                 let slots = row.iter().skip(whole * P::COLS);
                 for (slot, sum) in slots.zip(sums.iter().skip(P::COLS - left)) {
                     slot.set(slot.get().wrapping_add(sum.get()));
                 }
             }
+        }
+        if alone && rest.count > 2 {
+            first = 2;
+        } else {
+            (from, first, alone) = (from + len, 0, false);
         }
     }
 }
@@ -129,15 +157,12 @@ fn bits(numbers: &[i8]) -> u32 {
 }
 
 /// Packs numbers of four rows as long as their magnitudes add up to less than `2^room` in each.
+/// How many that are.
 #[inline(never)]
-fn pack<'p>(
-    a: &FourRows<'_>,
-    room: u32,
-    panel: &'p mut [MaybeUninit<Factors>; DEPTH],
-) -> &'p [Factors] {
+fn pack(a: &FourRows<'_>, room: u32, panel: &mut [MaybeUninit<Factors>; DEPTH]) -> usize {
     let last = a.len.saturating_sub(1) * a.stride + a.count.saturating_sub(1) * a.row_stride;
     if last >= a.numbers.len() || a.len > DEPTH {
-        return &[];
+        return 0;
     }
     let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
     let mut at = a.numbers.as_ptr();
@@ -179,7 +204,25 @@ fn pack<'p>(
             };
         }
     }
-    factors
+    factors.len()
+}
+
+/// Gives each number of two rows a word. How many of a row that are.
+#[inline(never)]
+fn pack_two(a: &FourRows<'_>, panel: &mut [MaybeUninit<Factors>; DEPTH]) -> usize {
+    let (row, mask) = if a.count > 1 { (a.row_stride, -1) } else { (0, 0) };
+    let last = a.len.saturating_sub(1) * a.stride + row;
+    if last >= a.numbers.len() || a.len > DEPTH {
+        return 0;
+    }
+    let mut at = a.numbers.as_ptr();
+    for slot in panel.iter_mut().take(a.len) {
+        // SAFETY: the last number of the second row lies in `numbers`, so all others do.
+        let [low, high] = unsafe { [at.read(), at.wrapping_add(row).read()] };
+        slot.write([low.into(), i32::from(high) & mask]);
+        at = at.wrapping_add(a.stride);
+    }
+    a.len
 }
 
 /// What the loops of chips compute, so that all around them is tested on a desktop too.
@@ -205,9 +248,9 @@ pub(super) unsafe fn columns<P: Pairs>(strip: &mut Strip) {
                 *sum = sum.wrapping_add(factor.wrapping_mul(number));
             }
         }
-        let [r1, r2, r3] = strip.rows.map(|bytes| bytes / 4);
+        let [r1, r2, r3] = strip.rows.map(|bytes| bytes.wrapping_add(4 * P::COLS) / 4);
         for ((low_row, high_row), sum) in [(0, r1), (r2, r3)].into_iter().zip(sums) {
-            let low = i32::from(sum as i16);
+            let low = sum << strip.shift >> strip.shift;
             for (row, sum) in [(low_row, low), (high_row, sum.wrapping_sub(low) >> 16)] {
                 // SAFETY: as above.
                 let slot = unsafe { &*strip.sums.add(row + c) };
