@@ -5,11 +5,7 @@
 
 use std::{fs, io::Write, panic, path::Path};
 
-use fixgrad::{
-    frozen::Frozen,
-    prelude::*,
-    trainer::{LayerMemory, LayerState},
-};
+use fixgrad::{frozen::Frozen, prelude::*, trainer::LayerMemory};
 use fixgrad_host::{
     config::{Compiled, DatasetFacts, Experiment, MAX_LAYERS},
     data::{DataConfig, IdxArray, SearchPath},
@@ -72,7 +68,7 @@ fn compiled() -> Compiled {
 
 /// Steps, bounds and parameters.
 fn state(trainer: &Trainer<'_, MAX_LAYERS, Scalar, ()>) -> (u32, Vec<LayerMemory>, Vec<u8>) {
-    let layers = trainer.states().iter().map(LayerState::memory).collect();
+    let layers = trainer.states().map(|state| state.memory()).collect();
     (trainer.steps(), layers, trainer.persistent().to_vec())
 }
 
@@ -133,7 +129,7 @@ fn models() {
     let good = Model {
         compiled: compiled.clone(),
         step: 3,
-        layers: trainer.states().iter().map(|state| state.memory()).collect(),
+        layers: trainer.states().map(|state| state.memory()).collect(),
         parameters: trainer.persistent().to_vec(),
     };
     let good = good.encode().expect("bytes");
