@@ -5,7 +5,11 @@
 
 use std::{fs, io::Write, panic, path::Path};
 
-use fixgrad::{frozen::Frozen, prelude::*, trainer::LayerMemory};
+use fixgrad::{
+    frozen::Frozen,
+    prelude::*,
+    trainer::{LayerMemory, Tensor},
+};
 use fixgrad_host::{
     config::{Compiled, DatasetFacts, Experiment, MAX_LAYERS},
     data::{DataConfig, IdxArray, SearchPath},
@@ -88,7 +92,17 @@ fn use_it(compiled: &Compiled, model: Option<&Model>) {
             assert_eq!(state(&trainer), before, "a refused state leaves the old one");
             return;
         }
-        assert_eq!(state(&trainer), (model.step, model.layers.clone(), model.parameters.clone()));
+        let (step, layers, parameters) = state(&trainer);
+        assert_eq!((step, &parameters), (model.step, &model.parameters));
+        // Tensors that a layer does not have get no bound by a forged state.
+        for ((plan, kept), given) in trainer.plan().layers().iter().zip(&layers).zip(&model.layers)
+        {
+            for tensor in Tensor::ALL {
+                let place = (tensor as u8).checked_sub(plan.bounds.from);
+                let has_it = place.is_some_and(|place| place < plan.bounds.len);
+                assert_eq!(kept.bound(tensor), given.bound(tensor).filter(|_| has_it));
+            }
+        }
     }
     let features = compiled.graph.view().layers()[0].shape.elements();
     let pixels: Vec<u8> = (0..features).map(|i| i as u8).collect();

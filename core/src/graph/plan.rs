@@ -18,6 +18,7 @@ use crate::{
     config::{LayerConfig, Train},
     optim::Lr,
     tensor::Width,
+    trainer::Tensor,
 };
 
 /// The memory plan of a graph of at most `N` layers.
@@ -250,13 +251,14 @@ impl<const N: usize> Plan<N> {
     const fn place_bounds(&mut self, i: usize, config: &LayerConfig) {
         let first = if i == 0 { 0 } else { self.layers[i - 1].bounds.end() as u16 };
         let weight = &self.layers[i].weight;
-        let len = match (weight.master.len, weight.velocity.len) {
-            (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0,
-            (0, _) => 2,
-            (_, 0) => 6,
-            _ => 8,
+        let tensors = match (weight.master.len, weight.velocity.len) {
+            (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0..0,
+            (0, _) => Tensor::Activation as u8..Tensor::Velocity as u8,
+            (_, 0) => 0..Tensor::Velocity as u8,
+            _ => 0..Tensor::ALL.len() as u8,
         };
-        self.layers[i].bounds = Bounds { first, len };
+        let len = tensors.end - tensors.start;
+        self.layers[i].bounds = Bounds { first, from: tensors.start, len };
     }
 
     const fn place_params(

@@ -124,15 +124,18 @@ pub struct LayerPlan {
     pub way: Way,
 }
 
-/// A layer's bounds among those of all layers: of output and its gradient, then of weights and biases
-/// and their gradients, then of the momenta, as far as the layer has them.
+/// A layer's bounds among those of all layers: one for each of some neighbours in
+/// [`Tensor::ALL`](crate::trainer::Tensor::ALL). Only momentum has a velocity, and layers without
+/// parameters have at most an output and its gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bounds {
     /// The first.
     pub first: u16,
+    /// The tensor that it is of.
+    pub from: u8,
     /// How many.
-    pub len: u16,
+    pub len: u8,
 }
 
 impl Bounds {
@@ -200,7 +203,7 @@ impl LayerPlan {
         weight_grad: Sum::NONE,
         bias_grad: Sum::NONE,
         spread: 0,
-        bounds: Bounds { first: 0, len: 0 },
+        bounds: Bounds { first: 0, from: 0, len: 0 },
         forward_tile: Region::NONE,
         backward_tile: Region::NONE,
         way: Way::NONE,

@@ -17,6 +17,8 @@ impl Fnv {
         }
     }
 
+    // Not inlined: it is short, and so are the loops around it.
+    #[inline(never)]
     fn numbers(&mut self, numbers: &[i16]) {
         numbers.iter().for_each(|n| self.update(&n.to_le_bytes()));
     }

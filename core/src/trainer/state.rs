@@ -174,17 +174,8 @@ impl Exponents {
 impl Bounds {
     /// Where the bound of a tensor is among those of all layers, if the layer has one.
     pub(crate) fn place(self, tensor: Tensor) -> Option<usize> {
-        let place = match tensor {
-            Tensor::Activation => 0,
-            Tensor::ActivationGrad => 1,
-            Tensor::Weight => 2,
-            Tensor::Bias => 3,
-            Tensor::WeightGrad => 4,
-            Tensor::BiasGrad => 5,
-            Tensor::Velocity => 6,
-            Tensor::BiasVelocity => 7,
-        };
-        (place < self.len).then_some(usize::from(self.first + place))
+        let place = (tensor as u8).wrapping_sub(self.from);
+        (place < self.len).then(|| usize::from(self.first) + usize::from(place))
     }
 }
 
