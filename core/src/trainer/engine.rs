@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
-    graph::{LayerPlan, Region},
+    graph::{Bounds, LayerPlan, Region},
     kernel::Kernel,
     optim::Lr,
     quant::{Quant, Range, RangeState},
@@ -170,10 +170,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 /// Ends the step for every range rule.
 pub(crate) fn finish_ranges(layers: &[LayerConfig], plan: &[LayerPlan], ranges: &mut [RangeState]) {
     for (config, plan) in layers.iter().zip(plan) {
-        for tensor in Tensor::ALL {
-            if let Some(range) = plan.bounds.place(tensor).and_then(|at| ranges.get_mut(at)) {
-                range.finish_step(range_of(config, tensor));
-            }
+        let Bounds { first, from, .. } = plan.bounds;
+        let ranges = ranges.get_mut(first.into()..plan.bounds.end()).unwrap_or_default();
+        for (range, &tensor) in ranges.iter_mut().zip(Tensor::ALL.iter().skip(from.into())) {
+            range.finish_step(range_of(config, tensor));
         }
     }
 }
