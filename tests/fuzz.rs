@@ -8,7 +8,7 @@ use std::{fs, io::Write, panic, path::Path};
 use fixgrad::{
     frozen::Frozen,
     prelude::*,
-    trainer::{LayerMemory, LayerState},
+    trainer::{LayerMemory, Tensor},
 };
 use fixgrad_host::{
     config::{Compiled, DatasetFacts, Experiment, MAX_LAYERS},
@@ -72,7 +72,7 @@ fn compiled() -> Compiled {
 
 /// Steps, bounds and parameters.
 fn state(trainer: &Trainer<'_, MAX_LAYERS, Scalar, ()>) -> (u32, Vec<LayerMemory>, Vec<u8>) {
-    let layers = trainer.states().iter().map(LayerState::memory).collect();
+    let layers = trainer.states().map(|state| state.memory()).collect();
     (trainer.steps(), layers, trainer.persistent().to_vec())
 }
 
@@ -92,7 +92,17 @@ fn use_it(compiled: &Compiled, model: Option<&Model>) {
             assert_eq!(state(&trainer), before, "a refused state leaves the old one");
             return;
         }
-        assert_eq!(state(&trainer), (model.step, model.layers.clone(), model.parameters.clone()));
+        let (step, layers, parameters) = state(&trainer);
+        assert_eq!((step, &parameters), (model.step, &model.parameters));
+        // Tensors that a layer does not have get no bound by a forged state.
+        for ((plan, kept), given) in trainer.plan().layers().iter().zip(&layers).zip(&model.layers)
+        {
+            for tensor in Tensor::ALL {
+                let place = (tensor as u8).checked_sub(plan.bounds.from);
+                let has_it = place.is_some_and(|place| place < plan.bounds.len);
+                assert_eq!(kept.bound(tensor), given.bound(tensor).filter(|_| has_it));
+            }
+        }
     }
     let features = compiled.graph.view().layers()[0].shape.elements();
     let pixels: Vec<u8> = (0..features).map(|i| i as u8).collect();
@@ -133,7 +143,7 @@ fn models() {
     let good = Model {
         compiled: compiled.clone(),
         step: 3,
-        layers: trainer.states().iter().map(|state| state.memory()).collect(),
+        layers: trainer.states().map(|state| state.memory()).collect(),
         parameters: trainer.persistent().to_vec(),
     };
     let good = good.encode().expect("bytes");

@@ -75,7 +75,7 @@ fn a_run_on_a_board_is_a_run_on_the_desktop_whatever_the_line_does() {
         Session::new(&job.compiled, &job.data, &kernel, &mut workspace).expect("a session");
     let theirs = session.epoch(|_| ()).expect("an epoch");
     let expected = session.model();
-    let states: Vec<_> = session.states().to_vec();
+    let states: Vec<_> = session.states();
 
     for (seed, one_in) in [(0, 0), (1, 3000), (2, 1000), (3, 400), (4, 400)] {
         let stream = Faulty::new(stand_in(&job.compiled, BOARD), seed, one_in);

@@ -3,7 +3,7 @@
 use fixgrad::{
     prelude::*,
     strategy::{Amount, LayerSet, Noise, StrategyConfig, StrategyKind},
-    trainer::{LayerState, RestoreError, StepError, Tensor},
+    trainer::{RestoreError, StepError, Tensor},
 };
 use fixgrad_tests::{
     net::large,
@@ -23,7 +23,8 @@ fn a_network_without_any_bias_runs_forward() {
     let mut trainer =
         Trainer::new(&graph, &config, memory.as_mut_slice(), Scalar, ()).expect("a trainer");
     trainer.step(XOR, CLASSES).expect("a step");
-    let seen = trainer.states()[2].range(Tensor::Activation);
+    let state = trainer.states().nth(2).unwrap();
+    let seen = state.range(Tensor::Activation);
     assert_eq!(seen.elements, 8, "four samples of two outputs went through the point");
 }
 
@@ -68,7 +69,8 @@ fn bounds_of_channels_are_counted_and_survive_an_evaluation() {
         trainer.evaluate(XOR, CLASSES).expect("an evaluation");
         assert_eq!(before, trainer.persistent());
     }
-    let weight = trainer.states()[1].range(Tensor::Weight);
+    let state = trainer.states().nth(1).unwrap();
+    let weight = state.range(Tensor::Weight);
     assert!(weight.bounds().is_some(), "{weight:?}");
 }
 
@@ -161,7 +163,7 @@ fn a_refused_state_has_its_reason_and_changes_nothing() {
         let stepped = trainer.step(samples, CLASSES).map(|_| ());
         let expected = if fits { Ok(()) } else { Err(StepError::Exponent { exponent }) };
         assert_eq!(stepped, expected);
-        let layers: Vec<_> = trainer.states().iter().map(LayerState::memory).collect();
+        let layers: Vec<_> = trainer.states().map(|state| state.memory()).collect();
         let bytes = trainer.persistent().to_vec();
         assert_eq!(trainer.restore(5, &layers, &bytes), Ok(()));
         let before = (trainer.digest(), trainer.steps());

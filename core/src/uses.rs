@@ -21,8 +21,10 @@
 //!
 //! [`Train::parts`]: crate::config::Train::parts
 
+use core::marker::PhantomData;
+
 use crate::{
-    quant::{Observe, Observer, PeakObserver},
+    quant::{Observe, Observer, PeakObserver, RangeState},
     tensor::{Mantissas, MantissasMut},
 };
 
@@ -83,6 +85,8 @@ pub trait Uses {
     const PARTS: u32;
     /// What looks at tensors.
     type Observer: Observe;
+    /// What remembers the bounds of `N` layers.
+    type Ranges<const N: usize>: Ranges;
 
     /// Whether a part is linked.
     #[inline(always)]
@@ -112,6 +116,42 @@ pub trait Uses {
     }
 }
 
+/// Room for the bounds of tensors, which a trainer has in itself.
+pub trait Ranges: core::fmt::Debug {
+    /// Room without bounds.
+    const NEW: Self;
+    /// How many there is room for.
+    const LEN: usize;
+    /// All of them.
+    fn all(&self) -> &[RangeState];
+    /// As [`all`](Self::all), writable.
+    fn all_mut(&mut self) -> &mut [RangeState];
+}
+
+/// Room for all that layers can have.
+impl<const N: usize> Ranges for [[RangeState; 8]; N] {
+    const NEW: Self = [[RangeState::NEW; 8]; N];
+    const LEN: usize = 8 * N;
+    fn all(&self) -> &[RangeState] {
+        self.as_flattened()
+    }
+    fn all_mut(&mut self) -> &mut [RangeState] {
+        self.as_flattened_mut()
+    }
+}
+
+/// Room for what they have.
+impl<const LEN: usize> Ranges for [RangeState; LEN] {
+    const NEW: Self = [RangeState::NEW; LEN];
+    const LEN: usize = LEN;
+    fn all(&self) -> &[RangeState] {
+        self
+    }
+    fn all_mut(&mut self) -> &mut [RangeState] {
+        self
+    }
+}
+
 /// All parts: for settings that are not known at compile time.
 #[derive(Clone, Copy, Debug)]
 pub struct Everything;
@@ -124,17 +164,52 @@ pub struct Only<const PARTS: u32>;
 #[derive(Clone, Copy, Debug)]
 pub struct OnlyAndStatistics<const PARTS: u32>;
 
+/// The parts `U`, in a trainer with room for no more bounds than the network has, which
+/// [`Task::bounds`](crate::trainer::Task::bounds) counts. Every one takes 28 bytes, and room for all
+/// that any layer can have is eight a layer.
+///
+/// ```
+/// use fixgrad::{prelude::*, uses::{Fitted, Only}};
+///
+/// const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+/// const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
+/// const LAYER: LayerConfig = LayerConfig::tiny();
+/// const BOUNDS: usize = Task::<4>::new(NET, TRAIN, LAYER).bounds();
+/// static TASK: Task<4, Fitted<BOUNDS, Only<{ TRAIN.parts(&LAYER) }>>> =
+///     Task::new(NET, TRAIN, LAYER);
+/// ```
+///
+/// Too little room is a build error:
+///
+/// ```compile_fail
+/// # use fixgrad::{prelude::*, uses::{Everything, Fitted}};
+/// # const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+/// static TASK: Task<4, Fitted<13, Everything>> =
+///     Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Fitted<const BOUNDS: usize, U>(PhantomData<U>);
+
 impl Uses for Everything {
     const PARTS: u32 = u32::MAX;
     type Observer = Observer;
+    type Ranges<const N: usize> = [[RangeState; 8]; N];
 }
 
 impl<const PARTS: u32> Uses for Only<PARTS> {
     const PARTS: u32 = PARTS & !Part::Statistics.bit();
     type Observer = PeakObserver;
+    type Ranges<const N: usize> = [[RangeState; 8]; N];
 }
 
 impl<const PARTS: u32> Uses for OnlyAndStatistics<PARTS> {
     const PARTS: u32 = PARTS | Part::Statistics.bit();
     type Observer = Observer;
+    type Ranges<const N: usize> = [[RangeState; 8]; N];
+}
+
+impl<const BOUNDS: usize, U: Uses> Uses for Fitted<BOUNDS, U> {
+    const PARTS: u32 = U::PARTS;
+    type Observer = U::Observer;
+    type Ranges<const N: usize> = [RangeState; BOUNDS];
 }

@@ -71,7 +71,7 @@ impl State {
     pub fn of(trainer: &Small<'_>) -> Self {
         Self {
             step: trainer.steps(),
-            layers: trainer.states().iter().map(|state| state.memory()).collect(),
+            layers: trainer.states().map(|state| state.memory()).collect(),
             parameters: trainer.persistent().to_vec(),
         }
     }

@@ -87,7 +87,7 @@ pub fn train<K: Kernel, S: Strategy>(
         };
         snapshots.push(Snapshot {
             bytes: trainer.persistent().to_vec(),
-            bounds: trainer.states().iter().map(|state| state.memory()).collect(),
+            bounds: trainer.states().map(|state| state.memory()).collect(),
             record,
         });
     }

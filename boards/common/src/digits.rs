@@ -6,7 +6,7 @@ use fixgrad::{
     prelude::*,
     rng::{Key, Permutation},
     trainer::{StepError, Tally},
-    uses::{Only, Part},
+    uses::{Fitted, Only, Part},
 };
 
 /// Most layers of the network.
@@ -36,7 +36,8 @@ pub const TRAIN: Train = Train {
 pub const LAYER: LayerConfig = LayerConfig::tiny();
 /// The parts of the trainer that these settings use; no others are in the firmware. Pictures are
 /// read where they lie.
-pub type Uses = Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>;
+pub type Uses = Fitted<BOUNDS, Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>>;
+const BOUNDS: usize = Task::<LAYERS>::in_place(NET, TRAIN, LAYER).bounds();
 /// Network, settings and memory plan.
 pub static TASK: Task<LAYERS, Uses> = Task::in_place(NET, TRAIN, LAYER);
 /// The name of the task in reports.

@@ -188,7 +188,7 @@ impl<F: NorFlash> Journal<F> {
             return Err(CheckpointError::WithinStep);
         }
         // Possible after a forged state was loaded.
-        if !trainer.states().iter().all(|state| state.memory().is_plausible()) {
+        if !trainer.states().all(|state| state.memory().is_plausible()) {
             return Err(CheckpointError::Bounds);
         }
         let identity = identity(trainer);
@@ -203,7 +203,8 @@ impl<F: NorFlash> Journal<F> {
         }
         self.tried = Some(slot);
         let found = Found { slot, header: self.slots.header(sequence, trainer.steps(), identity) };
-        let kept = self.slots.write(&found, trainer.states(), trainer.persistent());
+        let memories = trainer.states().map(|state| state.memory());
+        let kept = self.slots.write(&found, memories, trainer.persistent());
         let offset = self.slots.offset(slot);
         if !kept.map_err(CheckpointError::Flash)? {
             return Err(CheckpointError::NotKept { offset });

@@ -13,7 +13,7 @@ use super::{
     identity::Identity,
     stream::{Reader, Writer, align_up, unit},
 };
-use crate::trainer::{LayerMemory, LayerState};
+use crate::trainer::{LayerMemory, States};
 
 /// The last word of a slot: the checksum, and behind it this.
 const COMMIT: [u8; 4] = *b"DONE";
@@ -203,16 +203,15 @@ impl<F: NorFlash> Slots<F> {
         &mut self,
         found: &Found,
         crc: u32,
-        states: &mut [LayerState],
+        states: &mut States<'_>,
         parameters: &mut [u8],
     ) -> Result<u32, CheckpointError<F::Error>> {
         let unsteady = |_| CheckpointError::Unsteady;
         let mut reader = self.state(found);
         let mut record = [0; LayerMemory::BYTES];
-        for state in states {
+        for layer in 0..states.len() {
             reader.take(&mut record).map_err(unsteady)?;
-            *state = LayerState::NEW;
-            state.restore(&LayerMemory::from_bytes(&record));
+            states.restore(layer, &LayerMemory::from_bytes(&record));
         }
         reader.take(parameters).map_err(unsteady)?;
         if reader.finish().map_err(unsteady)? != crc {
@@ -225,7 +224,7 @@ impl<F: NorFlash> Slots<F> {
     pub(super) fn write(
         &mut self,
         found: &Found,
-        states: &[LayerState],
+        layers: impl Iterator<Item = LayerMemory>,
         parameters: &[u8],
     ) -> Result<bool, F::Error> {
         let at = self.offset(found.slot);
@@ -234,8 +233,8 @@ impl<F: NorFlash> Slots<F> {
         let mut writer = Writer::new(&mut self.flash, at);
         writer.push(&found.header.to_bytes())?;
         writer.flush()?;
-        for state in states {
-            writer.push(&state.memory().to_bytes())?;
+        for memory in layers {
+            writer.push(&memory.to_bytes())?;
         }
         writer.push(parameters)?;
         writer.flush()?;

@@ -55,6 +55,6 @@ pub use error::{GraphError, PlanError};
 pub use layer::{Kind, Layer, Name};
 pub use message::Message;
 pub use plan::Plan;
-pub use region::{LayerPlan, ParamPlan, Region, Sum, Way};
+pub use region::{Bounds, LayerPlan, ParamPlan, Region, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;

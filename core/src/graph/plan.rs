@@ -10,7 +10,7 @@ use super::{
     demand::{Demand, largest_tensor},
     error::PlanError,
     layer::Kind,
-    region::{LayerPlan, Region, Sum},
+    region::{Bounds, LayerPlan, Region, Sum},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -18,6 +18,7 @@ use crate::{
     config::{LayerConfig, Train},
     optim::Lr,
     tensor::Width,
+    trainer::Tensor,
 };
 
 /// The memory plan of a graph of at most `N` layers.
@@ -126,6 +127,7 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i < count {
             plan.place_masters(&mut cursor, graph, i, &settings[i], sizes);
+            plan.place_bounds(i, &settings[i]);
             if cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
             }
@@ -188,6 +190,14 @@ impl<const N: usize> Plan<N> {
         self.ram
     }
 
+    /// Tensors whose bounds the trainer remembers.
+    pub const fn bounds(&self) -> usize {
+        match self.layers().last() {
+            Some(layer) => layer.bounds.end(),
+            None => 0,
+        }
+    }
+
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
     /// activations and their gradients do not look at the tensor: no weight gradient drops bits
     /// before it is added up.
@@ -235,6 +245,20 @@ impl<const N: usize> Plan<N> {
             let channels = graph.layers()[i].shape.0[0] as usize;
             layer.channels = cursor.take(channels, Width::I8);
         }
+    }
+
+    /// Behind the bounds of the layers below. Layers that only pass numbers on need none.
+    const fn place_bounds(&mut self, i: usize, config: &LayerConfig) {
+        let first = if i == 0 { 0 } else { self.layers[i - 1].bounds.end() as u16 };
+        let weight = &self.layers[i].weight;
+        let tensors = match (weight.master.len, weight.velocity.len) {
+            (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0..0,
+            (0, _) => Tensor::Activation as u8..Tensor::Velocity as u8,
+            (_, 0) => 0..Tensor::Velocity as u8,
+            _ => 0..Tensor::ALL.len() as u8,
+        };
+        let len = tensors.end - tensors.start;
+        self.layers[i].bounds = Bounds { first, from: tensors.start, len };
     }
 
     const fn place_params(

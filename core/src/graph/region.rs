@@ -113,6 +113,8 @@ pub struct LayerPlan {
     pub bias_grad: Sum,
     /// Largest spread of the channels' bounds.
     pub spread: u8,
+    /// Tensors whose bounds the trainer remembers.
+    pub bounds: Bounds,
     /// Sums on their way to a point while the layer runs forward: memory that nothing else needs
     /// then, or the plan's scratch where there is less of it.
     pub forward_tile: Region,
@@ -120,6 +122,27 @@ pub struct LayerPlan {
     pub backward_tile: Region,
     /// What a step would otherwise work out again each time.
     pub way: Way,
+}
+
+/// A layer's bounds among those of all layers: one for each of some neighbours in
+/// [`Tensor::ALL`](crate::trainer::Tensor::ALL). Only momentum has a velocity, and layers without
+/// parameters have at most an output and its gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bounds {
+    /// The first.
+    pub first: u16,
+    /// The tensor that it is of.
+    pub from: u8,
+    /// How many.
+    pub len: u8,
+}
+
+impl Bounds {
+    /// The first behind these.
+    pub(crate) const fn end(self) -> usize {
+        self.first as usize + self.len as usize
+    }
 }
 
 /// What a layer does, where its numbers come from and where its gradient goes, and how many of them
@@ -180,6 +203,7 @@ impl LayerPlan {
         weight_grad: Sum::NONE,
         bias_grad: Sum::NONE,
         spread: 0,
+        bounds: Bounds { first: 0, from: 0, len: 0 },
         forward_tile: Region::NONE,
         backward_tile: Region::NONE,
         way: Way::NONE,

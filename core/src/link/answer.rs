@@ -269,11 +269,11 @@ fn work<const N: usize, K: Kernel, S: Strategy>(
     Ok((tally, if last { Some(trainer.update()?) } else { None }))
 }
 
-fn state<'t, const N: usize, K: Kernel, S: Strategy>(
-    trainer: &'t Trainer<'_, N, K, S>,
+fn state<const N: usize, K: Kernel, S: Strategy>(
+    trainer: &Trainer<'_, N, K, S>,
     layer: u8,
-) -> Result<&'t LayerState, Refusal> {
-    trainer.states().get(usize::from(layer)).ok_or(Refusal::NoLayer)
+) -> Result<LayerState, Refusal> {
+    trainer.states().nth(layer.into()).ok_or(Refusal::NoLayer)
 }
 
 /// What fits a greeting.

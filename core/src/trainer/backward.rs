@@ -134,35 +134,35 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         let passed = pass.finish();
         self.keep(to.i, Tensor::ActivationGrad, &passed);
-        if let Some(state) = self.states.get_mut(to.i) {
-            state.grad_exponent = passed.exponent;
+        if let Some(now) = self.exponents.get_mut(to.i) {
+            now.grad = passed.exponent;
         }
     }
 
     /// What is known of the sums of a source.
     fn sums_of(&self, source: Source<'_>, from: At<'_>) -> Sums {
         let At { i, plan, config } = from;
-        let Some(state) = self.states.get(i) else {
+        let Some(now) = self.exponents.get(i) else {
             return Sums { exponent: 0, bits: 30, slack: 0 };
         };
         match (source, plan.way.kind) {
             (Source::Loss(targets), _) => {
                 let target = targets.at(0, 0);
-                let (loss, outputs) = (linked_loss::<U>(self.train.loss), state.output_exponent);
+                let (loss, outputs) = (linked_loss::<U>(self.train.loss), now.output);
                 let exponent = loss.grad_exponent(outputs, &target);
                 let bits = loss.grad_bits(outputs, plan.output_bits, &target);
                 Sums { exponent, bits, slack: 0 }
             }
             (_, Kind::Dense { .. }) => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
-                let exponent = grid([state.grad_exponent, state.weight_exponent, up]);
+                let exponent = grid([now.grad, now.weight, up]);
                 let slack = Sums::slack_of(from.outputs());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
             _ if !U::uses(Part::PassingPoints) => Sums { exponent: 0, bits: 30, slack: 0 },
             _ => {
                 let bits = config.activation_grad.map_or(16, |quant| quant.bits);
-                Sums { exponent: state.grad_exponent, bits: bits.saturating_sub(1), slack: 0 }
+                Sums { exponent: now.grad, bits: bits.saturating_sub(1), slack: 0 }
             }
         }
     }
@@ -214,7 +214,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let [sums, codes] = pick(self.memory, [tile, &holder.activation]);
         let MantissasMut::I32(sums) = sums else { return };
         let codes = U::codes(codes.as_ref());
-        let exponent = self.states.get(top.i).map_or(0, |state| state.output_exponent);
+        let exponent = self.exponents.get(top.i).map_or(0, |now| now.output);
         let loss = linked_loss::<U>(self.train.loss);
         for (at, row) in (first..).zip(sums.chunks_mut(units.max(1))) {
             let outputs = Outputs { codes: codes.part(at * units, units), exponent };
@@ -229,11 +229,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     fn through_layers(&mut self, target: usize, last: usize, tile: &Region, first: usize) {
         for i in target + 1..=last {
-            let (Some(plan), Some(state)) = (self.plan.get(i), self.states.get(i)) else { return };
+            let (Some(plan), Some(now)) = (self.plan.get(i), self.exponents.get(i)) else { return };
             let clips = U::uses(Part::Clipping)
                 && plan.pass.len > 0
                 && plan.grad.len == 0
-                && state.output_clipped;
+                && now.output_clipped;
             if plan.way.kind != Kind::Relu && !clips {
                 continue;
             }
@@ -253,7 +253,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     fn block_clipped(&mut self, at: At<'_>, count: usize) {
         if !U::uses(Part::Clipping)
             || at.plan.pass.len == 0
-            || !self.states.get(at.i).is_some_and(|state| state.output_clipped)
+            || !self.exponents.get(at.i).is_some_and(|now| now.output_clipped)
         {
             return;
         }
@@ -304,7 +304,7 @@ mod tests {
             let classes: std::vec::Vec<u16> = (0..16).map(|i| i % 5).collect();
             for step in 1..=3 {
                 trainer.step(samples, Targets::Classes(&classes)).unwrap();
-                for (i, state) in trainer.states().iter().enumerate().skip(1).step_by(2) {
+                for (i, state) in trainer.states().enumerate().skip(1).step_by(2) {
                     for tensor in [Tensor::ActivationGrad, Tensor::WeightGrad, Tensor::BiasGrad] {
                         let seen = state.range(tensor);
                         let lost = f64::from(seen.underflowed) / f64::from(seen.elements);

@@ -5,14 +5,14 @@ use core::marker::PhantomData;
 use super::{
     Tally,
     point::{Hooks, Pass, Passed, Sums},
-    state::{LayerState, Tensor},
+    state::{Exponents, Tensor},
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
-    graph::{LayerPlan, Region},
+    graph::{Bounds, LayerPlan, Region},
     kernel::Kernel,
     optim::Lr,
-    quant::{Quant, Range},
+    quant::{Quant, Range, RangeState},
     rng::Key,
     strategy::{Context, Place, Strategy},
     uses::{Part, Uses},
@@ -35,7 +35,8 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) memory: &'e mut [u8],
     /// Codes that are read in place.
     pub(crate) samples: &'e [i8],
-    pub(crate) states: &'e mut [LayerState],
+    pub(crate) exponents: &'e mut [Exponents],
+    pub(crate) ranges: &'e mut [RangeState],
     pub(crate) kernel: &'e K,
     pub(crate) strategy: &'e mut S,
     /// Steps finished so far, the random numbers of this one, and its learning rate.
@@ -111,7 +112,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         row: usize,
     ) -> Pass<'e, U> {
         let key = self.key(layer, tensor, 0);
-        let previous = self.states.get(layer).and_then(|state| state.range(tensor).bound());
+        let place = self.plan.get(layer).and_then(|plan| plan.bounds.place(tensor));
+        let previous = place.and_then(|at| self.ranges.get(at)?.bound());
         Pass::new(quant, key, sums, row, previous, self.hooks(layer, tensor, sums.exponent))
     }
 
@@ -143,13 +145,17 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         Some(Hooks { place, context, source, off_grid })
     }
 
+    /// Bound and counters of a tensor.
+    pub(crate) fn range_mut(&mut self, layer: usize, tensor: Tensor) -> Option<&mut RangeState> {
+        self.ranges.get_mut(self.plan.get(layer)?.bounds.place(tensor)?)
+    }
+
     /// Keeps what a pass learned, in training; inference leaves no trace.
     #[inline(never)]
     pub(crate) fn keep(&mut self, layer: usize, tensor: Tensor, passed: &Passed) {
         if self.mode == Mode::Train
-            && let Some(layer) = self.states.get_mut(layer)
+            && let Some(range) = self.range_mut(layer, tensor)
         {
-            let range = layer.range_mut(tensor);
             range.settle(passed.bound);
             range.count(passed.counts, passed.elements);
             if U::uses(Part::Moving)
@@ -162,10 +168,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 }
 
 /// Ends the step for every range rule.
-pub(crate) fn finish_ranges(layers: &[LayerConfig], states: &mut [LayerState]) {
-    for (config, state) in layers.iter().zip(states) {
-        for tensor in Tensor::ALL {
-            state.range_mut(tensor).finish_step(range_of(config, tensor));
+pub(crate) fn finish_ranges(layers: &[LayerConfig], plan: &[LayerPlan], ranges: &mut [RangeState]) {
+    for (config, plan) in layers.iter().zip(plan) {
+        let Bounds { first, from, .. } = plan.bounds;
+        let ranges = ranges.get_mut(first.into()..plan.bounds.end()).unwrap_or_default();
+        for (range, &tensor) in ranges.iter_mut().zip(Tensor::ALL.iter().skip(from.into())) {
+            range.finish_step(range_of(config, tensor));
         }
     }
 }

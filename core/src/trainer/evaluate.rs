@@ -44,7 +44,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     pub fn outputs(&mut self, index: usize) -> Outputs<'_> {
         let outputs = if index < self.shown.into() { self.rows().outputs } else { 0 };
         let last = self.graph.layers().len().saturating_sub(1);
-        let exponent = self.states.get(last).map_or(0, |state| state.output_exponent);
+        let exponent = self.exponents.get(last).map_or(0, |now| now.output);
         let holder = self.plan().layers().get(last).map_or(0, |plan| usize::from(plan.output));
         let plan = self.plan.plan().layers().get(holder);
         let region = plan.map_or(&Region::NONE, |plan| &plan.activation);

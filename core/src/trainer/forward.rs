@@ -168,9 +168,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         self.keep(at.i, Tensor::Activation, &passed);
         self.put_exponent(at.i, passed.exponent);
         if U::uses(Part::Clipping)
-            && let Some(state) = self.states.get_mut(at.i)
+            && let Some(now) = self.exponents.get_mut(at.i)
         {
-            state.output_clipped = passed.clipped();
+            now.output_clipped = passed.clipped();
         }
     }
 
@@ -285,7 +285,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     fn dense_sums(&self, at: At<'e>) -> Sums {
         let plan = at.plan;
         let (weight, bias) =
-            self.states.get(at.i).map_or((0, 0), |s| (s.weight_exponent, s.bias_limit));
+            self.exponents.get(at.i).map_or((0, 0), |now| (now.weight, now.bias_limit));
         let spread = if U::uses(Part::Channels) && plan.channels.len > 0 { plan.spread } else { 0 };
         let exponent = grid([
             self.input_exponent(plan),
@@ -306,7 +306,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     fn align_bias(&mut self, at: At<'e>, exponent: i16) {
         let bias = &at.plan.bias;
-        let from = self.states.get(at.i).map_or(0, |s| s.bias_exponent);
+        let from = self.exponents.get(at.i).map_or(0, |now| now.bias);
         let left = i32::from(from) - i32::from(exponent);
         let [row, codes] = pick(self.memory, [&self.row, &bias.codes]);
         if let MantissasMut::I32(row) = row {
@@ -323,12 +323,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Exponent of the codes of a layer's input.
     pub(crate) fn input_exponent(&self, plan: &LayerPlan) -> i16 {
-        self.states.get(usize::from(plan.way.input)).map_or(0, |state| state.output_exponent)
+        self.exponents.get(usize::from(plan.way.input)).map_or(0, |now| now.output)
     }
 
     fn put_exponent(&mut self, i: usize, exponent: i16) {
-        if let Some(state) = self.states.get_mut(i) {
-            state.output_exponent = exponent;
+        if let Some(now) = self.exponents.get_mut(i) {
+            now.output = exponent;
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     quant::{Range, exponent_of},
     strategy::Strategy,
     tensor::Width,
+    uses::Ranges,
 };
 
 impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
@@ -44,7 +45,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         if plan.activation.width != Width::I8 || plan.weight.codes != plan.weight.master {
             return Err(settings);
         }
-        let known = self.state(i).and_then(|state| state.range(Tensor::Activation).bound());
+        let known = self.range(plan, Tensor::Activation).bound();
         let bound = match range {
             Range::Fixed(bound) => bound,
             _ => known.ok_or(FrozenError::Untrained { layer: layer.name })?,
@@ -78,7 +79,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         infer_range(config).ok_or(FrozenError::Settings { layer: row.name })?;
         let masters = [config.master.exponent(), config.bias_master.exponent()];
         let [weight, bias, unit] = frozen.exponents;
-        let (weights, biases) = (plan.weight.master, plan.bias.master);
+        let (weights, biases, bounds) = (plan.weight.master, plan.bias.master, plan.bounds);
         let lengths = [weights, biases].map(Region::bytes);
         if [frozen.weights.len(), frozen.biases.len()] != lengths || [weight, bias] != masters {
             return Err(FrozenError::OtherLayer);
@@ -89,16 +90,12 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 place.copy_from_slice(bytes);
             }
         }
-        if let Some(state) = self.states.get_mut(layer) {
-            let bound = unit.saturating_add(i16::from(FORMAT.bits) - 1);
-            state.range_mut(Tensor::Activation).settle(bound);
+        let place = bounds.place(Tensor::Activation);
+        if let Some(range) = place.and_then(|at| self.ranges.all_mut().get_mut(at)) {
+            range.settle(unit.saturating_add(i16::from(FORMAT.bits) - 1));
         }
         self.forget_the_step();
         Ok(())
-    }
-
-    fn state(&self, layer: usize) -> Option<&super::LayerState> {
-        self.states().get(layer)
     }
 }
 

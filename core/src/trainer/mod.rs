@@ -26,9 +26,10 @@ use crate::{
     graph::{Graph, GraphView, HookNeeds, LayerPlan, Plan, Sizes},
     kernel::Kernel,
     optim::{Lr, Schedule},
+    quant::RangeState,
     rng::Key,
     strategy::{Configured, Place, Strategy},
-    uses::{Part, Uses},
+    uses::{Part, Ranges, Uses},
 };
 
 pub use backward::Targets;
@@ -38,7 +39,8 @@ pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
 pub use forward::{SampleData, Samples};
 pub use record::{StepRecord, Tally};
-use state::Purpose;
+pub(crate) use state::States;
+use state::{Exponents, Purpose};
 pub use state::{LayerMemory, LayerState, Tensor};
 pub use task::{Planned, Task};
 
@@ -65,7 +67,7 @@ pub use task::{Planned, Task};
 ///
 /// The trainer of a [`Task`] borrows its plan, which then lies in flash.
 #[derive(Debug)]
-pub struct Trainer<'a, const N: usize, K, S, P = Plan<N>> {
+pub struct Trainer<'a, const N: usize, K, S, P: Planned<N> = Plan<N>> {
     graph: GraphView<'a>,
     /// None for a task, which has none.
     config: Option<&'a Config<N>>,
@@ -73,7 +75,9 @@ pub struct Trainer<'a, const N: usize, K, S, P = Plan<N>> {
     layers: &'a [LayerConfig],
     plan: P,
     memory: &'a mut [u8],
-    states: [LayerState; N],
+    exponents: [Exponents; N],
+    /// Bounds and counters of all layers, as the plan lays them out.
+    ranges: <P::Uses as Uses>::Ranges<N>,
     kernel: K,
     /// The caller's strategies outermost, then those of the configuration.
     strategy: (S, Configured<'a>),
@@ -166,7 +170,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             layers,
             plan,
             memory,
-            states: [LayerState::NEW; N],
+            exponents: [Exponents::NEW; N],
+            ranges: Ranges::NEW,
             kernel,
             strategy: (strategy, Configured(strategies)),
             step: 0,
@@ -187,7 +192,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     /// Back to the first step with freshly initialised weights.
     pub fn reset(&mut self) {
         self.init();
-        self.states.fill(LayerState::NEW);
+        self.exponents.fill(Exponents::NEW);
+        self.ranges.all_mut().fill(RangeState::NEW);
         self.step = 0;
         self.forget_the_step();
     }
@@ -243,7 +249,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             self.engine(Mode::Train).apply_sums();
         }
         if P::Uses::uses(Part::Moving) {
-            finish_ranges(self.layers, &mut self.states);
+            finish_ranges(self.layers, self.plan.plan().layers(), self.ranges.all_mut());
         }
         self.prepared = None;
         self.pending = 0;
@@ -276,14 +282,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         self.plan.plan()
     }
 
-    /// Bounds and counters, one entry a layer.
-    pub fn states(&self) -> &[LayerState] {
-        self.states.get(..self.plan().layers().len()).unwrap_or_default()
-    }
-
     /// Forgets the counters of all layers and keeps the bounds.
     pub fn reset_counters(&mut self) {
-        self.states.iter_mut().for_each(LayerState::reset_counters);
+        self.ranges.all_mut().iter_mut().for_each(RangeState::reset_counters);
     }
 
     /// Master weights and momentum: with [`states`](Self::states) and [`steps`](Self::steps) all
@@ -306,7 +307,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             row: plan.row,
             memory: self.memory,
             samples: &[],
-            states: &mut self.states,
+            exponents: &mut self.exponents,
+            ranges: self.ranges.all_mut(),
             kernel: &self.kernel,
             strategy: &mut self.strategy,
             step: self.step,

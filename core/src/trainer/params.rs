@@ -41,12 +41,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 self.keep(i, Tensor::Bias, &biases);
             }
             let train = self.mode == Mode::Train;
-            if let Some(state) = self.states.get_mut(i) {
-                state.weight_exponent = weights.exponent;
-                state.bias_exponent = biases.exponent;
-                state.bias_limit = biases.limit;
+            if let Some(now) = self.exponents.get_mut(i) {
+                now.weight = weights.exponent;
+                now.bias = biases.exponent;
+                now.bias_limit = biases.limit;
                 if train {
-                    state.params_clipped = [weights.clipped(), biases.clipped()];
+                    now.params_clipped = [weights.clipped(), biases.clipped()];
                 }
             }
         }
@@ -236,7 +236,7 @@ mod tests {
             }
             trainer.update().unwrap();
         }
-        let ranges = trainer.states().iter().flat_map(|s| Tensor::ALL.map(|t| *s.range(t)));
+        let ranges = trainer.states().flat_map(|s| Tensor::ALL.map(|t| *s.range(t)));
         (trainer.persistent().to_vec(), ranges.collect())
     }
 

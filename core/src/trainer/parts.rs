@@ -1,9 +1,7 @@
 //! For those who hold a trainer on behalf of somebody else, such as the link: its sizes, checks
 //! ahead of a call, and a state that comes in parts.
 
-use super::{
-    LayerMemory, LayerState, Planned, Samples, SetupError, StepError, Tally, Targets, Trainer,
-};
+use super::{LayerMemory, Planned, Samples, SetupError, StepError, Tally, Targets, Trainer};
 use crate::{
     config::{Config, Train},
     graph::{Graph, GraphView},
@@ -78,15 +76,10 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
 
     /// As [`overwrite`](Self::overwrite), for what one layer remembers.
     pub(crate) fn overwrite_layer(&mut self, layer: usize, memory: &LayerMemory) -> bool {
-        let count = self.plan().layers().len();
-        let Some(state) = self.states.get_mut(..count).and_then(|all| all.get_mut(layer)) else {
-            return false;
-        };
-        if !memory.is_plausible() {
+        if layer >= self.plan().layers().len() || !memory.is_plausible() {
             return false;
         }
-        *state = LayerState::NEW;
-        state.restore(memory);
+        self.refillable().0.restore(layer, memory);
         self.forget_the_step();
         true
     }
@@ -126,7 +119,7 @@ mod tests {
         for (part, at) in bytes.chunks(3).zip((0..).step_by(3)) {
             assert!(other.overwrite(at, part));
         }
-        let memories: Vec<_> = one.states().iter().map(LayerState::memory).collect();
+        let memories: Vec<_> = one.states().map(|state| state.memory()).collect();
         for (layer, memory) in memories.iter().enumerate() {
             assert!(other.overwrite_layer(layer, memory));
         }

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{Planned, RestoreError, Trainer};
 use crate::{
     config::{LayerConfig, Train},
-    graph::{GraphView, Plan},
+    graph::{Bounds, GraphView, LayerPlan, Plan},
     kernel::Kernel,
     quant::RangeState,
     strategy::{Strategy, StrategyConfig},
+    uses::Ranges,
 };
 
 /// What is trained, and how.
@@ -113,56 +114,20 @@ impl LayerMemory {
 #[derive(Clone, Copy, Debug)]
 pub struct LayerState {
     ranges: [RangeState; 8],
-    /// Exponents of what the arena holds now.
-    pub(crate) weight_exponent: i16,
-    pub(crate) bias_exponent: i16,
-    /// Biases stay at or below two to this power.
-    pub(crate) bias_limit: i16,
-    pub(crate) output_exponent: i16,
-    pub(crate) grad_exponent: i16,
-    /// Of the gradient sums, weights and biases.
-    pub(crate) sum_exponents: [i16; 2],
-    /// Of the stored velocities.
-    pub(crate) velocity_exponents: [i16; 2],
-    /// True when something was clipped in the last pass, so that masks matter.
-    pub(crate) output_clipped: bool,
-    pub(crate) params_clipped: [bool; 2],
+    velocity_exponents: [i16; 2],
 }
 
 impl LayerState {
-    pub(crate) const NEW: Self = Self {
-        ranges: [RangeState::NEW; 8],
-        weight_exponent: 0,
-        bias_exponent: 0,
-        bias_limit: 0,
-        output_exponent: 0,
-        grad_exponent: 0,
-        sum_exponents: [0; 2],
-        velocity_exponents: [0; 2],
-        output_clipped: false,
-        params_clipped: [false; 2],
-    };
-
     /// Bound and counters of one tensor.
     #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
     pub const fn range(&self, tensor: Tensor) -> &RangeState {
         &self.ranges[tensor as usize]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
-    pub(crate) const fn range_mut(&mut self, tensor: Tensor) -> &mut RangeState {
-        &mut self.ranges[tensor as usize]
-    }
-
     /// A state for a display, of bounds and counters that came over a line, in the order of
     /// [`Tensor::ALL`].
     pub const fn from_ranges(ranges: [RangeState; 8]) -> Self {
-        Self { ranges, ..Self::NEW }
-    }
-
-    /// Forgets all counters and keeps the bounds.
-    pub fn reset_counters(&mut self) {
-        self.ranges.iter_mut().for_each(RangeState::reset_counters);
+        Self { ranges, velocity_exponents: [0; 2] }
     }
 
     /// For a checkpoint.
@@ -172,13 +137,73 @@ impl LayerState {
             velocity_exponents: self.velocity_exponents,
         }
     }
+}
 
-    /// Takes back what [`memory`](Self::memory) gave.
-    pub fn restore(&mut self, memory: &LayerMemory) {
-        for (range, memory) in self.ranges.iter_mut().zip(memory.ranges) {
-            range.restore(memory);
+/// Exponents of what the arena holds of a layer now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exponents {
+    pub(crate) weight: i16,
+    pub(crate) bias: i16,
+    /// Biases stay at or below two to this power.
+    pub(crate) bias_limit: i16,
+    pub(crate) output: i16,
+    pub(crate) grad: i16,
+    /// Of the gradient sums, weights and biases.
+    pub(crate) sums: [i16; 2],
+    /// Of the stored velocities.
+    pub(crate) velocities: [i16; 2],
+    /// True when something was clipped in the last pass, so that masks matter.
+    pub(crate) output_clipped: bool,
+    pub(crate) params_clipped: [bool; 2],
+}
+
+impl Exponents {
+    pub(crate) const NEW: Self = Self {
+        weight: 0,
+        bias: 0,
+        bias_limit: 0,
+        output: 0,
+        grad: 0,
+        sums: [0; 2],
+        velocities: [0; 2],
+        output_clipped: false,
+        params_clipped: [false; 2],
+    };
+}
+
+impl Bounds {
+    /// Where the bound of a tensor is among those of all layers, if the layer has one.
+    pub(crate) fn place(self, tensor: Tensor) -> Option<usize> {
+        let place = (tensor as u8).wrapping_sub(self.from);
+        (place < self.len).then(|| usize::from(self.first) + usize::from(place))
+    }
+}
+
+/// What the trainer remembers of all layers, for those who give it something else to remember.
+pub(crate) struct States<'s> {
+    layers: &'s [LayerPlan],
+    exponents: &'s mut [Exponents],
+    ranges: &'s mut [RangeState],
+}
+
+impl States<'_> {
+    pub(crate) const fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Takes back what [`LayerState::memory`] gave, as far as the layer has such tensors.
+    pub(crate) fn restore(&mut self, layer: usize, memory: &LayerMemory) {
+        let (Some(plan), Some(exponents)) = (self.layers.get(layer), self.exponents.get_mut(layer))
+        else {
+            return;
+        };
+        *exponents = Exponents { velocities: memory.velocity_exponents, ..Exponents::NEW };
+        for (tensor, memory) in Tensor::ALL.into_iter().zip(memory.ranges) {
+            if let Some(range) = plan.bounds.place(tensor).and_then(|at| self.ranges.get_mut(at)) {
+                *range = RangeState::NEW;
+                range.restore(memory);
+            }
         }
-        self.velocity_exponents = memory.velocity_exponents;
     }
 }
 
@@ -192,6 +217,21 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     /// What is trained, and how.
     pub(crate) const fn purpose(&self) -> Purpose<'_> {
         (self.graph, self.train, self.layers, self.strategy.1.0)
+    }
+
+    /// Bounds and counters, one entry a layer.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = LayerState> {
+        let layers = self.plan().layers().iter().zip(&self.exponents);
+        layers.map(|(plan, exponents)| LayerState {
+            ranges: Tensor::ALL.map(|tensor| self.range(plan, tensor)),
+            velocity_exponents: exponents.velocities,
+        })
+    }
+
+    /// Bound and counters of one tensor, new ones where the layer has no such tensor.
+    pub(super) fn range(&self, plan: &LayerPlan, tensor: Tensor) -> RangeState {
+        let range = plan.bounds.place(tensor).and_then(|at| self.ranges.all().get(at));
+        range.copied().unwrap_or(RangeState::NEW)
     }
 
     /// Takes back what [`persistent`](Self::persistent), [`states`](Self::states) and
@@ -216,13 +256,20 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             return Err(RestoreError::Bounds { layer });
         }
         place.copy_from_slice(bytes);
-        for (state, memory) in self.states.iter_mut().zip(layers) {
-            *state = LayerState::NEW;
-            state.restore(memory);
+        let (mut states, _) = self.refillable();
+        for (layer, memory) in layers.iter().enumerate() {
+            states.restore(layer, memory);
         }
         self.step = step;
         self.forget_the_step();
         Ok(())
+    }
+
+    pub(super) fn refillable(&mut self) -> (States<'_>, &mut [u8]) {
+        let plan: &Plan<N> = self.plan.plan();
+        let bytes = self.memory.get_mut(..plan.persistent).unwrap_or_default();
+        let (exponents, ranges) = (self.exponents.as_mut_slice(), self.ranges.all_mut());
+        (States { layers: plan.layers(), exponents, ranges }, bytes)
     }
 
     /// Lets `fill` overwrite layer states and [`persistent`](Self::persistent) bytes in place. It
@@ -230,12 +277,10 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     /// never left.
     pub(crate) fn refill<E>(
         &mut self,
-        fill: impl FnOnce(&mut [LayerState], &mut [u8]) -> Result<u32, E>,
+        fill: impl FnOnce(&mut States<'_>, &mut [u8]) -> Result<u32, E>,
     ) -> Result<(), E> {
-        let plan: &Plan<N> = self.plan.plan();
-        let states = self.states.get_mut(..plan.layers().len()).unwrap_or_default();
-        let bytes = self.memory.get_mut(..plan.persistent).unwrap_or_default();
-        let filled = fill(states, bytes);
+        let (mut states, bytes) = self.refillable();
+        let filled = fill(&mut states, bytes);
         if let Ok(step) = filled {
             self.step = step;
             self.forget_the_step();

@@ -20,11 +20,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// the micro-batch alone its unit may differ from the first one's, and is brought to that.
     #[inline(never)]
     pub(super) fn add_up(&mut self, at: At<'e>, count: usize, exponents: [i16; 2]) {
-        let Some(state) = self.states.get_mut(at.i) else { return };
+        let Some(now) = self.exponents.get_mut(at.i) else { return };
         if self.first_part {
-            state.sum_exponents = exponents;
+            now.sums = exponents;
         }
-        let [weights, biases] = state.sum_exponents;
+        let [weights, biases] = now.sums;
         let (plan, units, inputs) = (at.plan, at.outputs(), at.inputs());
         let input = self.input_region(plan);
         let room = (self.scratch.len as usize).max(1);
@@ -67,8 +67,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// At the end of a step whose batch came in parts.
     pub(crate) fn apply_sums(&mut self) {
         for i in 0..self.plan.len() {
-            let (Some(at), Some(state)) = (self.at(i), self.states.get(i)) else { return };
-            let exponents = state.sum_exponents;
+            let (Some(at), Some(now)) = (self.at(i), self.exponents.get(i)) else { return };
+            let exponents = now.sums;
             for which in [Which::Bias, Which::Weight] {
                 let param = self.param(at, which, which.choose(exponents));
                 if param.plan.master.len > 0 {

@@ -8,7 +8,7 @@ use crate::{
     graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
     strategy::{Place, Strategy},
-    uses::{Everything, Part, Uses},
+    uses::{Everything, Part, Ranges, Uses},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
@@ -86,12 +86,21 @@ impl<const N: usize, U: Uses> Task<N, U> {
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }
+        let room = <U::Ranges<N> as Ranges>::LEN;
+        if plan.bounds() > room {
+            panic!("{}", no_room(plan.bounds(), room).as_str());
+        }
         Self { graph, train, layers, plan, uses: PhantomData }
     }
 
     /// Bytes of the arena.
     pub const fn ram(&self) -> usize {
         self.plan.ram()
+    }
+
+    /// Tensors whose bounds the trainer remembers, for [`Fitted`](crate::uses::Fitted).
+    pub const fn bounds(&self) -> usize {
+        self.plan.bounds()
     }
 
     /// The memory plan.
@@ -132,6 +141,16 @@ const fn left_out(missing: u32) -> Message {
             "): give it the parts that `Train::parts` finds, with statistics for percentiles and \
              deviations, or none for all",
         )
+}
+
+/// The sentence for bounds that have no place.
+const fn no_room(needed: usize, found: usize) -> Message {
+    Message::new()
+        .text("the network has ")
+        .number(needed)
+        .text(" tensors with bounds, and the type of the task has room for ")
+        .number(found)
+        .text(": give it what `Task::bounds` counts")
 }
 
 /// What a trainer works by: a plan that it made itself, or a task, whose plan lies in flash.

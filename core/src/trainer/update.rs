@@ -72,7 +72,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
         let plan = at.plan;
-        let bias = self.states.get(at.i).map_or(0, |state| state.grad_exponent);
+        let bias = self.exponents.get(at.i).map_or(0, |now| now.grad);
         let weight = grid([bias, self.input_exponent(plan), plan.weight_grad.drop.into()]);
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(at, count, [weight, bias]);
@@ -168,7 +168,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let momentum = self.momentum(param, pass.stored_exponent());
         let template = self.update(param);
         let blocks = U::uses(Part::Clipping)
-            && self.states.get(param.layer).is_some_and(|s| param.which.choose(s.params_clipped));
+            && self
+                .exponents
+                .get(param.layer)
+                .is_some_and(|now| param.which.choose(now.params_clipped));
         let plan = param.plan;
         let velocity = if U::uses(Part::Momentum) { &plan.velocity } else { &Region::NONE };
         let mask = if blocks { &plan.pass } else { &Region::NONE };
@@ -223,14 +226,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         let bits = velocity_bits(param.plan.velocity.width);
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
-        let state = self.states.get_mut(param.layer)?;
+        let old_exponent = param.which.choose(self.exponents.get(param.layer)?.velocities);
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
-        let range = state.range_mut(param.velocity());
+        let range = self.range_mut(param.layer, param.velocity())?;
         let bound = VELOCITY_RANGE.resolve(None, range.bound(), guess);
         range.settle(bound);
         Some(Momentum {
             factor: self.train.momentum.into(),
-            old_exponent: param.which.choose(state.velocity_exponents),
+            old_exponent,
             grad_exponent,
             new_exponent: exponent_of(bound, bits),
             round: self.train.round,
@@ -259,13 +262,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), &passed);
         let velocity = self.momentum(param, passed.exponent);
-        let (Some(momentum), Some(state)) = (velocity, self.states.get_mut(param.layer)) else {
+        let (Some(momentum), Some(now)) = (velocity, self.exponents.get_mut(param.layer)) else {
             return;
         };
-        *param.which.choose(state.velocity_exponents.each_mut()) = momentum.new_exponent;
-        if let Some(log) = ceil_log2(descent.velocity_peak) {
-            let seen = momentum.new_exponent.saturating_add(log.into());
-            state.range_mut(param.velocity()).note_seen(seen);
+        *param.which.choose(now.velocities.each_mut()) = momentum.new_exponent;
+        if let Some(log) = ceil_log2(descent.velocity_peak)
+            && let Some(range) = self.range_mut(param.layer, param.velocity())
+        {
+            range.note_seen(momentum.new_exponent.saturating_add(log.into()));
         }
     }
 

@@ -86,12 +86,12 @@ impl<S: Stream> Stepper for OnBoard<S> {
             after_step(step + 1);
         }
         let time = begin.elapsed();
-        self.states = self.client.states(session.trainer.states().len())?;
+        self.states = self.client.states(session.trainer.plan().layers().len())?;
         session.restore(&self.client.pull(session.compiled)?)?;
         Ok(EpochOutcome { tally, lr, time })
     }
 
-    fn states<'s, K: Kernel + Copy + Send>(&'s self, _: &'s Session<'_, K>) -> &'s [LayerState] {
-        &self.states
+    fn states<K: Kernel + Copy + Send>(&self, _: &Session<'_, K>) -> Vec<LayerState> {
+        self.states.clone()
     }
 }

@@ -87,14 +87,14 @@ impl<S: Stream, L: FnMut(&mut Client<S>) -> Result<State>> Stepper for Watching<
         self.client.tell(&Request::Pause)?;
         let time = begin.elapsed();
         let state = self.client.state()?;
-        self.states = self.client.states(session.trainer.states().len())?;
+        self.states = self.client.states(session.trainer.plan().layers().len())?;
         session.restore(&self.client.pull(session.compiled)?)?;
         let lr = state.last.map_or(Lr::ZERO, |last| last.lr);
         Ok(EpochOutcome { tally: since(before, state.total), lr, time })
     }
 
-    fn states<'s, K: Kernel + Copy + Send>(&'s self, _: &'s Session<'_, K>) -> &'s [LayerState] {
-        &self.states
+    fn states<K: Kernel + Copy + Send>(&self, _: &Session<'_, K>) -> Vec<LayerState> {
+        self.states.clone()
     }
 }
 

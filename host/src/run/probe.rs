@@ -99,7 +99,7 @@ pub(crate) fn observe<K: Kernel>(model: &Model, kernel: K, batch: &Batch<'_>) ->
     model.restore(&mut trainer)?;
     trainer.step(batch.samples(), batch.targets())?;
     for (&(layer, point), sighting) in seen.borrow_mut().iter_mut() {
-        let state = trainer.states().get(usize::from(layer));
+        let state = trainer.states().nth(layer.into());
         sighting.bound = state.and_then(|state| state.range(tensor(point)).bound());
     }
     drop(trainer);

@@ -144,8 +144,8 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
     }
 
     /// Bounds and counters of the trainer, one entry a layer.
-    pub fn states(&self) -> &[LayerState] {
-        self.trainer.states()
+    pub fn states(&self) -> Vec<LayerState> {
+        self.trainer.states().collect()
     }
 
     /// Steps of the epoch at hand; the last one may be shorter.
@@ -180,7 +180,7 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
         Model {
             compiled: self.compiled.clone(),
             step: self.trainer.steps(),
-            layers: self.trainer.states().iter().map(|state| state.memory()).collect(),
+            layers: self.trainer.states().map(|state| state.memory()).collect(),
             parameters: self.trainer.persistent().to_vec(),
         }
     }

@@ -125,7 +125,7 @@ fixed: { by_name: { fc2: { weight_grad: { bits: 4 } } } }
         let seen = session.observe().unwrap();
         let trainer = &session.trainer;
         let (graph, plans) = (job.compiled.graph.view(), trainer.plan().layers());
-        let rows = tensors(graph, &job.compiled.config, plans, trainer.states(), &seen);
+        let rows = tensors(graph, &job.compiled.config, plans, &session.states(), &seen);
 
         let names: Vec<(&str, Point)> =
             rows.iter().map(|row| (row.layer.as_str(), row.point)).collect();

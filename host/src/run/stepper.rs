@@ -19,10 +19,7 @@ pub trait Stepper {
     ) -> Result<EpochOutcome>;
 
     /// Bounds and counters of the epoch, one entry a layer.
-    fn states<'s, K: Kernel + Copy + Send>(
-        &'s self,
-        session: &'s Session<'_, K>,
-    ) -> &'s [LayerState];
+    fn states<K: Kernel + Copy + Send>(&self, session: &Session<'_, K>) -> Vec<LayerState>;
 }
 
 /// The simulator: the trainer of the session does the steps itself.
@@ -41,10 +38,7 @@ impl Stepper for OnDesktop {
         session.epoch(after_step)
     }
 
-    fn states<'s, K: Kernel + Copy + Send>(
-        &'s self,
-        session: &'s Session<'_, K>,
-    ) -> &'s [LayerState] {
-        session.trainer.states()
+    fn states<K: Kernel + Copy + Send>(&self, session: &Session<'_, K>) -> Vec<LayerState> {
+        session.states()
     }
 }

@@ -282,7 +282,7 @@ fn epoch_record<K: Kernel + Copy + Send>(
             graph,
             config,
             trainer.plan().layers(),
-            stepper.states(session),
+            &stepper.states(session),
             &seen,
         ),
     })

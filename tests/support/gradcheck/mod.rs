@@ -31,7 +31,7 @@ use fixgrad::{
     quant::Quant,
     rng::Key,
     strategy::{Place, Strategy},
-    trainer::{LayerMemory, LayerState, Tally, Tensor, Trainer},
+    trainer::{LayerMemory, Tally, Tensor, Trainer},
 };
 
 use self::{forward::Layer, memory::Stored};
@@ -63,7 +63,7 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let mut before = Stored::read(&plan, trainer.persistent());
     let mut units = vec![[0; 2]; plan.layers().len()];
     for index in 0..STEPS {
-        let bounds = trainer.states().iter().map(|state| {
+        let bounds = trainer.states().map(|state| {
             [Tensor::Velocity, Tensor::BiasVelocity].map(|tensor| state.range(tensor).bound())
         });
         let bounds: Vec<_> = bounds.collect();
@@ -98,7 +98,7 @@ pub fn check(case: &Case, coverage: &Coverage) {
 fn left_by<'t, S: Strategy>(
     trainer: &'t Trainer<'_, LAYERS, Scalar, S>,
 ) -> (&'t [u8], Vec<LayerMemory>) {
-    (trainer.persistent(), trainer.states().iter().map(LayerState::memory).collect())
+    (trainer.persistent(), trainer.states().map(|state| state.memory()).collect())
 }
 
 /// One recorded step.
