@@ -5,7 +5,7 @@ use fixgrad::{
     prelude::*,
     rng::Key,
     trainer::{SetupError, StepError},
-    uses::{Only, Part},
+    uses::{Fitted, Only, Part},
 };
 
 use crate::{
@@ -41,7 +41,8 @@ const TRAIN: Train = Train::new(BATCH as u16, Lr::ratio(1, 2));
 const LAYER: LayerConfig = LayerConfig::tiny();
 /// The parts of the trainer that these settings use; no others are linked. Features are read where
 /// they are remembered.
-type Uses = Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>;
+type Uses = Fitted<BOUNDS, Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>>;
+const BOUNDS: usize = Task::<LAYERS>::in_place(NET, TRAIN, LAYER).bounds();
 
 /// What is trained, and how.
 pub type Teaching = Task<LAYERS, Uses>;

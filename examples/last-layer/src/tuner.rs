@@ -8,7 +8,7 @@ use fixgrad::{
     kernel::Device,
     prelude::*,
     trainer::{SetupError, StepError},
-    uses::{Only, Part},
+    uses::{Fitted, Only, Part},
 };
 use fixgrad_boards::digits::{self, PIXELS};
 
@@ -22,7 +22,8 @@ const NET: Graph<LAYERS> = Graph::input([HIDDEN as u16, 1, 1]).dense("fc2", 10);
 /// Plain SGD.
 pub const TRAIN: Train = Train::new(BATCH as u16, Lr::ratio(1, 4));
 const LAYER: LayerConfig = LayerConfig::tiny();
-type Uses = Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>;
+type Uses = Fitted<BOUNDS, Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bit() }>>;
+const BOUNDS: usize = Task::<LAYERS>::in_place(NET, TRAIN, LAYER).bounds();
 
 /// The training of the last layer.
 pub type Head = Task<LAYERS, Uses>;
