@@ -57,7 +57,7 @@ pub(crate) struct Args {
 const STEPS: u32 = 44;
 /// What the checks stream, on pictures that stand in for MNIST.
 const STREAMED: &str = "configs/mnist_mlp_board.yaml";
-/// A fifth of a second each under emulation.
+/// One to two seconds each under emulation.
 const STREAMED_STEPS: u32 = 200;
 /// The longest silence that is not a crash: a step and a test on the slowest board are seconds.
 const SILENCE: Duration = Duration::from_secs(60);
