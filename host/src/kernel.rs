@@ -11,7 +11,7 @@ use fixgrad::{
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Source},
 };
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
 /// Multiply-adds that are worth a second thread: some ten microseconds of them.
 const PRODUCTS: usize = 1 << 20;
@@ -162,9 +162,9 @@ pub fn meanwhile<R: Send>(
     spare: &(impl Fn() -> bool + Sync),
     work: impl FnOnce() -> R + Send,
 ) -> R {
-    let Some(own) = rayon::current_thread_index() else { return work() };
+    let Some(own) = rayon_core::current_thread_index() else { return work() };
     let done = Flag::default();
-    rayon::scope(|scope| {
+    rayon_core::scope(|scope| {
         let done = &done;
         scope.spawn_broadcast(move |_, context| {
             if context.index() != own {
@@ -188,7 +188,7 @@ impl Flag {
     fn stand_by(&self, spare: &impl Fn() -> bool) {
         let mut idle = 0;
         while !self.0.load(Ordering::Acquire) {
-            match rayon::yield_now() {
+            match rayon_core::yield_now() {
                 Some(Yield::Executed) => idle = 0,
                 _ if spare() => idle = 0,
                 _ if idle < Self::PATIENCE => {
@@ -221,8 +221,10 @@ fn share<J: Cut, R: Send>(
     }
     let half = parts / 2;
     let (left, right) = job.cut(half, parts);
-    let (left, right) =
-        rayon::join(|| share(left, half, run, merge), || share(right, parts - half, run, merge));
+    let (left, right) = rayon_core::join(
+        || share(left, half, run, merge),
+        || share(right, parts - half, run, merge),
+    );
     merge(left, right)
 }
 

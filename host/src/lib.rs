@@ -1,5 +1,6 @@
 //! The desktop side of fixgrad.
 
+pub mod cli;
 pub mod cmd;
 pub mod config;
 pub mod data;

@@ -137,8 +137,8 @@ pub(crate) fn all(root: &Path) -> Result<Vec<Board>> {
         }
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let about =
-            toml::from_str(&text).with_context(|| format!("{} is not right", path.display()))?;
+        let about = basic_toml::from_str(&text)
+            .with_context(|| format!("{} is not right", path.display()))?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         boards.push(Board { name, folder, about });
     }
@@ -192,7 +192,7 @@ mod tests {
         let text = "target = 't'\npart = 'p'\ncore = 'c'\nram = 1\nflash = 1\n\
                     budget.x = { flash = 1, ram = 1, stack = 1 }\n\
                     [device]\ntool = 'probe-rs'\nchip = 'c'\nport = 'p'\nwiring = 'w'\nlamp = 'l'\n";
-        let about: About = toml::from_str(text).expect("a description");
+        let about: About = basic_toml::from_str(text).expect("a description");
         let board = Board { name: "x".into(), folder: "x".into(), about };
         let error = board.qemu().expect_err("a real board").to_string();
         assert_eq!(error, "x is a real board: `cargo xtask flash x` brings the firmware to it");

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -86,22 +85,6 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Writes a file so that a reader, or a power cut, finds the old text or the new one.
-pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let name = path.file_name().context("a file to write needs a name")?;
-    let mut partial = OsString::from(".");
-    partial.push(name);
-    partial.push(".partial");
-    let partial = folder.join(partial);
-    let write = || -> std::io::Result<()> {
-        fs::create_dir_all(folder)?;
-        fs::write(&partial, text)?;
-        fs::rename(&partial, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
 /// A whole number with commas between thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -117,6 +100,8 @@ pub(crate) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn project(root: &Path, caller: &Path) -> Project {
@@ -142,15 +127,5 @@ mod tests {
         fs::write(outside.path().join("b.yaml"), "").expect("b.yaml");
         let elsewhere = project(root, outside.path());
         assert_eq!(elsewhere.locate(Path::new("b.yaml")), outside.path().join("b.yaml"));
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_else_stays() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("new/page.md");
-        write_whole(&path, "old").expect("first write");
-        write_whole(&path, "new").expect("second write");
-        assert_eq!(fs::read_to_string(&path).expect("readable"), "new");
-        assert_eq!(fs::read_dir(folder.path().join("new")).expect("folder").count(), 1);
     }
 }

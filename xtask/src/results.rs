@@ -10,9 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use fixgrad_host::files;
 use serde::Deserialize;
 
-use crate::project::{Project, write_whole};
+use crate::project::Project;
 use crate::sim::fixgrad;
 
 const PAGE: &str = "docs/results.md";
@@ -57,7 +58,7 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<()> {
     let configs = configs(project, &args.configs)?;
     let data = args.data.as_deref().map(|data| project.locate(data));
     let mut train = |config: &Path, seed: u64| -> Result<String> {
-        let command = fixgrad(project, "release").arg("train").arg(config);
+        let command = fixgrad(project).arg("train").arg(config);
         let command = command.arg("--seed").arg(seed.to_string()).arg("--json");
         let command = match &data {
             Some(data) => command.arg("--data").arg(data),
@@ -121,7 +122,8 @@ fn collect(
         fs::remove_dir_all(&folder)
             .with_context(|| format!("cannot remove the old runs in {}", folder.display()))?;
     }
-    write_whole(&kept_recipe, &recipe)?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    files::replace(&kept_recipe, recipe.as_bytes())?;
 
     let mut runs = Vec::new();
     for &seed in seeds {
@@ -140,7 +142,7 @@ fn collect(
                 let printed = train(config, seed)?;
                 let line = printed.lines().last().unwrap_or_default();
                 let run = parse(line, seed)?;
-                write_whole(&file, &format!("{line}\n"))?;
+                files::replace(&file, format!("{line}\n").as_bytes())?;
                 run
             }
         };
@@ -188,7 +190,7 @@ fn update_page(path: &Path, row: &table::Row) -> Result<()> {
         table::new_page()
     };
     let page = table::with_row(&page, row).with_context(|| path.display().to_string())?;
-    write_whole(path, &page)
+    files::replace(path, page.as_bytes())
 }
 
 #[cfg(test)]
@@ -278,7 +280,7 @@ mod tests {
     fn the_page_is_made_when_it_is_missing() {
         let bench = Bench::new();
         let (runs, _) = bench.collect(&[0], false);
-        let page = bench.folder.path().join("docs/results.md");
+        let page = bench.folder.path().join("results.md");
         update_page(&page, &row(&bench.config, &[0], &runs).expect("a row")).expect("written");
         let text = fs::read_to_string(&page).expect("a page");
         assert!(text.contains("| `a` | 1 | 98.00 | 98.00 | 98.00 | 2.5 |"), "{text}");

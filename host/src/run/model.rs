@@ -15,8 +15,8 @@ use fixgrad::{
     strategy::Strategy,
     trainer::{LayerMemory, RestoreError, Tensor, Trainer},
 };
+use hmac_sha256::Hash;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Compiled, FxcError, MAX_LAYERS},
@@ -117,7 +117,8 @@ impl Model {
     /// layer as a little-endian `i16`, in the order of [`Tensor::ALL`]; -32768 where there is
     /// none.
     pub fn sha256(&self) -> String {
-        let mut digest = Sha256::new_with_prefix(&self.parameters);
+        let mut digest = Hash::new();
+        digest.update(&self.parameters);
         for layer in &self.layers {
             for tensor in Tensor::ALL {
                 let bound = layer.bound(tensor).unwrap_or(i16::MIN);

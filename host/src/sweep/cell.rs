@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use hmac_sha256::Hash;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::grid::label;
@@ -66,7 +66,8 @@ impl CellResult {
 
 /// The file of a cell: its name holds all that decides the result.
 pub(super) fn path(folder: &Path, job: &Job) -> Result<PathBuf> {
-    let mut digest = Sha256::new_with_prefix(env!("CARGO_PKG_VERSION"));
+    let mut digest = Hash::new();
+    digest.update(env!("CARGO_PKG_VERSION"));
     digest.update(job.compiled.to_yaml()?);
     let name: String = digest.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect();
     Ok(folder.join(format!("{name}.json")))

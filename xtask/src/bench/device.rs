@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use fixgrad_host::files;
 
 use crate::board::{self, Board};
 use crate::page;
-use crate::project::{Project, grouped, write_whole};
+use crate::project::{Project, grouped};
 use crate::qemu::{self, Row};
 
 const PAGE: &str = "docs/benchmarks.md";
@@ -30,7 +31,8 @@ pub(super) fn run(project: &Project, data: Option<&Path>) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let text = fs::read_to_string(PAGE).with_context(|| format!("cannot read {PAGE}"))?;
-    write_whole(Path::new(PAGE), &page::with(&text, TABLE, &table).context(PAGE)?)?;
+    let text = page::with(&text, TABLE, &table).context(PAGE)?;
+    files::replace(Path::new(PAGE), text.as_bytes())?;
     eprintln!("bench: {PAGE} is up to date");
     Ok(ExitCode::SUCCESS)
 }
