@@ -21,6 +21,10 @@ use super::references::References;
 pub(super) const DIGITS: &str = "fixgrad_boards::digits::train_step";
 /// The same for samples that came over a line, in `core`.
 pub(super) const LINK: &str = "fixgrad::link::answer::work";
+/// What the step of any trainer consists of. No function of a program that needs no host holds that
+/// and nothing else.
+const ANY: [&str; 2] =
+    ["fixgrad::trainer::Trainer<_,K,S,P>::pass", "fixgrad::trainer::Trainer<_,K,S,P>::update"];
 /// The samples in flash: the size of the firmware does not depend on how many there are.
 const SAMPLES: [&str; 2] =
     ["fixgrad_boards::digits::PICTURE_BYTES", "fixgrad_boards::digits::LABELS"];
@@ -53,8 +57,16 @@ pub(super) fn audit(path: &Path, step: &str) -> Result<Audit> {
             .map(|item| item.size)
             .sum(),
         trainer: trainer.transpose()?,
-        findings: findings(&references, step),
+        findings: findings(&references, &[step]),
     })
+}
+
+/// What is wrong with a program that trains by itself.
+pub(super) fn stand_alone(path: &Path) -> Result<Vec<String>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let references = References::read(&bytes)
+        .with_context(|| format!("{} cannot be checked", path.display()))?;
+    Ok(findings(&references, &ANY))
 }
 
 /// Bytes that must be written to the chip.
@@ -69,7 +81,7 @@ fn loaded(bytes: &[u8]) -> Result<u64> {
     Ok(written.map(|segment| u64::from(segment.p_filesz(endian))).sum())
 }
 
-fn findings(references: &References, step: &str) -> Vec<String> {
+fn findings(references: &References, steps: &[&str]) -> Vec<String> {
     let mut findings = Vec::new();
     for item in &references.items {
         if is_soft_float(&item.name) {
@@ -79,7 +91,7 @@ fn findings(references: &References, step: &str) -> Vec<String> {
             findings.push(format!("has a heap: holds {}", item.name));
         }
     }
-    findings.extend(panics(references, step));
+    findings.extend(steps.iter().flat_map(|step| panics(references, step)));
     findings
 }
 
@@ -134,9 +146,9 @@ mod tests {
         let (panic, slice) = ("core::panicking::panic_fmt", "core::slice::index::fail");
         let names = [DIGITS, "fixgrad::a", "fixgrad::b", panic, "main", slice, "out::write"];
         let common = [(0, 1), (4, 2), (4, 3), (2, 5), (5, 3), (3, 6), (6, 5)];
-        assert_eq!(findings(&example(&names, &common), DIGITS), [""; 0]);
+        assert_eq!(findings(&example(&names, &common), &[DIGITS]), [""; 0]);
         let through_b = [&common[..], &[(1, 2)]].concat();
-        let findings = findings(&example(&names, &through_b), DIGITS);
+        let findings = findings(&example(&names, &through_b), &[DIGITS]);
         assert_eq!(findings, ["a training step can panic in fixgrad::b"]);
     }
 
@@ -148,13 +160,13 @@ mod tests {
 
     #[test]
     fn a_firmware_without_the_step_is_not_taken_for_a_good_one() {
-        let findings = findings(&example(&["main"], &[]), DIGITS);
+        let findings = findings(&example(&["main"], &[]), &[DIGITS]);
         assert!(findings[0].starts_with("cannot be checked for panics: 0 functions"));
     }
 
     #[test]
     fn floats_and_heaps_are_found_anywhere() {
-        let findings = findings(&example(&[DIGITS, "__addsf3", "malloc"], &[]), DIGITS);
+        let findings = findings(&example(&[DIGITS, "__addsf3", "malloc"], &[]), &[DIGITS]);
         assert_eq!(findings, ["computes with floats: holds __addsf3", "has a heap: holds malloc"]);
     }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{SILENCE, emulate, report::number};
+use super::{SILENCE, audit, emulate, report::number};
 use crate::board::{Board, Budget};
 use crate::firmware::Firmware;
 
@@ -11,9 +11,12 @@ use crate::firmware::Firmware;
 pub(super) fn check(board: &Board, firmware: &Firmware) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for (program, budget) in board.stand_alone() {
+        let path = firmware.program(program);
+        let wrong = audit::stand_alone(&path)?.into_iter();
+        findings.extend(wrong.map(|finding| format!("{program}: {finding}")));
         let mut stack = None;
         // It reads no task.
-        let mut command = emulate::command(board, &firmware.program(program), "none")?;
+        let mut command = emulate::command(board, &path, "none")?;
         let run = emulate::lines(&mut command, SILENCE, |line| {
             stack = Some(stack_of(line)?);
             Ok(true)
