@@ -78,6 +78,8 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
         let rest = a.part(from, DEPTH.min(a.len - from));
         let rest = FourRows { numbers: rest.row(first), count: rest.count - first, ..rest };
         let mut len = 0;
+        // Two rows take no longer alone, and no piece of them is too long.
+        alone |= rest.count <= 2;
         if !alone {
             len = pack(&rest, room, &mut panel);
             alone = len < SHORT.min(rest.len);
