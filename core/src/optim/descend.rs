@@ -4,7 +4,7 @@ use super::{Momentum, Update};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draw_alone, draws},
+        compact::{Quick, QuickCarry, draw_alone, draws, pairs_or_one},
         loops::Loops,
     },
     rng::Key,
@@ -40,8 +40,8 @@ impl core::ops::AddAssign for Descent {
     }
 }
 
-/// Elements that a quick loop takes at a time. An even number, because two neighbours share a random
-/// number.
+/// Elements whose codes lie on the stack at a time. An even number, because two neighbours share a
+/// random number.
 const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
@@ -131,10 +131,8 @@ impl Descend {
         let mut seen = Descent::default();
         let mut from = 0;
         while from < grad.len() {
-            // An odd element comes alone, so that the next are pairs.
             let at = first.wrapping_add(from as u32);
-            let most = if at % 2 == 1 { 1 } else { PIECE };
-            let len = most.min(grad.len() - from);
+            let len = pairs_or_one(at, grad.len() - from);
             let grad = grad.get(from..from + len).unwrap_or_default();
             let mut master = master.part(from, len);
             let quick = match (pass, &mut master) {
@@ -253,28 +251,31 @@ fn swiftly<L: Loops, T: Mantissa>(
     first: u32,
     master: &mut [T],
 ) -> Counts {
-    let mut codes = [0; PIECE];
-    let codes = codes.get_mut(..grad.len()).unwrap_or_default();
-    let counts = quantizer.swiftly::<L>(quick, grad, first, codes);
     let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
     let moved = |w: T, code: i8, draw: i32| {
         let way = (step.lr * i32::from(code) + draw) >> step.shift;
         let moved = w.widen().wrapping_sub(way);
         T::from_code(moved.max(-limit - 1).min(limit))
     };
+    let mut counts = Counts::default();
     let mut index = first >> 1;
-    let (pairs, last) = codes.as_chunks::<2>();
-    let (weights, last_weight) = master.as_chunks_mut::<2>();
-    for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
-        // What is zero moves nothing.
-        if c0 | c1 != 0 {
-            let [low, high] = draws(step.key.word(index), step.shift);
-            (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
+    for (grad, master) in grad.chunks(PIECE).zip(master.chunks_mut(PIECE)) {
+        let mut codes = [0; PIECE];
+        let codes = codes.get_mut(..grad.len()).unwrap_or_default();
+        counts += quantizer.swiftly::<L>(quick, grad, (index << 1) | (first & 1), codes);
+        let (pairs, last) = codes.as_chunks::<2>();
+        let (weights, last_weight) = master.as_chunks_mut::<2>();
+        for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
+            // What is zero moves nothing.
+            if c0 | c1 != 0 {
+                let [low, high] = draws(step.key.word(index), step.shift);
+                (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
+            }
+            index = index.wrapping_add(1);
         }
-        index = index.wrapping_add(1);
-    }
-    for (&code, w) in last.iter().zip(last_weight) {
-        *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
+        for (&code, w) in last.iter().zip(last_weight) {
+            *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
+        }
     }
     counts
 }

@@ -108,6 +108,12 @@ pub(crate) const fn draws(word: u32, k: u32) -> [i32; 2] {
     [((word << 16) >> (32 - k)) as i32, ((word & 0xffff_0000) >> (32 - k)) as i32]
 }
 
+/// How many of `len` elements from `first` on are whole pairs; an element without its neighbour
+/// comes alone.
+pub(crate) const fn pairs_or_one(first: u32, len: usize) -> usize {
+    if first % 2 == 1 || len == 1 { 1 } else { len & !1 }
+}
+
 /// What an element without its neighbour draws. It is an even one behind pairs, and an odd one
 /// where it comes first.
 #[inline(always)]
@@ -150,10 +156,8 @@ impl Quantizer {
         let mut counts = Counts::default();
         let mut from = 0;
         while from < source.len() {
-            // An odd element comes alone, so that the next are pairs.
             let first = first.wrapping_add(from as u32);
-            let most = if first % 2 == 1 { 1 } else { PIECE };
-            let len = most.min(source.len() - from);
+            let len = pairs_or_one(first, source.len() - from);
             let (source, mut codes) = (source.part(from, len), codes.part(from, len));
             from += len;
             let quick = match (source, &mut codes) {
@@ -165,20 +169,24 @@ impl Quantizer {
             };
             counts += match quick {
                 Some(counts) => counts,
-                None => self.piece(source, first, codes),
+                None => self.pieces(source, first, codes),
             };
         }
         counts
     }
 
-    /// At most [`PIECE`] numbers, by way of the stack.
+    /// Any numbers, [`PIECE`] at a time, by way of the stack.
     #[inline(never)]
-    fn piece(&self, source: Source<'_>, first: u32, mut codes: MantissasMut<'_>) -> Counts {
-        let mut piece = [0i32; PIECE];
-        let piece = piece.get_mut(..source.len()).unwrap_or_default();
-        source.copy_to(piece);
-        let counts = self.in_place_compact(piece, first);
-        codes.store(piece);
+    fn pieces(&self, source: Source<'_>, first: u32, mut codes: MantissasMut<'_>) -> Counts {
+        let mut counts = Counts::default();
+        for from in (0..source.len()).step_by(PIECE) {
+            let len = PIECE.min(source.len() - from);
+            let mut piece = [0i32; PIECE];
+            let piece = piece.get_mut(..len).unwrap_or_default();
+            source.part(from, len).copy_to(piece);
+            counts += self.in_place_compact(piece, first.wrapping_add(from as u32));
+            codes.part(from, len).store(piece);
+        }
         counts
     }
 
