@@ -55,12 +55,6 @@ impl blocked::Blocks for ArmDsp {
     }
 }
 
-/// Two numbers as halves of a word.
-#[inline(always)]
-fn pair(low: i8, high: i8) -> u32 {
-    (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned()
-}
-
 /// How a panel is packed: of each group of numbers along the depth two, and where they go.
 #[derive(Clone, Copy)]
 struct Packing {
@@ -79,23 +73,27 @@ impl Packing {
     /// # Safety
     ///
     /// All groups must lie inside `a` and behind `words`.
-    #[inline(never)]
-    unsafe fn pack(self, a: &FourRows<'_>, mut words: *mut u32) {
-        let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
-        let mut at = a.numbers.as_ptr().wrapping_add(self.from * a.stride);
-        let mut other = at.wrapping_add(self.next * a.stride);
-        let step = self.step * a.stride;
-        for _ in 0..self.groups {
-            // SAFETY: the caller vouches for it.
-            unsafe {
-                let word = |r| pair(at.wrapping_add(r).read(), other.wrapping_add(r).read());
-                words.cast::<[u32; 4]>().write([word(0), word(r1), word(r2), word(r3)]);
-                for r in a.count..4 {
-                    words.add(r).write(0);
-                }
+    unsafe fn pack(self, a: &FourRows<'_>, words: *mut u32) {
+        let at = a.numbers.as_ptr().wrapping_add(self.from * a.stride);
+        let groups = loops::Groups {
+            at,
+            other: at.wrapping_add(self.next * a.stride),
+            rows: [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 }),
+            words,
+            count: self.groups,
+            step: self.step * a.stride,
+            bytes: 4 * self.words,
+        };
+        if self.groups == 0 {
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        unsafe { loops::pack(&groups) }
+        if a.count < 4 {
+            for group in 0..self.groups {
+                // SAFETY: as above.
+                (a.count..4).for_each(|r| unsafe { words.add(group * self.words + r).write(0) });
             }
-            (at, other) = (at.wrapping_add(step), other.wrapping_add(step));
-            words = words.wrapping_add(self.words);
         }
     }
 }
