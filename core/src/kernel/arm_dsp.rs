@@ -100,6 +100,7 @@ impl Packing {
 
 /// By columns along which the depth is contiguous. Four numbers of every row become eight words:
 /// the first and the third of each row, then the second and the fourth, as `SXTB16` gives them.
+#[inline(never)]
 fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
     let fours = (a.len / 4).min(PANEL / 8);
     let words = panel.as_mut_ptr().cast::<u32>();
@@ -128,6 +129,7 @@ fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>];
 }
 
 /// By rows of `b` whose columns are contiguous, two of these at a time.
+#[inline(never)]
 fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
     let columns = out[0].len() & !1;
     let (twos, last) = ((a.len / 2).min(PANEL / WORDS - 1), a.len % 2);
@@ -162,7 +164,9 @@ fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]
             });
         }
     }
-    one_by_one(a, b, 0, columns, out);
+    if columns < out[0].len() {
+        one_by_one(a, b, 0, columns, out);
+    }
 }
 
 /// What is left over: the numbers of all columns from `depth` on, or those of the last columns.
