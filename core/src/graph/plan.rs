@@ -337,7 +337,7 @@ impl<const N: usize> Plan<N> {
 }
 
 /// Smallest number of sums worth a call of a kernel.
-const MIN_TILE: usize = 64;
+const MIN_TILE: usize = 128;
 /// Channel bounds may lie this far below the tensor's.
 const MAX_SPREAD: u8 = 7;
 /// Bits of codes that lie between the grid's.
