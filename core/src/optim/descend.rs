@@ -180,7 +180,11 @@ impl Descend {
         {
             return Some(Descent { counts, velocity_peak: 0 });
         }
-        let counts = swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
+        let mut counts = Counts::default();
+        for ((grad, master), piece) in grad.chunks(PIECE).zip(master.chunks_mut(PIECE)).zip(0..) {
+            let first = first.wrapping_add(piece * PIECE as u32);
+            counts += swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
+        }
         Some(Descent { counts, velocity_peak: 0 })
     }
 
@@ -251,31 +255,28 @@ fn swiftly<L: Loops, T: Mantissa>(
     first: u32,
     master: &mut [T],
 ) -> Counts {
+    let mut codes = [0; PIECE];
+    let codes = codes.get_mut(..grad.len()).unwrap_or_default();
+    let counts = quantizer.swiftly::<L>(quick, grad, first, codes);
     let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
     let moved = |w: T, code: i8, draw: i32| {
         let way = (step.lr * i32::from(code) + draw) >> step.shift;
         let moved = w.widen().wrapping_sub(way);
         T::from_code(moved.max(-limit - 1).min(limit))
     };
-    let mut counts = Counts::default();
     let mut index = first >> 1;
-    for (grad, master) in grad.chunks(PIECE).zip(master.chunks_mut(PIECE)) {
-        let mut codes = [0; PIECE];
-        let codes = codes.get_mut(..grad.len()).unwrap_or_default();
-        counts += quantizer.swiftly::<L>(quick, grad, (index << 1) | (first & 1), codes);
-        let (pairs, last) = codes.as_chunks::<2>();
-        let (weights, last_weight) = master.as_chunks_mut::<2>();
-        for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
-            // What is zero moves nothing.
-            if c0 | c1 != 0 {
-                let [low, high] = draws(step.key.word(index), step.shift);
-                (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
-            }
-            index = index.wrapping_add(1);
+    let (pairs, last) = codes.as_chunks::<2>();
+    let (weights, last_weight) = master.as_chunks_mut::<2>();
+    for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
+        // What is zero moves nothing.
+        if c0 | c1 != 0 {
+            let [low, high] = draws(step.key.word(index), step.shift);
+            (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
         }
-        for (&code, w) in last.iter().zip(last_weight) {
-            *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
-        }
+        index = index.wrapping_add(1);
+    }
+    for (&code, w) in last.iter().zip(last_weight) {
+        *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
     }
     counts
 }

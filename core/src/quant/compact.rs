@@ -9,8 +9,8 @@ use super::{
 };
 use crate::tensor::{MantissasMut, Source, for_source};
 
-/// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
-/// two neighbours share a random number.
+/// Numbers that are widened at a time; they lie on the stack. An even number, because two neighbours
+/// share a random number.
 const PIECE: usize = 32;
 
 /// All ones of the numbers, where a negative number counts as its complement: each lies in
@@ -154,12 +154,11 @@ impl Quantizer {
         mut codes: MantissasMut<'_>,
     ) -> Counts {
         let mut counts = Counts::default();
-        let mut from = 0;
+        let (mut from, mut most) = (0, usize::MAX);
         while from < source.len() {
             let first = first.wrapping_add(from as u32);
-            let len = pairs_or_one(first, source.len() - from);
+            let len = pairs_or_one(first, most.min(source.len() - from));
             let (source, mut codes) = (source.part(from, len), codes.part(from, len));
-            from += len;
             let quick = match (source, &mut codes) {
                 (Source::I32(sums), MantissasMut::I8(codes)) => {
                     self.quick(sums).map(|quick| self.swiftly::<L>(quick, sums, first, codes))
@@ -169,24 +168,25 @@ impl Quantizer {
             };
             counts += match quick {
                 Some(counts) => counts,
-                None => self.pieces(source, first, codes),
+                None if len > PIECE => {
+                    most = PIECE;
+                    continue;
+                }
+                None => self.piece(source, first, codes),
             };
+            from += len;
         }
         counts
     }
 
-    /// Any numbers, [`PIECE`] at a time, by way of the stack.
+    /// At most [`PIECE`] numbers, by way of the stack.
     #[inline(never)]
-    fn pieces(&self, source: Source<'_>, first: u32, mut codes: MantissasMut<'_>) -> Counts {
-        let mut counts = Counts::default();
-        for from in (0..source.len()).step_by(PIECE) {
-            let len = PIECE.min(source.len() - from);
-            let mut piece = [0i32; PIECE];
-            let piece = piece.get_mut(..len).unwrap_or_default();
-            source.part(from, len).copy_to(piece);
-            counts += self.in_place_compact(piece, first.wrapping_add(from as u32));
-            codes.part(from, len).store(piece);
-        }
+    fn piece(&self, source: Source<'_>, first: u32, mut codes: MantissasMut<'_>) -> Counts {
+        let mut piece = [0i32; PIECE];
+        let piece = piece.get_mut(..source.len()).unwrap_or_default();
+        source.copy_to(piece);
+        let counts = self.in_place_compact(piece, first);
+        codes.store(piece);
         counts
     }
 
