@@ -180,8 +180,8 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [MaybeUninit<Factors>; DEPTH]) 
     let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
     let mut at = a.numbers.as_ptr();
     // Magnitudes in halves of a word, where a negative number counts one too little.
-    const START: i32 = 0x0020_0020;
-    let (mut low, mut high) = (START, START);
+    let missing = a.len as i32 * 0x1_0001;
+    let (mut low, mut high) = (missing, missing);
     let full = (0xffff << room & 0xffff) * 0x1_0001;
     let start = panel.as_mut_ptr().cast::<Factors>();
     let (mut slot, end) = (start, start.wrapping_add(a.len));
