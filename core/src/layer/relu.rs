@@ -8,8 +8,7 @@ pub(crate) fn forward(codes: MantissasMut<'_>) {
         MantissasMut::I8(codes) => {
             // Four at a time, where they share a word.
             let (head, words, tail) = bytemuck::pod_align_to_mut::<i8, u32>(codes);
-            rectify(head);
-            rectify(tail);
+            head.iter_mut().chain(tail).for_each(|code| *code = (*code).max(0));
             for word in words {
                 let signs = *word & 0x8080_8080;
                 *word &= !((signs << 1).wrapping_sub(signs >> 7));
