@@ -115,17 +115,13 @@ pub(crate) fn weight_grad<K: Kernel, U: Uses>(
 /// Adds the gradient of the bias, one row a sample, to `sums`. The plan has proved that they fit.
 pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
     let units = sums.len();
-    for_width!(Mantissas, grad.part(0, samples * units), rows => {
-        for (unit, slot) in sums.iter_mut().enumerate() {
-            // In a register, down the column.
-            let (mut sum, mut at) = (*slot, unit);
-            while let Some(g) = rows.get(at) {
-                sum = sum.wrapping_add(g.widen());
-                at += units;
+    for sample in 0..samples {
+        for_width!(Mantissas, grad.part(sample * units, units), row => {
+            for (sum, g) in sums.iter_mut().zip(row) {
+                *sum = sum.wrapping_add(g.widen());
             }
-            *slot = sum;
-        }
-    });
+        });
+    }
 }
 
 #[cfg(test)]
