@@ -29,7 +29,7 @@ impl Key {
 
     /// What a position is added to, and what enters between the rounds; for loops that mix by
     /// themselves.
-    #[cfg(target_arch = "arm")]
+    #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
     pub(crate) const fn halves_of_key(self) -> [u32; 2] {
         [self.outer, self.inner]
     }

@@ -81,19 +81,27 @@ fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<
     let (mut rest, mut at) = (memory, 0);
     let mut left = 0;
     for (part, region) in parts.iter_mut().zip(regions) {
-        *part = typed(&mut [], region.width);
-        left += usize::from(region.len > 0);
+        if region.len > 0 {
+            left += 1;
+        } else {
+            *part = typed(&mut [], region.width);
+        }
     }
     // From the front to the back: of those that begin here or later, the first.
     while left > 0 {
-        let behind = |(_, region): &(_, &&Region)| region.len > 0 && region.offset as usize >= at;
-        let next = parts.iter_mut().zip(regions).filter(behind).min_by_key(|(_, r)| r.offset);
-        let Some((part, region)) = next else { break };
-        let range = region.range();
-        let Some((_, here)) = rest.split_at_mut_checked(range.start - at) else { break };
-        let Some((bytes, behind)) = here.split_at_mut_checked(range.len()) else { break };
+        let (mut first, mut place) = (usize::MAX, 0);
+        for (region, i) in regions.iter().zip(0..) {
+            let offset = region.offset as usize;
+            if offset < first && offset >= at && region.len > 0 {
+                (first, place) = (offset, i);
+            }
+        }
+        let (Some(region), Some(part)) = (regions.get(place), parts.get_mut(place)) else { break };
+        let Some((_, here)) = rest.split_at_mut_checked(first - at) else { break };
+        let len = region.bytes();
+        let Some((bytes, behind)) = here.split_at_mut_checked(len) else { break };
         *part = typed(bytes, region.width);
-        (rest, at, left) = (behind, range.end, left - 1);
+        (rest, at, left) = (behind, first + len, left - 1);
     }
     if left > 0 {
         parts.iter_mut().for_each(|part| *part = MantissasMut::I8(&mut []));

@@ -55,12 +55,6 @@ impl blocked::Blocks for ArmDsp {
     }
 }
 
-/// Two numbers as halves of a word.
-#[inline(always)]
-fn pair(low: i8, high: i8) -> u32 {
-    (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned()
-}
-
 /// How a panel is packed: of each group of numbers along the depth two, and where they go.
 #[derive(Clone, Copy)]
 struct Packing {
@@ -79,29 +73,34 @@ impl Packing {
     /// # Safety
     ///
     /// All groups must lie inside `a` and behind `words`.
-    #[inline(never)]
-    unsafe fn pack(self, a: &FourRows<'_>, mut words: *mut u32) {
-        let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
-        let mut at = a.numbers.as_ptr().wrapping_add(self.from * a.stride);
-        let mut other = at.wrapping_add(self.next * a.stride);
-        let step = self.step * a.stride;
-        for _ in 0..self.groups {
-            // SAFETY: the caller vouches for it.
-            unsafe {
-                let word = |r| pair(at.wrapping_add(r).read(), other.wrapping_add(r).read());
-                words.cast::<[u32; 4]>().write([word(0), word(r1), word(r2), word(r3)]);
-                for r in a.count..4 {
-                    words.add(r).write(0);
-                }
+    unsafe fn pack(self, a: &FourRows<'_>, words: *mut u32) {
+        let at = a.numbers.as_ptr().wrapping_add(self.from * a.stride);
+        let groups = loops::Groups {
+            at,
+            other: at.wrapping_add(self.next * a.stride),
+            rows: [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 }),
+            words,
+            count: self.groups,
+            step: self.step * a.stride,
+            bytes: 4 * self.words,
+        };
+        if self.groups == 0 {
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        unsafe { loops::pack(&groups) }
+        if a.count < 4 {
+            for group in 0..self.groups {
+                // SAFETY: as above.
+                (a.count..4).for_each(|r| unsafe { words.add(group * self.words + r).write(0) });
             }
-            (at, other) = (at.wrapping_add(step), other.wrapping_add(step));
-            words = words.wrapping_add(self.words);
         }
     }
 }
 
 /// By columns along which the depth is contiguous. Four numbers of every row become eight words:
 /// the first and the third of each row, then the second and the fourth, as `SXTB16` gives them.
+#[inline(never)]
 fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
     let fours = (a.len / 4).min(PANEL / 8);
     let words = panel.as_mut_ptr().cast::<u32>();
@@ -130,6 +129,7 @@ fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>];
 }
 
 /// By rows of `b` whose columns are contiguous, two of these at a time.
+#[inline(never)]
 fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]; 4]) {
     let columns = out[0].len() & !1;
     let (twos, last) = ((a.len / 2).min(PANEL / WORDS - 1), a.len % 2);
@@ -164,7 +164,9 @@ fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]
             });
         }
     }
-    one_by_one(a, b, 0, columns, out);
+    if columns < out[0].len() {
+        one_by_one(a, b, 0, columns, out);
+    }
 }
 
 /// What is left over: the numbers of all columns from `depth` on, or those of the last columns.

@@ -16,6 +16,8 @@ mod arm_dsp;
 mod pairs;
 #[cfg(any(test, target_arch = "riscv32"))]
 mod riscv;
+#[cfg(target_arch = "riscv32")]
+mod riscv_loops;
 mod scalar;
 #[cfg(test)]
 mod testing;
@@ -61,8 +63,11 @@ pub type Device = RiscV;
 pub type Device = Blocked;
 
 /// The loops over pairs of this chip.
-#[cfg(not(target_arch = "arm"))]
+#[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
 use Plain as ChipLoops;
+/// The loops over pairs of this chip.
+#[cfg(target_arch = "riscv32")]
+use riscv_loops::RiscVLoops as ChipLoops;
 /// The loops over pairs of this chip.
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
 use thumb::Thumb as ChipLoops;

@@ -64,8 +64,6 @@ pub(super) struct Strip {
 /// The block of [`Blocks`](super::blocked::Blocks) for chips with [`Pairs`].
 pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
     let mut panel = [const { MaybeUninit::uninit() }; DEPTH];
-    // The last columns where they do not fill a group, with others before them.
-    let last = [const { Cell::new(0) }; 16];
     let (whole, left) = (cols / P::COLS, cols % P::COLS);
     let end = (a.len.saturating_sub(1) * b.row_stride)
         .saturating_add(cols.saturating_sub(1) * b.col_stride)
@@ -78,6 +76,8 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
         let rest = a.part(from, DEPTH.min(a.len - from));
         let rest = FourRows { numbers: rest.row(first), count: rest.count - first, ..rest };
         let mut len = 0;
+        // Two rows take no longer alone, and no piece of them is too long.
+        alone |= rest.count <= 2;
         if !alone {
             len = pack(&rest, room, &mut panel);
             alone = len < SHORT.min(rest.len);
@@ -117,22 +117,35 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
         // the sums of `count` rows of `cols` in `sums`.
         unsafe { P::columns(&mut strip) }
         if left > 0 {
-            last.iter().for_each(|sum| sum.set(0));
             strip.column = numbers.as_ptr().wrapping_add((cols - P::COLS) * b.col_stride);
-            (strip.groups, strip.sums, strip.rows) = (1, last.as_ptr(), rows(P::COLS));
-            // SAFETY: as above; four rows of a group fit into `last`.
-            unsafe { P::columns(&mut strip) }
-            for (row, sums) in sums.chunks(cols).zip(last.chunks(P::COLS)).take(count) {
-                let slots = row.iter().skip(whole * P::COLS);
-                for (slot, sum) in slots.zip(sums.iter().skip(P::COLS - left)) {
-                    slot.set(slot.get().wrapping_add(sum.get()));
-                }
-            }
+            strip.rows = rows(P::COLS);
+            // SAFETY: as above.
+            unsafe { last_columns::<P>(&mut strip, sums, cols, count) }
         }
         if alone && rest.count > 2 {
             first = 2;
         } else {
             (from, first, alone) = (from + len, 0, false);
+        }
+    }
+}
+
+/// The last columns where they do not fill a group, with others before them.
+///
+/// # Safety
+///
+/// As [`Pairs::columns`], for one group of at most 4 rows.
+#[inline(never)]
+unsafe fn last_columns<P: Pairs>(strip: &mut Strip, sums: &[Cell<i32>], cols: usize, count: usize) {
+    let last = [const { Cell::new(0) }; 16];
+    (strip.groups, strip.sums) = (1, last.as_ptr());
+    // SAFETY: the caller vouches for it; four rows of a group fit into `last`.
+    unsafe { P::columns(strip) }
+    let known = P::COLS - cols % P::COLS;
+    for (row, sums) in sums.chunks_exact(cols.max(1)).zip(last.chunks(P::COLS)).take(count) {
+        let slots = row.iter().skip(cols - P::COLS + known);
+        for (slot, sum) in slots.zip(sums.iter().skip(known)) {
+            slot.set(slot.get().wrapping_add(sum.get()));
         }
     }
 }
@@ -167,8 +180,8 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [MaybeUninit<Factors>; DEPTH]) 
     let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
     let mut at = a.numbers.as_ptr();
     // Magnitudes in halves of a word, where a negative number counts one too little.
-    const START: i32 = 0x0020_0020;
-    let (mut low, mut high) = (START, START);
+    let missing = a.len as i32 * 0x1_0001;
+    let (mut low, mut high) = (missing, missing);
     let full = (0xffff << room & 0xffff) * 0x1_0001;
     let start = panel.as_mut_ptr().cast::<Factors>();
     let (mut slot, end) = (start, start.wrapping_add(a.len));

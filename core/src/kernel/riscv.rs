@@ -27,25 +27,28 @@ impl blocked::Blocks for RiscV {
 
 impl Pairs for RiscV {
     const COLS: usize = 4;
-    const UNROLLED: usize = 2;
+    const UNROLLED: usize = 4;
 
     #[cfg(target_arch = "riscv32")]
     #[inline(never)]
     unsafe fn columns(strip: &mut Strip) {
-        /// Numbers of four columns by the factors.
+        /// Numbers of four columns, which are at `b0` to `b3`, by the factors at `low` and `high`.
         macro_rules! number {
-            ($low:literal, $high:literal) => {
+            ($low:literal, $high:literal, $b0:expr, $b1:expr, $b2:expr, $b3:expr) => {
                 concat!(
                     "lw {x}, ",
                     $low,
-                    "({panel})\n",
-                    "lw {y}, ",
+                    "({panel})\nlw {y}, ",
                     $high,
-                    "({panel})\n",
-                    "lb {b0}, 0({c0})\nlb {b1}, 0({c1})\nlb {b2}, 0({c2})\nlb {b3}, 0({c3})\n",
-                    "add {c0}, {c0}, {stride}\nadd {c1}, {c1}, {stride}\n",
-                    "add {c2}, {c2}, {stride}\nadd {c3}, {c3}, {stride}\n",
-                    "mul {p}, {x}, {b0}\nadd {s0}, {s0}, {p}\n",
+                    "({panel})\nlb {b0}, ",
+                    $b0,
+                    "\nlb {b1}, ",
+                    $b1,
+                    "\nlb {b2}, ",
+                    $b2,
+                    "\nlb {b3}, ",
+                    $b3,
+                    "\nmul {p}, {x}, {b0}\nadd {s0}, {s0}, {p}\n",
                     "mul {p}, {y}, {b0}\nadd {t0}, {t0}, {p}\n",
                     "mul {p}, {x}, {b1}\nadd {s1}, {s1}, {p}\n",
                     "mul {p}, {y}, {b1}\nadd {t1}, {t1}, {p}\n",
@@ -56,14 +59,53 @@ impl Pairs for RiscV {
                 )
             };
         }
+        /// The same from the next numbers of columns along which the depth is contiguous.
+        macro_rules! along {
+            ($low:literal, $high:literal, $at:literal) => {
+                number!(
+                    $low,
+                    $high,
+                    concat!($at, "({c0})"),
+                    concat!($at, "({c1})"),
+                    concat!($at, "({c2})"),
+                    concat!($at, "({c3})")
+                )
+            };
+        }
+        /// The same from the next row of columns that lie side by side.
+        macro_rules! across {
+            ($low:literal, $high:literal) => {
+                concat!(
+                    number!($low, $high, "0({c0})", "1({c0})", "2({c0})", "3({c0})"),
+                    "add {c0}, {c0}, {stride}\n"
+                )
+            };
+        }
+        /// Adds a sum to a row.
+        macro_rules! add {
+            ($at:literal, $row:literal, $sum:literal) => {
+                concat!(
+                    "lw {y}, ",
+                    $at,
+                    "({",
+                    $row,
+                    "})\nadd {y}, {y}, {",
+                    $sum,
+                    "}\nsw {y}, ",
+                    $at,
+                    "({",
+                    $row,
+                    "})\n",
+                )
+            };
+        }
         /// Sums of a column, in one word, go to two rows.
         macro_rules! sums {
-            ($at:literal, $sum:literal) => {
+            ($at:literal, $low:literal, $high:literal, $sum:literal) => {
                 concat!(
-                    "sll {x}, {",
+                    "slli {x}, {",
                     $sum,
-                    "}, {head}\nsra {x}, {x}, {head}\n",
-                    "sub {",
+                    "}, 16\nsrai {x}, {x}, 16\nsub {",
                     $sum,
                     "}, {",
                     $sum,
@@ -72,19 +114,8 @@ impl Pairs for RiscV {
                     "}, {",
                     $sum,
                     "}, 16\n",
-                    "lw {y}, ",
-                    $at,
-                    "({c0})\nadd {y}, {y}, {x}\nsw {y}, ",
-                    $at,
-                    "({c0})\n",
-                    "lw {y}, ",
-                    $at,
-                    "({c1})\nadd {y}, {y}, {",
-                    $sum,
-                    "}\n",
-                    "sw {y}, ",
-                    $at,
-                    "({c1})\n",
+                    add!($at, $low, "x"),
+                    add!($at, $high, $sum),
                 )
             };
         }
@@ -106,16 +137,39 @@ impl Pairs for RiscV {
                 "mv {s0}, zero", "mv {s1}, zero", "mv {s2}, zero", "mv {s3}, zero",
                 "mv {t0}, zero", "mv {t1}, zero", "mv {t2}, zero", "mv {t3}, zero",
                 "beq {panel}, {head}, 4f",
-                number!("0", "4"),
+                "3:",
+                along!("0", "4", "0"),
+                "add {c0}, {c0}, {stride}",
+                "add {c1}, {c1}, {stride}",
+                "add {c2}, {c2}, {stride}",
+                "add {c3}, {c3}, {stride}",
                 "addi {panel}, {panel}, 8",
-                "beq {panel}, {end}, 5f",
+                "bne {panel}, {head}, 3b",
+                "beq {panel}, {end}, 7f",
                 "4:",
-                number!("0", "4"),
-                number!("8", "12"),
-                "addi {panel}, {panel}, 16",
-                "bne {panel}, {end}, 4b",
-                // The sums, two rows at a time.
+                "addi {x}, {stride}, -1",
+                "beqz {x}, 6f",
                 "5:",
+                across!("0", "4"),
+                across!("8", "12"),
+                across!("16", "20"),
+                across!("24", "28"),
+                "addi {panel}, {panel}, 32",
+                "bne {panel}, {end}, 5b",
+                "j 7f",
+                "6:",
+                along!("0", "4", "0"),
+                along!("8", "12", "1"),
+                along!("16", "20", "2"),
+                along!("24", "28", "3"),
+                "addi {c0}, {c0}, 4",
+                "addi {c1}, {c1}, 4",
+                "addi {c2}, {c2}, 4",
+                "addi {c3}, {c3}, 4",
+                "addi {panel}, {panel}, 32",
+                "bne {panel}, {end}, 6b",
+                // The sums.
+                "7:",
                 "lw {head}, 24({work})",
                 "lw {c0}, 32({work})",
                 "lw {c1}, 36({work})",
@@ -123,17 +177,28 @@ impl Pairs for RiscV {
                 "lw {c3}, 44({work})",
                 "addi {x}, {c0}, 16",
                 "sw {x}, 32({work})",
-                "add {c1}, {x}, {c1}",
                 "add {c2}, {x}, {c2}",
+                "beqz {head}, 8f",
+                "add {c1}, {x}, {c1}",
                 "add {c3}, {x}, {c3}",
-                sums!("0", "s0"), sums!("4", "s1"), sums!("8", "s2"), sums!("12", "s3"),
-                "mv {c0}, {c2}",
-                "mv {c1}, {c3}",
-                sums!("0", "t0"), sums!("4", "t1"), sums!("8", "t2"), sums!("12", "t3"),
+                sums!("0", "c0", "c1", "s0"), sums!("4", "c0", "c1", "s1"),
+                sums!("8", "c0", "c1", "s2"), sums!("12", "c0", "c1", "s3"),
+                sums!("0", "c2", "c3", "t0"), sums!("4", "c2", "c3", "t1"),
+                sums!("8", "c2", "c3", "t2"), sums!("12", "c2", "c3", "t3"),
+                "9:",
                 "lw {x}, 28({work})",
                 "addi {x}, {x}, -1",
                 "sw {x}, 28({work})",
                 "bnez {x}, 2b",
+                "j 10f",
+                // Words of one row.
+                "8:",
+                add!("0", "c0", "s0"), add!("4", "c0", "s1"),
+                add!("8", "c0", "s2"), add!("12", "c0", "s3"),
+                add!("0", "c2", "t0"), add!("4", "c2", "t1"),
+                add!("8", "c2", "t2"), add!("12", "c2", "t3"),
+                "j 9b",
+                "10:",
                 work = in(reg) &raw mut *strip,
                 panel = out(reg) _, end = out(reg) _, head = out(reg) _, stride = out(reg) _,
                 c0 = out(reg) _, c1 = out(reg) _, c2 = out(reg) _, c3 = out(reg) _,

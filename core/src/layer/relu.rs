@@ -4,7 +4,19 @@ use crate::tensor::{Mantissa, Mantissas, MantissasMut, for_width};
 
 /// In place over codes; the grid stays.
 pub(crate) fn forward(codes: MantissasMut<'_>) {
-    for_width!(MantissasMut, codes, codes => rectify(codes));
+    match codes {
+        MantissasMut::I8(codes) => {
+            // Four at a time, where they share a word.
+            let (head, words, tail) = bytemuck::pod_align_to_mut::<i8, u32>(codes);
+            head.iter_mut().chain(tail).for_each(|code| *code = (*code).max(0));
+            for word in words {
+                let signs = *word & 0x8080_8080;
+                *word &= !((signs << 1).wrapping_sub(signs >> 7));
+            }
+        }
+        MantissasMut::I16(codes) => rectify(codes),
+        MantissasMut::I32(codes) => rectify(codes),
+    }
 }
 
 /// In place over sums.

@@ -4,7 +4,10 @@ mod mse;
 mod softmax;
 mod tables;
 
-use crate::{config::LossKind, tensor::Mantissas};
+use crate::{
+    config::LossKind,
+    tensor::{Mantissa, Mantissas, for_width},
+};
 
 /// What one sample should give.
 #[derive(Clone, Copy, Debug)]
@@ -26,18 +29,21 @@ pub struct Outputs<'a> {
 
 impl Outputs<'_> {
     fn peak(&self) -> i32 {
-        (0..self.codes.len()).map(|i| self.codes.get(i)).max().unwrap_or(0)
+        for_width!(Mantissas, self.codes, codes => {
+            codes.iter().map(|code| code.widen()).max().unwrap_or(0)
+        })
     }
 
     /// The index of the largest output; the lowest one on a tie.
     pub fn argmax(&self) -> u16 {
         let mut best = (i32::MIN, 0);
-        for i in 0..self.codes.len() {
-            let code = self.codes.get(i);
-            if code > best.0 {
-                best = (code, i as u16);
+        for_width!(Mantissas, self.codes, codes => {
+            for (code, i) in codes.iter().zip(0..) {
+                if code.widen() > best.0 {
+                    best = (code.widen(), i);
+                }
             }
-        }
+        });
         best.1
     }
 }

@@ -1,5 +1,7 @@
 //! Softmax cross-entropy: gradient `p - y`, probabilities from a table of powers of two.
 
+use core::ops::Range;
+
 use super::{
     Outputs, Target,
     tables::{exp2_negative, log2},
@@ -19,71 +21,106 @@ const LN_2: u64 = 45_426;
 /// octaves down has no probability in 15 bits anyway, and the loss stays finite.
 const FARTHEST: u32 = 64 << 16;
 
-/// How far `code` lies below `peak`, in units of 2^-16 octaves. Codes have at most 16 bits, so that
-/// 32 do.
-fn octaves_below(peak: i32, code: i32, exponent: i16) -> u32 {
-    let steps = peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
-    let distance = steps * LOG2_E;
-    // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
-    let left = i32::from(exponent) + 2;
-    let by = left.unsigned_abs();
-    match left {
-        0.. if distance > FARTHEST >> by.min(31) => FARTHEST,
-        0.. => distance << by.min(31),
-        -31.. => (distance.wrapping_add(1 << (by - 1)) >> by).min(FARTHEST),
-        _ => 0,
+/// How far codes lie below the largest one.
+#[derive(Clone, Copy)]
+struct Below {
+    peak: i32,
+    /// Added before as many bits are dropped.
+    half: u32,
+    right: u32,
+    /// Most of what is left, and how far that goes to the left.
+    most: u32,
+    left: u32,
+}
+
+impl Below {
+    fn of(outputs: &Outputs<'_>) -> Self {
+        // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
+        let left = i32::from(outputs.exponent) + 2;
+        let by = left.unsigned_abs();
+        let (half, right, most, left) = match left {
+            // Where one unit is farther than anything, any other factor that makes it so will do.
+            0.. => {
+                let left = by.min(FARTHEST.ilog2());
+                (0, 0, FARTHEST >> left, left)
+            }
+            -31.. => (1 << (by - 1), by, FARTHEST, 0),
+            _ => (0, 0, 0, 0),
+        };
+        Self { peak: outputs.peak(), half, right, most, left }
+    }
+
+    /// In units of 2^-16 octaves. Codes have at most 16 bits, so that 32 do.
+    fn octaves(self, code: i32) -> u32 {
+        let steps = self.peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
+        let distance = (steps * LOG2_E).wrapping_add(self.half) >> self.right;
+        distance.min(self.most) << self.left
+    }
+
+    fn power(self, outputs: &Outputs<'_>, i: usize) -> u32 {
+        exp2_negative(self.octaves(outputs.codes.get(i)))
     }
 }
 
 pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {
-    let peak = outputs.peak();
+    let below = Below::of(&outputs);
     let mut sum = 0u32;
     for (i, slot) in grad.iter_mut().enumerate() {
-        let power = power(&outputs, peak, i);
+        let power = below.power(&outputs, i);
         sum = sum.saturating_add(power);
         *slot = power as i32;
     }
     // The largest output contributes 2^15, so the sum is never zero where a row has elements.
     let sum = sum.max(1);
-    // Not every chip divides: this is at most too small by a little.
-    let reciprocal = (1 << 30) / sum;
-    for (i, slot) in grad.iter_mut().enumerate() {
-        // Powers are at most 2^15: the dividend fits 32 bits, and so does the product.
-        let power = *slot as u32;
-        let dividend = (power << 15).wrapping_add(sum / 2);
-        let mut probability = power.wrapping_mul(reciprocal) >> 15;
-        let mut rest = dividend.wrapping_sub(probability.wrapping_mul(sum));
-        while rest >= sum {
-            rest -= sum;
-            probability += 1;
-        }
-        *slot = probability as i32 - wanted(target, i);
+    let reciprocal = RECIPROCAL / sum;
+    for slot in grad.iter_mut() {
+        *slot = share(*slot as u32, sum, reciprocal) as i32;
     }
-    loss(&outputs, target, peak, sum)
+    for i in wanted_of(target, grad.len()) {
+        if let Some(slot) = grad.get_mut(i) {
+            *slot -= wanted(target, i);
+        }
+    }
+    loss(&outputs, target, below, sum)
 }
 
 pub(super) fn value(outputs: Outputs<'_>, target: &Target<'_>) -> u64 {
-    let peak = outputs.peak();
-    let sum = (0..outputs.codes.len()).map(|i| power(&outputs, peak, i)).sum::<u32>();
-    loss(&outputs, target, peak, sum.max(1))
+    let below = Below::of(&outputs);
+    let sum = (0..outputs.codes.len()).map(|i| below.power(&outputs, i)).sum::<u32>();
+    loss(&outputs, target, below, sum.max(1))
 }
 
-fn power(outputs: &Outputs<'_>, peak: i32, i: usize) -> u32 {
-    exp2_negative(octaves_below(peak, outputs.codes.get(i), outputs.exponent))
+/// Divided by a sum, [`share`] needs no division, which not every chip has.
+const RECIPROCAL: u32 = 1 << 30;
+
+/// `power / sum` in units of 2^-15, rounded to nearest, for powers up to 2^15 and sums from there on.
+const fn share(power: u32, sum: u32, reciprocal: u32) -> u32 {
+    // The reciprocal is too small by less than one, and so is what comes of it.
+    let share = power.wrapping_mul(reciprocal).wrapping_add(1 << 14) >> 15;
+    let rest = (power << 15).wrapping_add(sum / 2).wrapping_sub(share.wrapping_mul(sum));
+    if rest < sum { share } else { share + 1 }
 }
 
 /// Sum of `wanted * -log(probability)`.
-fn loss(outputs: &Outputs<'_>, target: &Target<'_>, peak: i32, sum: u32) -> u64 {
+fn loss(outputs: &Outputs<'_>, target: &Target<'_>, below: Below, sum: u32) -> u64 {
     let log_sum = log2(sum).saturating_sub(15 << 16);
-    (0..outputs.codes.len()).fold(0, |loss, i| {
+    wanted_of(target, outputs.codes.len()).fold(0, |loss, i| {
         let weight = wanted(target, i).unsigned_abs();
-        if weight == 0 {
-            return loss;
-        }
-        let octaves = octaves_below(peak, outputs.codes.get(i), outputs.exponent);
+        let octaves = below.octaves(outputs.codes.get(i));
         let share = (u64::from(octaves.saturating_add(log_sum)) * LN_2) >> 16;
         loss.saturating_add((share * u64::from(weight)) >> 15)
     })
+}
+
+/// The outputs, of `len`, whose wanted probability may not be zero.
+fn wanted_of(target: &Target<'_>, len: usize) -> Range<usize> {
+    match *target {
+        Target::Class(class) => {
+            let class = usize::from(class).min(len);
+            class..len.min(class + 1)
+        }
+        Target::Values(..) => 0..len,
+    }
 }
 
 /// The wanted probability of output `i` in units of 2^-15.
@@ -151,7 +188,27 @@ mod tests {
         check(&long, -3, 26);
     }
 
+    #[test]
+    fn distances_hold_for_every_exponent() {
+        for exponent in -60..60i16 {
+            for code in [127i16, 126, 100, 0, -128, i16::MIN] {
+                let outputs = Outputs { codes: Mantissas::I16(&[127, code]), exponent };
+                let distance = u128::from(127u16.wrapping_sub(code.cast_unsigned())) * 23_637;
+                // In units of 2^(exponent - 14) with 80 more bits; rounded to units of 2^-16.
+                let exact = ((distance << (exponent + 62)) + (1 << 59)) >> 60;
+                let octaves = Below::of(&outputs).octaves(code.into());
+                assert_eq!(u128::from(octaves), exact.min(FARTHEST.into()), "{exponent} {code}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn shares_are_rounded_quotients(power in 0u32..=1 << 15, sum in 1u32 << 15..1 << 28) {
+            let exact = ((u64::from(power) << 15) + u64::from(sum / 2)) / u64::from(sum);
+            prop_assert_eq!(u64::from(share(power, sum, RECIPROCAL / sum)), exact);
+        }
+
         #[test]
         fn gradient_and_loss_hold_on_random_rows(
             codes in proptest::collection::vec(-128i16..128, 1..40), exponent in -8i16..0, pick: u16,

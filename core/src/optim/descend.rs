@@ -4,7 +4,7 @@ use super::{Momentum, Update};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draw_alone, draws},
+        compact::{Quick, QuickCarry, draw_alone, draws, pairs_or_one},
         loops::Loops,
     },
     rng::Key,
@@ -40,8 +40,8 @@ impl core::ops::AddAssign for Descent {
     }
 }
 
-/// Elements that a quick loop takes at a time. An even number, because two neighbours share a random
-/// number.
+/// Elements whose codes lie on the stack at a time. An even number, because two neighbours share a
+/// random number.
 const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
@@ -131,10 +131,8 @@ impl Descend {
         let mut seen = Descent::default();
         let mut from = 0;
         while from < grad.len() {
-            // An odd element comes alone, so that the next are pairs.
             let at = first.wrapping_add(from as u32);
-            let most = if at % 2 == 1 { 1 } else { PIECE };
-            let len = most.min(grad.len() - from);
+            let len = pairs_or_one(at, grad.len() - from);
             let grad = grad.get(from..from + len).unwrap_or_default();
             let mut master = master.part(from, len);
             let quick = match (pass, &mut master) {
@@ -182,7 +180,11 @@ impl Descend {
         {
             return Some(Descent { counts, velocity_peak: 0 });
         }
-        let counts = swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
+        let mut counts = Counts::default();
+        for ((grad, master), piece) in grad.chunks(PIECE).zip(master.chunks_mut(PIECE)).zip(0..) {
+            let first = first.wrapping_add(piece * PIECE as u32);
+            counts += swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
+        }
         Some(Descent { counts, velocity_peak: 0 })
     }
 

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::tensor::{MantissasMut, Source, for_source};
 
-/// Numbers that are looked at and widened at a time; they lie on the stack. An even number, because
-/// two neighbours share a random number.
+/// Numbers that are widened at a time; they lie on the stack. An even number, because two neighbours
+/// share a random number.
 const PIECE: usize = 32;
 
 /// All ones of the numbers, where a negative number counts as its complement: each lies in
@@ -108,6 +108,12 @@ pub(crate) const fn draws(word: u32, k: u32) -> [i32; 2] {
     [((word << 16) >> (32 - k)) as i32, ((word & 0xffff_0000) >> (32 - k)) as i32]
 }
 
+/// How many of `len` elements from `first` on are whole pairs; an element without its neighbour
+/// comes alone.
+pub(crate) const fn pairs_or_one(first: u32, len: usize) -> usize {
+    if first % 2 == 1 || len == 1 { 1 } else { len & !1 }
+}
+
 /// What an element without its neighbour draws. It is an even one behind pairs, and an odd one
 /// where it comes first.
 #[inline(always)]
@@ -148,14 +154,11 @@ impl Quantizer {
         mut codes: MantissasMut<'_>,
     ) -> Counts {
         let mut counts = Counts::default();
-        let mut from = 0;
+        let (mut from, mut most) = (0, usize::MAX);
         while from < source.len() {
-            // An odd element comes alone, so that the next are pairs.
             let first = first.wrapping_add(from as u32);
-            let most = if first % 2 == 1 { 1 } else { PIECE };
-            let len = most.min(source.len() - from);
+            let len = pairs_or_one(first, most.min(source.len() - from));
             let (source, mut codes) = (source.part(from, len), codes.part(from, len));
-            from += len;
             let quick = match (source, &mut codes) {
                 (Source::I32(sums), MantissasMut::I8(codes)) => {
                     self.quick(sums).map(|quick| self.swiftly::<L>(quick, sums, first, codes))
@@ -165,8 +168,13 @@ impl Quantizer {
             };
             counts += match quick {
                 Some(counts) => counts,
+                None if len > PIECE => {
+                    most = PIECE;
+                    continue;
+                }
                 None => self.piece(source, first, codes),
             };
+            from += len;
         }
         counts
     }

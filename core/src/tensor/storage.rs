@@ -56,11 +56,7 @@ impl Width {
 
     /// Bytes of one mantissa.
     pub const fn bytes(self) -> usize {
-        match self {
-            Self::I8 => 1,
-            Self::I16 => 2,
-            Self::I32 => 4,
-        }
+        1 << self as u32
     }
 
     /// Bits of one mantissa.

@@ -29,6 +29,63 @@ pub(super) struct Across {
     pub(super) last: *const i8,
 }
 
+/// What [`pack`] works on, in the order of its offsets.
+#[repr(C)]
+pub(super) struct Groups {
+    /// The two numbers of the first row in the first group.
+    pub(super) at: *const i8,
+    pub(super) other: *const i8,
+    /// How far the other rows are from the first.
+    pub(super) rows: [usize; 3],
+    pub(super) words: *mut u32,
+    pub(super) count: usize,
+    /// From group to group, and between their words.
+    pub(super) step: usize,
+    pub(super) bytes: usize,
+}
+
+/// Packs two numbers of each of four rows into four words, group by group.
+///
+/// # Safety
+///
+/// There must be one group at least, all of them readable, and a place for each behind `words`.
+#[cfg(target_arch = "arm")]
+#[inline(never)]
+pub(super) unsafe fn pack(groups: &Groups) {
+    // SAFETY: reads and writes what the caller vouches for, and changes what is listed.
+    unsafe {
+        core::arch::asm!(
+            "ldr r9, [r0, #28]",
+            "ldr lr, [r0, #32]",
+            "ldr r8, [r0, #24]",
+            "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
+            "2:",
+            "ldrsb r10, [r0]",
+            "ldrsb r11, [r1]",
+            "pkhbt r10, r10, r11, lsl #16",
+            "ldrsb r11, [r0, r2]",
+            "ldrsb r12, [r1, r2]",
+            "pkhbt r11, r11, r12, lsl #16",
+            "strd r10, r11, [r5]",
+            "ldrsb r10, [r0, r3]",
+            "ldrsb r11, [r1, r3]",
+            "pkhbt r10, r10, r11, lsl #16",
+            "ldrsb r11, [r0, r4]",
+            "ldrsb r12, [r1, r4]",
+            "pkhbt r11, r11, r12, lsl #16",
+            "strd r10, r11, [r5, #8]",
+            "add r0, r9",
+            "add r1, r9",
+            "add r5, lr",
+            "subs r8, #1",
+            "bne 2b",
+            inout("r0") groups => _,
+            out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _,
+            out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+        );
+    }
+}
+
 /// Four numbers of a column by four rows.
 #[cfg(target_arch = "arm")]
 macro_rules! four {
@@ -181,6 +238,22 @@ pub(super) unsafe fn across(mut work: Across) {
             out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
             out("r8") _, out("r9") _, out("r12") _, out("lr") _,
         );
+    }
+}
+
+#[cfg(not(target_arch = "arm"))]
+pub(super) unsafe fn pack(groups: &Groups) {
+    let [r1, r2, r3] = groups.rows;
+    for group in 0..groups.count {
+        for (r, row) in [0, r1, r2, r3].into_iter().enumerate() {
+            let at = group * groups.step + row;
+            // SAFETY: the caller vouches for it.
+            unsafe {
+                let [low, high] = [groups.at, groups.other].map(|p| i32::from(p.add(at).read()));
+                let word = (low & 0xffff | high << 16).cast_unsigned();
+                groups.words.byte_add(group * groups.bytes).add(r).write(word);
+            }
+        }
     }
 }
 
