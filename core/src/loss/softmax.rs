@@ -13,7 +13,7 @@ pub(super) const GRAD_BITS: u8 = 15;
 
 /// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
 const LOG2_E: u32 = 23_637;
-const LN_2: u64 = 45_426;
+const LN_2: u32 = 45_426;
 
 /// Distances below the largest output are cut here, in units of 2^-16 octaves: what lies 64
 /// octaves down has no probability in 15 bits anyway, and the loss stays finite.
@@ -47,6 +47,8 @@ pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -
     let sum = sum.max(1);
     // Not every chip divides: this is at most too small by a little.
     let reciprocal = (1 << 30) / sum;
+    let log_sum = log_sum(sum);
+    let mut loss = 0;
     for (i, slot) in grad.iter_mut().enumerate() {
         // Powers are at most 2^15: the dividend fits 32 bits, and so does the product.
         let power = *slot as u32;
@@ -57,33 +59,45 @@ pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -
             rest -= sum;
             probability += 1;
         }
-        *slot = probability as i32 - wanted(target, i);
+        let wanted = wanted(target, i);
+        *slot = probability as i32 - wanted;
+        loss += share(&outputs, wanted, peak, i, log_sum);
     }
-    loss(&outputs, target, peak, sum)
+    loss
 }
 
 pub(super) fn value(outputs: Outputs<'_>, target: &Target<'_>) -> u64 {
     let peak = outputs.peak();
-    let sum = (0..outputs.codes.len()).map(|i| power(&outputs, peak, i)).sum::<u32>();
-    loss(&outputs, target, peak, sum.max(1))
+    let elements = 0..outputs.codes.len();
+    let sum = elements.clone().map(|i| power(&outputs, peak, i)).sum::<u32>();
+    let log_sum = log_sum(sum.max(1));
+    elements.fold(0, |loss, i| loss + share(&outputs, wanted(target, i), peak, i, log_sum))
 }
 
 fn power(outputs: &Outputs<'_>, peak: i32, i: usize) -> u32 {
     exp2_negative(octaves_below(peak, outputs.codes.get(i), outputs.exponent))
 }
 
-/// Sum of `wanted * -log(probability)`.
-fn loss(outputs: &Outputs<'_>, target: &Target<'_>, peak: i32, sum: u32) -> u64 {
-    let log_sum = log2(sum).saturating_sub(15 << 16);
-    (0..outputs.codes.len()).fold(0, |loss, i| {
-        let weight = wanted(target, i).unsigned_abs();
-        if weight == 0 {
-            return loss;
-        }
-        let octaves = octaves_below(peak, outputs.codes.get(i), outputs.exponent);
-        let share = (u64::from(octaves.saturating_add(log_sum)) * LN_2) >> 16;
-        loss.saturating_add((share * u64::from(weight)) >> 15)
-    })
+/// The logarithm of the sum of all powers.
+const fn log_sum(sum: u32) -> u32 {
+    log2(sum).saturating_sub(15 << 16)
+}
+
+/// What an output adds to the loss: `wanted * -log(probability)`, which is below 2^24.
+fn share(outputs: &Outputs<'_>, wanted: i32, peak: i32, i: usize, log_sum: u32) -> u64 {
+    if wanted == 0 {
+        return 0;
+    }
+    // At most 64 octaves of distance and 32 of the sum.
+    let octaves = octaves_below(peak, outputs.codes.get(i), outputs.exponent);
+    let loss = scaled(octaves.saturating_add(log_sum), LN_2, 16);
+    scaled(loss, wanted.unsigned_abs(), 15).into()
+}
+
+/// `value * factor >> drop` for values below 2^23 and factors up to 2^16, in 32 bits.
+const fn scaled(value: u32, factor: u32, drop: u32) -> u32 {
+    let (high, low) = (value >> drop, value & ((1 << drop) - 1));
+    high.wrapping_mul(factor).wrapping_add(low.wrapping_mul(factor) >> drop)
 }
 
 /// The wanted probability of output `i` in units of 2^-15.
@@ -91,14 +105,15 @@ fn wanted(target: &Target<'_>, i: usize) -> i32 {
     match *target {
         Target::Class(class) => ONE * i32::from(usize::from(class) == i),
         Target::Values(values, exponent) => {
-            let value = i64::from(values.get(i).copied().unwrap_or(0));
+            // One is the most, so that a shift to the left needs no more than 15 bits.
+            let value = i32::from(values.get(i).copied().unwrap_or(0)).max(0);
             let left = i32::from(exponent) + 15;
             let scaled = if left >= 0 {
-                value << left.min(32)
+                value << left.min(15)
             } else {
-                value >> left.unsigned_abs().min(62)
+                value >> left.unsigned_abs().min(31)
             };
-            scaled.clamp(0, i64::from(ONE)) as i32
+            scaled.min(ONE)
         }
     }
 }
