@@ -50,6 +50,12 @@ impl Key {
         Self { outer, inner }
     }
 
+    /// As [`child`](Self::child), not inlined: the same code for all who ask once a tensor or a step.
+    #[inline(never)]
+    pub(crate) const fn stream(self, tag: u32) -> Self {
+        self.child(tag)
+    }
+
     /// 32 random bits for position `index`.
     #[inline(always)]
     pub const fn word(self, index: u32) -> u32 {

@@ -50,6 +50,8 @@ pub(crate) struct Budget {
     pub(crate) ram: u64,
     /// The stack, of which the linker knows nothing.
     pub(crate) stack: u64,
+    /// Of the flash, the trainer, where that has a budget of its own.
+    pub(crate) trainer: Option<u64>,
 }
 
 /// How the board is emulated.
@@ -97,6 +99,9 @@ impl Qemu {
 pub(crate) const EMULATORS: [(&str, &str); 2] =
     [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
 
+/// What follows the board's name in that of its program for little flash.
+const SMALL: &str = "-small";
+
 impl Board {
     /// How it is emulated.
     pub(crate) fn qemu(&self) -> Result<&Qemu> {
@@ -112,8 +117,13 @@ impl Board {
         let programs = self.about.budget.iter();
         programs.map(|(program, budget)| (program.as_str(), budget)).filter(|(program, _)| {
             let rest = program.strip_prefix(self.name.as_str());
-            !matches!(rest, Some("" | "-link" | "-rtt"))
+            !matches!(rest, Some("" | SMALL | "-link" | "-rtt"))
         })
+    }
+
+    /// Its program that trains the digits with the kernel for little flash, where it has one.
+    pub(crate) fn small(&self) -> Option<String> {
+        Some(format!("{}{SMALL}", self.name)).filter(|name| self.about.budget.contains_key(name))
     }
 
     /// The program that emulates the board.
@@ -227,6 +237,7 @@ mod tests {
                 assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
             }
             programs.retain(|program| board.stand_alone().all(|(other, _)| other != *program));
+            programs.retain(|program| board.small().is_none_or(|small| small != *program));
             match (&about.qemu, &about.device) {
                 (Some(qemu), None) => {
                     assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");

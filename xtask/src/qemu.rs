@@ -169,7 +169,14 @@ fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<S
         return Ok((Vec::new(), Vec::new()));
     }
     let host = on_this_machine(shell, steps)?;
-    Ok(collect(boards, |board| train_one(shell, board, &host, steps)))
+    let (mut rows, mut findings) =
+        collect(boards, |board| train_one(shell, board, &board.name, &host, steps));
+    for (board, small) in boards.iter().filter_map(|board| Some((board, board.small()?))) {
+        let more = collect([board], |board| train_one(shell, board, &small, &host, steps));
+        rows.extend(more.0);
+        findings.extend(more.1);
+    }
+    Ok((rows, findings))
 }
 
 /// One board after the other: what was measured, and what is wrong.
@@ -194,14 +201,17 @@ fn collect<'a>(
 fn train_one(
     shell: &Shell,
     board: &Board,
+    program: &str,
     host: &Report,
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
     let programs = firmware::build(shell, board)?;
-    let firmware = programs.program(&board.name);
+    let firmware = programs.program(program);
     let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
-    findings.extend(stand_alone::check(board, &programs)?);
+    if program == board.name {
+        findings.extend(stand_alone::check(board, &programs)?);
+    }
     let costs = products::check(board, &firmware)?;
 
     let mut report = Report::default();
@@ -216,7 +226,8 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none())?;
+    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none())?
+        .of_program(program);
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }

@@ -199,7 +199,7 @@ mod tests {
     fn more_than_the_budget_or_the_part_is_found() {
         let size = Size { flash: 700, memory: 900, room: 400 };
         let beyond = |flash, ram, stack| {
-            size.beyond(&Budget { flash, ram, stack }, &board()).collect::<Vec<_>>()
+            size.beyond(&Budget { flash, ram, stack, trainer: None }, &board()).collect::<Vec<_>>()
         };
         assert_eq!(beyond(700, 1_300, 400), [""; 0]);
         assert_eq!(

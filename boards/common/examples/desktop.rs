@@ -6,7 +6,7 @@ use std::io::{Stdout, stdout};
 use std::process::ExitCode;
 
 use embedded_io_adapters::std::FromStd;
-use fixgrad_boards::{Board, digits, run};
+use fixgrad_boards::{Board, Scalar, digits, run};
 
 /// A desktop has no counter of instructions to offer, and stack enough.
 struct Desktop(FromStd<Stdout>);
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut arena = digits::ARENA;
-    match run(&mut Desktop(FromStd::new(stdout())), &mut arena, steps) {
+    let mut desktop = Desktop(FromStd::new(stdout()));
+    match run(&mut desktop, Scalar, &mut arena, steps) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:?}");

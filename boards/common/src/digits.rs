@@ -1,7 +1,7 @@
 //! The training task: 64-32-10 on handwritten digits that lie in flash.
 
 use fixgrad::{
-    kernel::Device,
+    kernel::{Device, Kernel},
     optim::Schedule,
     prelude::*,
     rng::{Key, Permutation},
@@ -52,22 +52,29 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
 static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
-/// The trainer of this task. A board uses the kernel that its chip is best at.
-pub type DigitsTrainer<'a> = Trainer<'a, LAYERS, Device, (), &'a Task<LAYERS, Uses>>;
+/// The trainer of this task. A board uses the kernel that its chip is best at, or the one that takes
+/// the least flash.
+pub type DigitsTrainer<'a, K = Device> = Trainer<'a, LAYERS, K, (), &'a Task<LAYERS, Uses>>;
 
 /// A trainer at its first step.
 ///
 /// Never inlined, as its two fellows, so that the size of the trainer can be told.
 #[inline(never)]
-pub fn trainer(memory: &mut [u8]) -> Result<DigitsTrainer<'_>, fixgrad::trainer::SetupError> {
-    Trainer::of(&TASK, memory, Device::default(), ())
+pub fn trainer<K: Kernel>(
+    memory: &mut [u8],
+    kernel: K,
+) -> Result<DigitsTrainer<'_, K>, fixgrad::trainer::SetupError> {
+    Trainer::of(&TASK, memory, kernel, ())
 }
 
 /// One training step, and nothing else: what is measured, and what must not panic.
 ///
 /// Never inlined, so that the checks of the linked firmware find it by its name.
 #[inline(never)]
-pub fn train_step(trainer: &mut DigitsTrainer<'_>, batch: Batch) -> Result<StepRecord, StepError> {
+pub fn train_step<K: Kernel>(
+    trainer: &mut DigitsTrainer<'_, K>,
+    batch: Batch,
+) -> Result<StepRecord, StepError> {
     trainer.step(batch.samples, batch.targets)
 }
 
@@ -88,7 +95,7 @@ pub fn batch(step: u32) -> Batch {
 
 /// Right answers on the pictures that were not learned from.
 #[inline(never)]
-pub fn test(trainer: &mut DigitsTrainer<'_>) -> Result<Tally, StepError> {
+pub fn test<K: Kernel>(trainer: &mut DigitsTrainer<'_, K>) -> Result<Tally, StepError> {
     let Batch { samples, targets } = part(LEARNED, PICTURES - LEARNED);
     trainer.evaluate(samples, targets)
 }
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn the_network_learns_them() {
         let mut arena = ARENA;
-        let mut trainer = trainer(arena.as_mut_slice()).unwrap();
+        let mut trainer = trainer(arena.as_mut_slice(), Device::default()).unwrap();
         for step in 0..STEPS {
             train_step(&mut trainer, batch(step)).unwrap();
         }

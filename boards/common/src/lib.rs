@@ -40,6 +40,7 @@ pub mod station;
 #[cfg(all(feature = "device", target_os = "none"))]
 pub mod xip;
 
+pub use fixgrad::kernel::Scalar;
 pub use keeper::{KeepError, Keeper};
 pub use nor::{NorError, NorInRam};
 pub use run::{Board, Error, run};

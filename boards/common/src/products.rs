@@ -2,7 +2,7 @@
 //! and what they cost.
 
 use fixgrad::{
-    kernel::{Device, Kernel, Scalar},
+    kernel::{Kernel, Scalar},
     rng::Key,
     tensor::{Mantissas, Matrix},
 };
@@ -49,7 +49,7 @@ pub enum Error<E> {
     Out(E),
 }
 
-/// Compares the chip's kernel with the scalar one, and counts on tiles of a step:
+/// Compares `kernel` with the scalar one, and counts on tiles of a step:
 ///
 /// ```text
 /// equal CASES
@@ -60,6 +60,7 @@ pub enum Error<E> {
 #[inline(never)]
 pub fn check<B: Board>(
     board: &mut B,
+    kernel: &impl Kernel,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
     let mut numbers = [[0; NUMBERS]; 2];
     let mut sums = [[0; SUMS]; 2];
@@ -74,7 +75,7 @@ pub fn check<B: Board>(
             *sums = key.word(i).cast_signed();
         }
         let len = tile.rows * tile.cols + case as usize % 3;
-        Device::default().gemm(a, b, 0, add, ours.get_mut(..len).unwrap_or_default());
+        kernel.gemm(a, b, 0, add, ours.get_mut(..len).unwrap_or_default());
         Scalar.gemm(a, b, 0, add, scalar.get_mut(..len).unwrap_or_default());
         if ours != scalar {
             return Err(Error::Differs(case));
@@ -85,7 +86,7 @@ pub fn check<B: Board>(
         let [a, b] = operands(&numbers, tile, 0);
         let sums = sums.as_flattened_mut().get_mut(..tile.rows * tile.cols).unwrap_or_default();
         board.start();
-        Device::default().gemm(a, b, 0, false, sums);
+        kernel.gemm(a, b, 0, false, sums);
         let counts = board.elapsed();
         let macs = (tile.rows * tile.depth * tile.cols) as u32;
         Line::new(board.out(), "product")
@@ -121,13 +122,15 @@ fn operands(numbers: &[[i8; NUMBERS]; 2], tile: Tile, from: usize) -> [Matrix<'_
 mod tests {
     use std::{string::String, vec::Vec};
 
+    use fixgrad::kernel::Device;
+
     use super::*;
     use crate::desk::Desk;
 
     #[test]
     fn the_kernel_of_a_board_gives_the_sums_of_the_scalar_one() {
         let mut desk = Desk(Vec::new());
-        check(&mut desk).unwrap();
+        check(&mut desk, &Device::default()).unwrap();
         let text = String::from_utf8(desk.0).unwrap();
         assert!(text.starts_with("equal 1000\nproduct forward 8192 7\n"), "{text}");
         assert!(text.ends_with("end\n"), "{text}");

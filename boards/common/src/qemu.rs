@@ -3,7 +3,10 @@
 use core::panic::PanicInfo;
 
 use embedded_io::{Read, ReadReady};
-use fixgrad::link::ServeError;
+use fixgrad::{
+    kernel::{Device, Kernel},
+    link::ServeError,
+};
 use semihosting::{experimental::env, io, process};
 
 #[cfg(target_arch = "arm")]
@@ -37,20 +40,25 @@ pub fn serve<const WORD: usize, const PAGE: usize>(
 }
 
 /// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU. The
-/// word `products` instead of a number checks the kernel.
+/// word `products` instead of a number checks the kernel, which is the fastest one of the chip.
 pub fn run(arena: &mut digits::DigitsArena) -> ! {
+    run_with(Device::default(), arena)
+}
+
+/// As [`run`], with another kernel.
+pub fn run_with(kernel: impl Kernel, arena: &mut digits::DigitsArena) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
     let steps = match task() {
         Task::Train { steps } => steps,
-        Task::CheckProducts => match products::check(&mut board) {
+        Task::CheckProducts => match products::check(&mut board, &kernel) {
             Ok(()) => process::exit(0),
             Err(products::Error::Differs(case)) => fail("a product differs, case", case),
             Err(products::Error::Out(_)) => process::exit(1),
         },
     };
-    match crate::run(&mut board, arena, steps) {
+    match crate::run(&mut board, kernel, arena, steps) {
         Ok(()) => process::exit(0),
         Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),

@@ -1,7 +1,7 @@
 //! Trains, and tells after every step what the weights are.
 
 use embedded_io::Write;
-use fixgrad::{graph::Arena, trainer};
+use fixgrad::{graph::Arena, kernel::Kernel, trainer};
 
 use crate::{digits, report::Line};
 
@@ -42,7 +42,7 @@ impl<E> From<trainer::StepError> for Error<E> {
     }
 }
 
-/// Trains the digits for `steps` steps in `arena`. The report is one line a step, between what is
+/// Trains the digits for `steps` steps in `arena` with `kernel`. The report is one line a step, between what is
 /// known before and what is measured after:
 ///
 /// ```text
@@ -56,6 +56,7 @@ impl<E> From<trainer::StepError> for Error<E> {
 /// ```
 pub fn run<B: Board>(
     board: &mut B,
+    kernel: impl Kernel,
     arena: &mut digits::DigitsArena,
     steps: u32,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
@@ -68,7 +69,7 @@ pub fn run<B: Board>(
     })()
     .map_err(Error::Out)?;
 
-    let mut trainer = digits::trainer(Arena::as_mut_slice(arena));
+    let mut trainer = digits::trainer(Arena::as_mut_slice(arena), kernel);
     // Borrowed, so that it is not moved: there would be two of them on the stack.
     let trainer = trainer.as_mut().map_err(|error| Error::Setup(*error))?;
     for step in 0..steps {
@@ -100,6 +101,8 @@ pub fn run<B: Board>(
 mod tests {
     use std::{string::String, vec::Vec};
 
+    use fixgrad::kernel::Device;
+
     use super::*;
     use crate::desk::Desk;
 
@@ -107,7 +110,7 @@ mod tests {
     fn a_report_is_complete_and_the_same_every_time() {
         let report = || {
             let (mut desk, mut arena) = (Desk(Vec::new()), digits::ARENA);
-            run(&mut desk, &mut arena, 3).unwrap();
+            run(&mut desk, Device::default(), &mut arena, 3).unwrap();
             String::from_utf8(desk.0).unwrap()
         };
         let text = report();

@@ -70,9 +70,14 @@ pub(crate) fn pick<'m, const K: usize>(
     memory: &'m mut [u8],
     regions: [&Region; K],
 ) -> [MantissasMut<'m>; K] {
-    let mut parts = [(); K].map(|()| MantissasMut::I8(&mut []));
+    // Repeated, not mapped, which would move the array.
+    let mut parts = [const { nothing() }; K];
     cut(memory, &regions, &mut parts);
     parts
+}
+
+const fn nothing<'m>() -> MantissasMut<'m> {
+    MantissasMut::I8(&mut [])
 }
 
 /// Compiled once for all numbers of regions.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config::{LayerConfig, Train},
     optim::Lr,
+    quant::Range,
     tensor::Width,
     trainer::Tensor,
 };
@@ -258,7 +259,29 @@ impl<const N: usize> Plan<N> {
             _ => 0..Tensor::ALL.len() as u8,
         };
         let len = tensors.end - tensors.start;
-        self.layers[i].bounds = Bounds { first, from: tensors.start, len };
+        let rules = [
+            config.weight.train.range,
+            config.bias.train.range,
+            config.weight_grad.range,
+            config.bias_grad.range,
+            match config.activation {
+                Some(point) => point.train.range,
+                None => Range::Keep,
+            },
+            match config.activation_grad {
+                Some(quant) => quant.range,
+                None => Range::Keep,
+            },
+            Range::VELOCITY,
+            Range::VELOCITY,
+        ];
+        let mut windows = [0; Tensor::ALL.len()];
+        let mut k = 0;
+        while k < len as usize {
+            windows[k] = rules[tensors.start as usize + k].window();
+            k += 1;
+        }
+        self.layers[i].bounds = Bounds { first, from: tensors.start, len, windows };
     }
 
     const fn place_params(

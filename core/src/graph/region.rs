@@ -1,7 +1,7 @@
 //! The parts of a plan: places in memory, and sums that cannot overflow.
 
 use super::layer::Kind;
-use crate::{quant::ceil_log2, tensor::Width};
+use crate::{quant::ceil_log2, tensor::Width, trainer::Tensor};
 
 /// A tensor's place in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,9 +136,13 @@ pub struct Bounds {
     pub from: u8,
     /// How many.
     pub len: u8,
+    /// How many steps the rule of each looks back; zero where it does not.
+    pub windows: [u8; Tensor::ALL.len()],
 }
 
 impl Bounds {
+    const NONE: Self = Self { first: 0, from: 0, len: 0, windows: [0; Tensor::ALL.len()] };
+
     /// The first behind these.
     pub(crate) const fn end(self) -> usize {
         self.first as usize + self.len as usize
@@ -203,7 +207,7 @@ impl LayerPlan {
         weight_grad: Sum::NONE,
         bias_grad: Sum::NONE,
         spread: 0,
-        bounds: Bounds { first: 0, from: 0, len: 0 },
+        bounds: Bounds::NONE,
         forward_tile: Region::NONE,
         backward_tile: Region::NONE,
         way: Way::NONE,

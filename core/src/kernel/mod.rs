@@ -31,7 +31,7 @@ mod x86;
 
 use crate::{
     optim::{Descend, Descent},
-    quant::{Counts, Quantizer, loops::Plain},
+    quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Source, for_source},
 };
 
@@ -64,7 +64,7 @@ pub type Device = Blocked;
 
 /// The loops over pairs of this chip.
 #[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
-use Plain as ChipLoops;
+use crate::quant::loops::Plain as ChipLoops;
 /// The loops over pairs of this chip.
 #[cfg(target_arch = "riscv32")]
 use riscv_loops::RiscVLoops as ChipLoops;
@@ -90,11 +90,14 @@ pub trait Kernel {
 
     /// The larger one of `known` and the largest magnitude, as far as
     /// [`ceil_log2`](crate::quant::ceil_log2) can tell.
+    #[inline(always)]
     fn peak_beyond(&self, source: Source<'_>, known: u32) -> u32 {
         self.peak(source).max(known)
     }
 
-    /// [`Quantizer::run`] from and into whichever storage there is.
+    /// [`Quantizer::run`] from and into whichever storage there is. By default one by one, which is
+    /// the least code.
+    #[inline(always)]
     fn quantize(
         &self,
         quantizer: &Quantizer,
@@ -102,10 +105,11 @@ pub trait Kernel {
         first: u32,
         codes: MantissasMut<'_>,
     ) -> Counts {
-        quantizer.run_compact::<Plain>(source, first, codes)
+        quantizer.run_single(source, first, codes)
     }
 
-    /// [`Descend::run`]: moves master weights against their gradient.
+    /// [`Descend::run`]: moves master weights against their gradient. By default one by one.
+    #[inline(always)]
     fn descend(
         &self,
         descend: &Descend,
@@ -115,7 +119,7 @@ pub trait Kernel {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        descend.run_compact::<Plain>(grad, first, pass, velocity, master)
+        descend.run_single(grad, first, pass, velocity, master)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     tensor::{Mantissa, Mantissas, Matrix, for_width},
 };
 
-/// Plain loops: right everywhere, fast nowhere.
+/// Plain loops: right everywhere, fast nowhere, and the least code. For parts with little flash.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar;
@@ -31,19 +31,25 @@ pub(super) fn bytes(
     add: bool,
     out: &mut [i32],
 ) {
-    each(a, b, add, out, |from, to| dot_i8(strided(x, from), strided(y, to)));
+    each(a, b, add, out, |row, col| {
+        pairs(x, y, row, col)
+            .fold(0i32, |sum, (x, y)| sum.wrapping_add(i32::from(x) * i32::from(y)))
+    });
 }
 
 #[inline(never)]
 pub(super) fn wide(a: &Matrix<'_>, b: &Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
     for_width!(Mantissas, a.data, x => for_width!(Mantissas, b.data, y => {
-        each(a, b, add, out, |from, to| {
-            jam(dot_wide(strided(x, from), strided(y, to)), drop) as i32
+        each(a, b, add, out, |row, col| {
+            let sum = pairs(x, y, row, col).fold(0i64, |sum, (x, y)| {
+                sum.wrapping_add(i64::from(x.widen()).wrapping_mul(i64::from(y.widen())))
+            });
+            jam(sum, drop) as i32
         });
     }));
 }
 
-/// Calls `dot` with (start, stride, length) of a row of `a` and a column of `b` for each result.
+/// Calls `dot` with a row of `a` and a column of `b` for each result.
 #[inline(always)]
 fn each(
     a: &Matrix<'_>,
@@ -52,18 +58,20 @@ fn each(
     out: &mut [i32],
     dot: impl Fn(Line, Line) -> i32,
 ) {
-    let depth = a.cols.min(b.rows);
-    for (r, row) in out.chunks_exact_mut(b.cols.max(1)).take(a.rows).enumerate() {
-        let from = Line { start: r.saturating_mul(a.row_stride), stride: a.col_stride, len: depth };
-        for (c, slot) in row.iter_mut().enumerate() {
-            let to =
-                Line { start: c.saturating_mul(b.col_stride), stride: b.row_stride, len: depth };
-            let sum = dot(from, to);
+    let len = a.cols.min(b.rows);
+    let mut row = Line { start: 0, stride: a.col_stride, len };
+    for sums in out.chunks_exact_mut(b.cols.max(1)).take(a.rows) {
+        let mut col = Line { start: 0, stride: b.row_stride, len };
+        for slot in sums {
+            let sum = dot(row, col);
             *slot = if add { slot.saturating_add(sum) } else { sum };
+            col.start = col.start.saturating_add(b.col_stride);
         }
+        row.start = row.start.saturating_add(a.row_stride);
     }
 }
 
+/// A row or a column.
 #[derive(Clone, Copy)]
 struct Line {
     start: usize,
@@ -71,28 +79,16 @@ struct Line {
     len: usize,
 }
 
+/// The numbers of both lines, as far as both are there.
 #[inline(always)]
-fn strided<T: Copy>(data: &[T], line: Line) -> impl Iterator<Item = T> + '_ {
-    data.get(line.start..)
-        .unwrap_or_default()
-        .iter()
-        .step_by(line.stride.max(1))
-        .take(line.len)
-        .copied()
-}
-
-#[inline(always)]
-fn dot_i8(x: impl Iterator<Item = i8>, y: impl Iterator<Item = i8>) -> i32 {
-    x.zip(y).fold(0i32, |sum, (x, y)| sum.wrapping_add(i32::from(x) * i32::from(y)))
-}
-
-#[inline(always)]
-fn dot_wide<A: Mantissa, B: Mantissa>(
-    x: impl Iterator<Item = A>,
-    y: impl Iterator<Item = B>,
-) -> i64 {
-    x.zip(y).fold(0i64, |sum, (x, y)| {
-        sum.wrapping_add(i64::from(x.widen()).wrapping_mul(i64::from(y.widen())))
+fn pairs<A: Copy, B: Copy>(x: &[A], y: &[B], row: Line, col: Line) -> impl Iterator<Item = (A, B)> {
+    let (mut i, mut j) = (row.start, col.start);
+    // From an index that is inside, one that is this much larger is not, and is counted.
+    let (down, right) = (row.stride.min(x.len()), col.stride.min(y.len()));
+    (0..row.len).map_while(move |_| {
+        let pair = (*x.get(i)?, *y.get(j)?);
+        (i, j) = (i.wrapping_add(down), j.wrapping_add(right));
+        Some(pair)
     })
 }
 

@@ -112,16 +112,18 @@ pub(crate) fn weight_grad<K: Kernel, U: Uses>(
     product::<K, U>(kernel, grad.t(), x, drop, add, sums);
 }
 
-/// Adds the gradient of the bias, one row a sample, to `sums`. The plan has proved that they fit.
+/// The gradient of the bias: the sums of all rows, one a sample. The plan has proved that they fit.
 pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
-    let units = sums.len();
-    for sample in 0..samples {
-        for_width!(Mantissas, grad.part(sample * units, units), row => {
-            for (sum, g) in sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(g.widen());
+    let units = sums.len().max(1);
+    for_width!(Mantissas, grad.part(0, samples * units), grad => {
+        for (unit, slot) in sums.iter_mut().enumerate() {
+            let (mut at, mut sum) = (unit, 0i32);
+            while let Some(g) = grad.get(at) {
+                (sum, at) = (sum.wrapping_add(g.widen()), at + units);
             }
-        });
-    }
+            *slot = sum;
+        }
+    });
 }
 
 #[cfg(test)]

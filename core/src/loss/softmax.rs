@@ -15,7 +15,7 @@ pub(super) const GRAD_BITS: u8 = 15;
 
 /// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
 const LOG2_E: u32 = 23_637;
-const LN_2: u64 = 45_426;
+const LN_2: u32 = 45_426;
 
 /// Distances below the largest output are cut here, in units of 2^-16 octaves: what lies 64
 /// octaves down has no probability in 15 bits anyway, and the loss stays finite.
@@ -101,15 +101,21 @@ const fn share(power: u32, sum: u32, reciprocal: u32) -> u32 {
     if rest < sum { share } else { share + 1 }
 }
 
-/// Sum of `wanted * -log(probability)`.
+/// Sum of `wanted * -log(probability)`, each below 2^24.
 fn loss(outputs: &Outputs<'_>, target: &Target<'_>, below: Below, sum: u32) -> u64 {
     let log_sum = log2(sum).saturating_sub(15 << 16);
     wanted_of(target, outputs.codes.len()).fold(0, |loss, i| {
-        let weight = wanted(target, i).unsigned_abs();
-        let octaves = below.octaves(outputs.codes.get(i));
-        let share = (u64::from(octaves.saturating_add(log_sum)) * LN_2) >> 16;
-        loss.saturating_add((share * u64::from(weight)) >> 15)
+        // At most 64 octaves of distance and 32 of the sum.
+        let octaves = below.octaves(outputs.codes.get(i)).saturating_add(log_sum);
+        let share = scaled(octaves, LN_2, 16);
+        loss + u64::from(scaled(share, wanted(target, i).unsigned_abs(), 15))
     })
+}
+
+/// `value * factor >> drop` for values below 2^23 and factors up to 2^16, in 32 bits.
+const fn scaled(value: u32, factor: u32, drop: u32) -> u32 {
+    let (high, low) = (value >> drop, value & ((1 << drop) - 1));
+    high.wrapping_mul(factor).wrapping_add(low.wrapping_mul(factor) >> drop)
 }
 
 /// The outputs, of `len`, whose wanted probability may not be zero.
@@ -128,14 +134,15 @@ fn wanted(target: &Target<'_>, i: usize) -> i32 {
     match *target {
         Target::Class(class) => ONE * i32::from(usize::from(class) == i),
         Target::Values(values, exponent) => {
-            let value = i64::from(values.get(i).copied().unwrap_or(0));
+            // One is the most, so that a shift to the left needs no more than 15 bits.
+            let value = i32::from(values.get(i).copied().unwrap_or(0)).max(0);
             let left = i32::from(exponent) + 15;
             let scaled = if left >= 0 {
-                value << left.min(32)
+                value << left.min(15)
             } else {
-                value >> left.unsigned_abs().min(62)
+                value >> left.unsigned_abs().min(31)
             };
-            scaled.clamp(0, i64::from(ONE)) as i32
+            scaled.min(ONE)
         }
     }
 }

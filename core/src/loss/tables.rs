@@ -17,25 +17,27 @@ pub(super) const fn log2(x: u32) -> u32 {
     if x == 0 {
         return 0;
     }
-    let whole = 31 - x.leading_zeros();
+    let above = x.leading_zeros();
     // The 16 bits after the leading one.
-    let fraction = ((((x as u64) << 16) >> whole) & 0xffff) as u32;
-    (whole << 16) + interpolate(&LOG2, fraction)
+    let fraction = ((x << above) >> 15) & 0xffff;
+    ((31 - above) << 16) + interpolate(&LOG2, fraction)
 }
 
 /// Size of both tables.
 pub(super) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
 
 #[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
-const fn interpolate(table: &[u32; 65], fraction: u32) -> u32 {
+const fn interpolate(table: &[u16; 65], fraction: u32) -> u32 {
     let index = (fraction >> 10 & 63) as usize;
     let rest = (fraction & 1023) as i32;
-    let (here, next) = (table[index] as i32, table[index + 1] as i32);
-    (here + (((next - here) * rest + 512) >> 10)) as u32
+    let (here, next) = (table[index], table[index + 1]);
+    // Neighbours are near, so their distance is right also where the last entry is 2^16.
+    let distance = next.wrapping_sub(here).cast_signed() as i32;
+    (here as i32 + ((distance * rest + 512) >> 10)) as u32
 }
 
 /// `2^(-i/64)` in units of 2^-15, rounded to nearest.
-const EXP2: [u32; 65] = [
+const EXP2: [u16; 65] = [
     32_768, 32_415, 32_066, 31_720, 31_379, 31_041, 30_706, 30_376, 30_048, 29_725, 29_405, 29_088,
     28_774, 28_464, 28_158, 27_855, 27_554, 27_258, 26_964, 26_674, 26_386, 26_102, 25_821, 25_543,
     25_268, 24_995, 24_726, 24_460, 24_196, 23_936, 23_678, 23_423, 23_170, 22_921, 22_674, 22_430,
@@ -44,14 +46,14 @@ const EXP2: [u32; 65] = [
     17_109, 16_925, 16_743, 16_562, 16_384,
 ];
 
-/// `log2(1 + i/64)` in units of 2^-16, rounded to nearest.
-const LOG2: [u32; 65] = [
+/// `log2(1 + i/64)` in units of 2^-16, rounded to nearest; of the last one, 2^16, the low bits.
+const LOG2: [u16; 65] = [
     0, 1466, 2909, 4331, 5732, 7112, 8473, 9814, 11_136, 12_440, 13_727, 14_996, 16_248, 17_484,
     18_704, 19_909, 21_098, 22_272, 23_433, 24_579, 25_711, 26_830, 27_936, 29_029, 30_109, 31_178,
     32_234, 33_279, 34_312, 35_334, 36_346, 37_346, 38_336, 39_316, 40_286, 41_246, 42_196, 43_137,
     44_068, 44_990, 45_904, 46_809, 47_705, 48_593, 49_472, 50_344, 51_207, 52_063, 52_911, 53_751,
     54_584, 55_410, 56_229, 57_040, 57_845, 58_643, 59_434, 60_219, 60_997, 61_769, 62_534, 63_294,
-    64_047, 64_794, 65_536,
+    64_047, 64_794, 0,
 ];
 
 #[cfg(test)]
@@ -63,7 +65,8 @@ mod tests {
         for i in 0..65 {
             let x = i as f64 / 64.0;
             assert!((f64::from(EXP2[i]) - 32768.0 * (-x).exp2()).abs() <= 0.5 + 1e-9, "{i}");
-            assert!((f64::from(LOG2[i]) - 65536.0 * (1.0 + x).log2()).abs() <= 0.5 + 1e-9, "{i}");
+            let log = if i < 64 { LOG2[i].into() } else { 65536.0 + f64::from(LOG2[i]) };
+            assert!((log - 65536.0 * (1.0 + x).log2()).abs() <= 0.5 + 1e-9, "{i}");
         }
     }
 

@@ -112,11 +112,59 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        if self.momentum.is_none() && self.update.decay == 0 && !self.quantized {
+        if self.is_plain() {
             self.plain::<L>(grad, first, pass, master)
         } else {
             self.full(grad, first, pass, velocity, master)
         }
+    }
+
+    /// As [`run`](Self::run), one weight after the other: the least code. Inlined as
+    /// [`run_compact`](Self::run_compact).
+    #[inline(always)]
+    pub(crate) fn run_single(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        if self.is_plain() {
+            Descent { counts: self.singly(grad, first, pass, master), velocity_peak: 0 }
+        } else {
+            self.full(grad, first, pass, velocity, master)
+        }
+    }
+
+    /// Without momentum and decay, for gradients that are still sums.
+    #[inline(never)]
+    fn singly(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        mut master: MantissasMut<'_>,
+    ) -> Counts {
+        let (mut counts, mut unseen) = (Counts::default(), Counts::default());
+        let steps = self.update.quantizer();
+        for (i, &sum) in grad.iter().enumerate() {
+            let element = first.wrapping_add(i as u32);
+            let code = self.quantizer.one(sum, element, &mut counts);
+            let mask = pass.get(element as usize / 8).copied().unwrap_or(0xff);
+            if mask >> (element % 8) & 1 == 1 {
+                // A point makes codes of at most 16 bits.
+                let step = steps.one(code * self.update.lr, element, &mut unseen);
+                master.set(i, master.as_ref().get(i).saturating_sub(step));
+            }
+        }
+        counts
+    }
+
+    /// Without momentum and decay, for gradients that are still sums.
+    #[inline(always)]
+    const fn is_plain(&self) -> bool {
+        self.momentum.is_none() && self.update.decay == 0 && !self.quantized
     }
 
     /// Without momentum and decay, for gradients that are still sums.
@@ -365,14 +413,18 @@ mod tests {
             let weight = |i: usize| key.child(2).word(i as u32) as i32;
             macro_rules! both {
                 ($width:ident, $type:ty) => {
-                    let mut wide: Vec<$type> = (0..grad.len()).map(|i| weight(i) as $type).collect();
-                    let mut compact = wide.clone();
+                    let start: Vec<$type> = (0..grad.len()).map(|i| weight(i) as $type).collect();
+                    let (mut wide, mut compact) = (start.clone(), start.clone());
                     let none = || MantissasMut::I8(&mut []);
                     let seen =
                         descend.run(&grad, first, &[], none(), MantissasMut::$width(&mut wide));
                     let master = MantissasMut::$width(&mut compact);
                     prop_assert_eq!(descend.run_compact::<Plain>(&grad, first, &[], none(), master), seen);
-                    prop_assert_eq!(compact, wide);
+                    prop_assert_eq!(&compact, &wide);
+                    let mut single = start.clone();
+                    let master = MantissasMut::$width(&mut single);
+                    prop_assert_eq!(descend.run_single(&grad, first, &[], none(), master), seen);
+                    prop_assert_eq!(&single, &wide);
                 };
             }
             both!(I8, i8);

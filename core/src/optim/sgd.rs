@@ -39,39 +39,37 @@ impl Update {
         first: u32,
         mut master: MantissasMut<'_>,
     ) {
-        let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
+        let quantizer = self.quantizer();
         // A point makes codes of at most 16 bits.
         if PLAIN || peak(grad) < NARROW {
             grad.iter_mut().for_each(|g| *g *= self.lr);
-            B::quantize(
-                &Quantizer { shift: self.shift, format, key: self.key, peak: u32::MAX },
-                grad,
-                first,
-            );
+            B::quantize(&quantizer, grad, first);
         } else {
-            self.wide_steps(format, grad, first);
+            self.wide_steps(&quantizer, grad, first);
         }
         for_width!(MantissasMut, &mut master, m => subtract(m, grad));
         if !PLAIN && self.decay != 0 {
             let guard = guard(master.as_ref().width());
             let shift = self.decay_shift.saturating_sub(guard as i32);
             for_width!(MantissasMut, &mut master, m => decayed(self.decay, m, grad));
-            B::quantize(
-                &Quantizer { shift, format, key: self.key.child(1), peak: u32::MAX },
-                grad,
-                first,
-            );
+            B::quantize(&Quantizer { shift, key: self.key.child(1), ..quantizer }, grad, first);
             for_width!(MantissasMut, &mut master, m => subtract(m, grad));
         }
     }
 
+    /// What makes steps of gradients times the rate.
+    pub(super) const fn quantizer(&self) -> Quantizer {
+        let format = Format { bits: 31, round: self.round, overflow: Overflow::Sat };
+        Quantizer { shift: self.shift, format, key: self.key, peak: u32::MAX }
+    }
+
     /// Steps of a rare width: the definition itself.
     #[inline(never)]
-    fn wide_steps(&self, format: Format, grad: &mut [i32], first: u32) {
+    fn wide_steps(&self, quantizer: &Quantizer, grad: &mut [i32], first: u32) {
         for (g, i) in grad.iter_mut().zip(0u32..) {
             let product = i64::from(self.lr) * i64::from(*g);
             let random = self.key.half(first.wrapping_add(i));
-            *g = requantize(product, self.shift, format, random).value;
+            *g = requantize(product, quantizer.shift, quantizer.format, random).value;
         }
     }
 }

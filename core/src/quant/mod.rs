@@ -10,11 +10,13 @@ mod requantize;
 pub(crate) mod round;
 mod settings;
 mod short;
+mod single;
 mod state;
 
 pub use observe::{Observe, PeakObserver};
 pub use overflow::Overflow;
 pub use quantizer::{Counts, Quantizer};
+pub(crate) use range::bits_for;
 pub use range::{Observer, Range, ceil_log2, exponent_of, peak, sweep};
 pub(crate) use requantize::requantize_word;
 pub use requantize::{Code, Format, jam, requantize};

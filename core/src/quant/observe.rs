@@ -1,6 +1,6 @@
 //! What a point needs of an observer, and the small observer of bounds that one number decides.
 
-use super::{Observer, Range, ceil_log2, peak};
+use super::{Observer, Range, bits_for, peak};
 
 /// Looks at a tensor, piece by piece and in any order, for a range rule.
 pub trait Observe: Sized {
@@ -71,7 +71,7 @@ impl Observe for PeakObserver {
         self.note_peak(peak(values), values.len());
     }
     fn bound(&self, exponent: i16) -> Option<i16> {
-        let bound = ceil_log2(self.peak).filter(|_| self.looks)?;
+        let bound = bits_for(self.peak).filter(|_| self.looks)?;
         Some(exponent.saturating_add(bound.into()))
     }
 }

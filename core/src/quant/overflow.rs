@@ -27,7 +27,7 @@ impl Overflow {
         if bits <= 1 {
             return (-1, 1);
         }
-        let high = ((1i64 << (bits - 1)) - 1) as i32;
+        let high = ((1u32 << (bits - 1)) - 1) as i32;
         match self {
             Self::SatSym => (-high, high),
             _ => (-high - 1, high),

@@ -299,6 +299,10 @@ mod tests {
             let mut compact = source.clone();
             prop_assert_eq!(quantizer.in_place_compact(&mut compact, first), counts);
             prop_assert_eq!(&compact, &codes);
+            let mut single = source.clone();
+            let out = MantissasMut::I32(&mut single);
+            prop_assert_eq!(quantizer.run_single(Source::I32(&source), first, out), counts);
+            prop_assert_eq!(&single, &codes);
             let mut pass = std::vec![0xffu8; (first as usize + source.len()).div_ceil(8)];
             quantizer.clear_clipped(&source, first, &mut pass, first);
             let mut saturated = 0;
@@ -334,7 +338,11 @@ mod tests {
             let mut bytes = std::vec![0i8; sums.len()];
             let out = MantissasMut::I8(&mut bytes);
             prop_assert_eq!(quantizer.run_compact::<Plain>(Source::I32(&sums), first, out), counts);
-            prop_assert!(bytes.into_iter().map(i32::from).eq(codes));
+            prop_assert!(bytes.iter().copied().map(i32::from).eq(codes));
+            let mut single = std::vec![0i8; sums.len()];
+            let out = MantissasMut::I8(&mut single);
+            prop_assert_eq!(quantizer.run_single(Source::I32(&sums), first, out), counts);
+            prop_assert_eq!(single, bytes);
         }
 
         #[test]

@@ -37,6 +37,18 @@ pub enum Range {
 }
 
 impl Range {
+    /// The velocity's bound follows what the last steps needed.
+    pub(crate) const VELOCITY: Self = Self::Moving { window: 16, percentile: 10_000 };
+
+    /// Steps that the rule looks back; zero for rules that do not.
+    pub(crate) const fn window(self) -> u8 {
+        match self {
+            Self::Moving { window: 0, .. } => 1,
+            Self::Moving { window, .. } => window,
+            _ => 0,
+        }
+    }
+
     /// True when the rule looks at the whole tensor before the first element can be quantised.
     pub const fn needs_whole_tensor(self) -> bool {
         matches!(self, Self::Max | Self::ThreeSigma | Self::Percentile(_) | Self::Sweep)
@@ -73,6 +85,12 @@ pub const fn ceil_log2(magnitude: u32) -> Option<u8> {
         0 => None,
         m => Some((32 - (m - 1).leading_zeros()) as u8),
     }
+}
+
+/// As [`ceil_log2`], once for all that ask rarely: on a chip that cannot count zeros it is long.
+#[inline(never)]
+pub(crate) const fn bits_for(magnitude: u32) -> Option<u8> {
+    ceil_log2(magnitude)
 }
 
 /// Collects what a range rule needs to know of a tensor, piece by piece and in any order.

@@ -81,7 +81,7 @@ pub(crate) const fn requantize_word(value: i32, shift: i32, format: Format, rand
     let (low, high) = overflow.limits(bits);
     let far = shift.unsigned_abs();
     let (rounded, wrapped) = if bits <= 1 {
-        return binary(value as i64, shift);
+        return binary_word(value, shift);
     } else if shift > 0 {
         // Round to odd, as `jam`.
         let excess = if far > 62 { 31 } else { far.saturating_sub(31) };
@@ -115,6 +115,16 @@ pub(super) const fn binary(value: i64, shift: i32) -> Code {
         62.. => i64::MAX as u64,
     };
     Code { value: if value < 0 { -1 } else { 1 }, clipped: value.unsigned_abs() > limit }
+}
+
+/// As [`binary`], in arithmetic of 32 bits.
+const fn binary_word(value: i32, shift: i32) -> Code {
+    let limit = match shift {
+        ..-1 => 0,
+        -1..=30 => 1 << (shift + 1),
+        31.. => u32::MAX,
+    };
+    Code { value: value >> 31 | 1, clipped: value.unsigned_abs() > limit }
 }
 
 #[cfg(test)]

@@ -3,22 +3,25 @@
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Range};
+use super::Counts;
 
 /// The bound of one tensor and what happened to its values since the counters were last reset.
+///
+/// A new one is all zeros, so that a trainer can begin with many of them without a table in flash:
+/// exponents are kept as [`rank`] has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RangeState {
-    bound: i16,
+    bound: u16,
     /// Largest bound of the window that is filling, and of the one before it.
-    recent: i16,
-    previous: i16,
+    recent: u16,
+    previous: u16,
     age: u8,
     /// Largest bound that the step at hand has shown so far.
-    seen: i16,
-    /// Smallest and largest bound since the reset; the wrong way round until there is one.
-    lowest: i16,
-    highest: i16,
+    seen: u16,
+    /// Smallest bound since the reset, all bits turned, and the largest.
+    lowest: u16,
+    highest: u16,
     /// Values quantised since the reset.
     pub elements: u32,
     /// Values outside the representable range.
@@ -27,7 +30,18 @@ pub struct RangeState {
     pub underflowed: u32,
 }
 
-const UNSET: i16 = i16::MIN;
+/// The rank of no exponent, which no bound has.
+const UNSET: u16 = 0;
+
+/// The place of an exponent among all that there are, from the smallest on.
+const fn rank(exponent: i16) -> u16 {
+    (exponent ^ i16::MIN).cast_unsigned()
+}
+
+/// The exponent with this rank.
+const fn exponent(rank: u16) -> i16 {
+    rank.cast_signed() ^ i16::MIN
+}
 
 impl RangeState {
     /// A state without a bound.
@@ -37,8 +51,8 @@ impl RangeState {
         previous: UNSET,
         age: 0,
         seen: UNSET,
-        lowest: i16::MAX,
-        highest: i16::MIN,
+        lowest: UNSET,
+        highest: UNSET,
         elements: 0,
         saturated: 0,
         underflowed: 0,
@@ -48,49 +62,54 @@ impl RangeState {
     pub const fn bound(&self) -> Option<i16> {
         match self.bound {
             UNSET => None,
-            bound => Some(bound),
+            bound => Some(exponent(bound)),
         }
     }
 
     /// The smallest and the largest bound since the counters were last reset, once there is one.
     pub const fn bounds(&self) -> Option<(i16, i16)> {
-        if self.lowest > self.highest { None } else { Some((self.lowest, self.highest)) }
+        match self.highest {
+            UNSET => None,
+            highest => Some((exponent(!self.lowest), exponent(highest))),
+        }
     }
 
     /// The four numbers that decide later steps, for a checkpoint.
     pub const fn memory(&self) -> [i16; 4] {
-        [self.bound, self.recent, self.previous, self.age as i16]
+        let Self { bound, recent, previous, age, .. } = *self;
+        [exponent(bound), exponent(recent), exponent(previous), age as i16]
     }
 
     /// Takes back what [`memory`](Self::memory) gave.
     pub const fn restore(&mut self, memory: [i16; 4]) {
-        [self.bound, self.recent, self.previous, _] = memory;
-        self.age = memory[3] as u8;
+        let [bound, recent, previous, age] = memory;
+        (self.bound, self.recent) = (rank(bound), rank(recent));
+        (self.previous, self.age) = (rank(previous), age as u8);
     }
 
     /// Keeps the bound of the tensor at hand.
     pub(crate) fn settle(&mut self, bound: i16) {
-        self.bound = bound;
-        self.lowest = self.lowest.min(bound);
-        self.highest = self.highest.max(bound);
+        self.bound = rank(bound);
+        self.lowest = self.lowest.max(!self.bound);
+        self.highest = self.highest.max(self.bound);
     }
 
     /// What a part of the step's tensor showed.
     pub(crate) fn note_seen(&mut self, bound: i16) {
-        self.seen = self.seen.max(bound);
+        self.seen = self.seen.max(rank(bound));
     }
 
     /// At the end of a step: what [`Range::Moving`] saw in it decides the next bound.
-    pub(crate) fn finish_step(&mut self, range: Range) {
+    /// `window` is that of the rule, zero for rules that do not look back.
+    pub(crate) fn finish_step(&mut self, window: u8) {
         let seen = core::mem::replace(&mut self.seen, UNSET);
-        let Range::Moving { window, .. } = range else { return };
-        if seen == UNSET {
+        if seen == UNSET || window == 0 {
             return;
         }
         self.recent = self.recent.max(seen);
         self.bound = self.recent.max(self.previous);
         self.age = self.age.saturating_add(1);
-        if self.age >= window.max(1) {
+        if self.age >= window {
             self.previous = self.recent;
             self.recent = UNSET;
             self.age = 0;
@@ -115,6 +134,8 @@ impl RangeState {
 mod tests {
     use super::*;
 
+    use crate::quant::Range;
+
     const MOVING: Range = Range::Moving { window: 3, percentile: 10_000 };
 
     #[test]
@@ -124,11 +145,11 @@ mod tests {
         let mut bounds = std::vec::Vec::new();
         for seen in [2, 2, 5, 1, 1, 1, 1, 1, 1, 1] {
             state.note_seen(seen);
-            state.finish_step(MOVING);
+            state.finish_step(MOVING.window());
             bounds.push(MOVING.resolve(None, state.bound(), 0));
         }
         assert_eq!(bounds, [2, 2, 5, 5, 5, 5, 1, 1, 1, 1]);
-        state.finish_step(MOVING);
+        state.finish_step(MOVING.window());
         assert_eq!(state.bound(), Some(1), "an all-zero tensor changes nothing");
     }
 
@@ -149,15 +170,15 @@ mod tests {
         let mut state = RangeState::NEW;
         for seen in [3, 7, 2, 2] {
             state.note_seen(seen);
-            state.finish_step(MOVING);
+            state.finish_step(MOVING.window());
         }
         let mut copy = RangeState::NEW;
         copy.restore(state.memory());
         for seen in [1, 1, 0, 0, -4, -4, -4] {
             state.note_seen(seen);
-            state.finish_step(MOVING);
+            state.finish_step(MOVING.window());
             copy.note_seen(seen);
-            copy.finish_step(MOVING);
+            copy.finish_step(MOVING.window());
             assert_eq!(state.bound(), copy.bound());
         }
     }

@@ -94,6 +94,12 @@ mantissa!(i8, I8);
 mantissa!(i16, I16);
 mantissa!(i32, I32);
 
+/// The mantissa nearest to a value.
+pub(crate) fn nearest<T: Mantissa>(value: i32) -> T {
+    let limit = i32::MAX >> (32 - T::WIDTH.bits());
+    T::from_code(value.max(-limit - 1).min(limit))
+}
+
 /// Mantissas of one tensor, or of a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mantissas<'a> {
@@ -189,6 +195,16 @@ impl MantissasMut<'_> {
             Self::I16(m) => MantissasMut::I16(m.get_mut(from..to).unwrap_or_default()),
             Self::I32(m) => MantissasMut::I32(m.get_mut(from..to).unwrap_or_default()),
         }
+    }
+
+    /// Stores a value as the nearest one that there is room for; nothing when the index does not lie
+    /// inside.
+    pub fn set(&mut self, index: usize, value: i32) {
+        for_width!(MantissasMut, self, m => {
+            if let Some(m) = m.get_mut(index) {
+                *m = nearest(value);
+            }
+        });
     }
 
     /// Stores codes that fit.

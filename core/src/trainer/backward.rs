@@ -155,7 +155,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             (_, Kind::Dense { .. }) => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
-                let exponent = grid([now.grad, now.weight, up]);
+                let exponent = grid(now.grad, now.weight, up);
                 let slack = Sums::slack_of(from.outputs());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
@@ -194,11 +194,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
         let [sums, own, weight] = pick(self.memory, [tile, own, &plan.weight.codes]);
         let MantissasMut::I32(sums) = sums else { return };
-        let own = own.as_ref();
+        let own = U::codes(own.as_ref());
         match plan.way.kind {
             Kind::Dense { .. } => {
                 let grad = Matrix::new(own, count, units).row_range(rows.start, rows.len());
-                let weight = Matrix::new(weight.as_ref(), units, from.inputs());
+                let weight = Matrix::new(U::codes(weight.as_ref()), units, from.inputs());
                 dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
             }
             _ if !U::uses(Part::PassingPoints) => {}
@@ -218,7 +218,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let loss = linked_loss::<U>(self.train.loss);
         for (at, row) in (first..).zip(sums.chunks_mut(units.max(1))) {
             let outputs = Outputs { codes: codes.part(at * units, units), exponent };
-            let target = targets.at(at, units);
+            let target = targets.at(self.from + at, units);
             self.tally.loss = self.tally.loss.saturating_add(loss.row(outputs, &target, row));
             self.tally.note(&outputs, &target);
         }
@@ -241,7 +241,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
             let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
             if plan.way.kind == Kind::Relu {
-                relu::backward(sums, U::codes(output.as_ref().part(first, sums.len())));
+                relu::backward(sums, U::codes(output.as_ref()).part(first, sums.len()));
             }
             if clips {
                 block(sums, first as u32, bytemuck::cast_slice(mask));

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
-    graph::{Bounds, LayerPlan, Region},
+    graph::{LayerPlan, Region},
     kernel::Kernel,
     optim::Lr,
-    quant::{Quant, Range, RangeState},
+    quant::{Quant, RangeState},
     rng::Key,
     strategy::{Context, Place, Strategy},
     uses::{Part, Uses},
@@ -48,8 +48,10 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) mode: Mode,
     /// True for the first micro-batch of a step.
     pub(crate) first_part: bool,
+    /// The target of the first sample.
+    pub(crate) from: usize,
     /// Loss and right answers, counted where the loss is.
-    pub(crate) tally: Tally,
+    pub(crate) tally: &'e mut Tally,
     /// The parts that are linked.
     pub(crate) uses: PhantomData<U>,
 }
@@ -96,9 +98,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// The stream of one tensor in this step (Architecture: random numbers are a function of
     /// seed, step, tensor and element).
-    #[inline(never)]
     pub(crate) fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
-        self.key.child((layer as u32) << 16 | stream | tensor as u32)
+        self.key.stream((layer as u32) << 16 | stream | tensor as u32)
     }
 
     /// A pass of a tensor with rows of `row` elements.
@@ -168,26 +169,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 }
 
 /// Ends the step for every range rule.
-pub(crate) fn finish_ranges(layers: &[LayerConfig], plan: &[LayerPlan], ranges: &mut [RangeState]) {
-    for (config, plan) in layers.iter().zip(plan) {
-        let Bounds { first, from, .. } = plan.bounds;
-        let ranges = ranges.get_mut(first.into()..plan.bounds.end()).unwrap_or_default();
-        for (range, &tensor) in ranges.iter_mut().zip(Tensor::ALL.iter().skip(from.into())) {
-            range.finish_step(range_of(config, tensor));
+pub(crate) fn finish_ranges(plan: &[LayerPlan], ranges: &mut [RangeState]) {
+    for plan in plan {
+        let bounds = &plan.bounds;
+        let ranges = ranges.get_mut(bounds.first.into()..bounds.end()).unwrap_or_default();
+        for (range, &window) in ranges.iter_mut().zip(&bounds.windows) {
+            range.finish_step(window);
         }
     }
-}
-
-/// How a tensor's bound is found in training.
-fn range_of(config: &LayerConfig, tensor: Tensor) -> Range {
-    let quant = match tensor {
-        Tensor::Weight => Some(&config.weight.train),
-        Tensor::Bias => Some(&config.bias.train),
-        Tensor::WeightGrad => Some(&config.weight_grad),
-        Tensor::BiasGrad => Some(&config.bias_grad),
-        Tensor::Activation => config.activation.as_ref().map(|point| &point.train),
-        Tensor::ActivationGrad => config.activation_grad.as_ref(),
-        Tensor::Velocity | Tensor::BiasVelocity => return super::update::VELOCITY_RANGE,
-    };
-    quant.map_or(Range::Keep, |quant| quant.range)
 }

@@ -1,8 +1,7 @@
 //! A trained network at work: outputs, loss and accuracy by the inference settings.
 
 use super::{
-    Planned, Samples, StepError, Tally, Targets, Trainer, check::Rows, engine::Mode,
-    forward::pieces,
+    Planned, Samples, StepError, Tally, Targets, Trainer, engine::Mode, forward::linked_samples,
 };
 use crate::{
     graph::{Region, pick},
@@ -19,23 +18,16 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<Tally, StepError> {
-        let rows @ Rows { sample, outputs, .. } = self.rows();
-        let count = rows.pairs(samples, targets, usize::MAX)?;
-        let part = usize::from(self.plan().micro_batch);
-        let mut tally = Tally::default();
-        for (from, len) in pieces(count, part) {
-            let samples = samples.part(from * sample, len * sample);
-            let targets = targets.part(from, len, outputs);
-            tally += self.pass(Mode::Infer, samples, Some(targets), len);
-        }
-        Ok(tally)
+        let count = self.rows().pairs(samples, targets, usize::MAX)?;
+        Ok(self.passes(Mode::Infer, samples, targets, count))
     }
 
     /// Runs up to a micro-batch of samples by the inference settings; [`outputs`](Self::outputs)
     /// then gives the results. Returns how many samples there were. Leaves no trace in training.
     pub fn infer(&mut self, samples: Samples<'_>) -> Result<usize, StepError> {
         let count = self.rows().samples(samples, self.plan().micro_batch.into())?;
-        self.pass(Mode::Infer, samples, None, count);
+        let samples = linked_samples::<P::Uses>(samples);
+        self.pass(Mode::Infer, samples, None, count, &mut Tally::default());
         Ok(count)
     }
 

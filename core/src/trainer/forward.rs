@@ -90,6 +90,14 @@ impl<'a> Samples<'a> {
     }
 }
 
+/// The samples, as the codes that they are where no point makes codes of them.
+pub(crate) fn linked_samples<U: Uses>(samples: Samples<'_>) -> Samples<'_> {
+    if U::uses(Part::InputPoint) {
+        return samples;
+    }
+    Samples { data: SampleData::I8(samples.codes().unwrap_or_default()), ..samples }
+}
+
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// All layers over `count` samples, of which the first is sample `base` of the step.
     // Not inlined, so that its frame is not under the backward pass.
@@ -109,7 +117,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// The samples are the codes of the first layer.
     fn read_in_place(&mut self, samples: Samples<'e>) {
-        self.samples = samples.codes().unwrap_or_default();
+        self.samples = match samples.data {
+            SampleData::I8(codes) => codes,
+            _ if U::uses(Part::InputPoint) => samples.codes().unwrap_or_default(),
+            _ => &[],
+        };
         self.put_exponent(0, samples.exponent);
     }
 
@@ -118,8 +130,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if at.plan.way.kind == Kind::Relu
             && let Some(holder) = self.plan.get(usize::from(at.plan.output))
         {
-            let [mut codes] = pick(self.memory, [&holder.activation]);
-            relu::forward(U::codes_mut(codes.part(0, count * at.outputs())));
+            let [codes] = pick(self.memory, [&holder.activation]);
+            relu::forward(U::codes_mut(codes).part(0, count * at.outputs()));
         }
         self.put_exponent(at.i, self.input_exponent(at.plan));
     }
@@ -229,14 +241,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let regions = [tile, &self.row, &plan.weight.codes, channels, below];
         let [sums, row, weight, channels, x] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
-        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
+        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
         match kind {
             Kind::Input if U::uses(Part::InputPoint) => {
                 samples.source().part(rows.start * numbers, sums.len()).copy_to(sums);
             }
             Kind::Dense { .. } => {
                 let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-                let weight = Matrix::new(weight.as_ref(), numbers, inputs);
+                let weight = Matrix::new(U::codes(weight.as_ref()), numbers, inputs);
                 let channels = match channels.as_ref() {
                     Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
                         Some(dense::Channels { below, spread: plan.spread })
@@ -270,7 +282,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         base: u32,
     ) {
         let mask = if U::uses(Part::Clipping) { mask } else { &Region::NONE };
-        let [sums, mut codes, mask] = pick(self.memory, [tile, codes, mask]);
+        let [sums, codes, mask] = pick(self.memory, [tile, codes, mask]);
+        let mut codes = U::codes_mut(codes);
         let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
         let first = base.wrapping_add(at as u32);
         pass.before(self.strategy, sums, first);
@@ -287,11 +300,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (weight, bias) =
             self.exponents.get(at.i).map_or((0, 0), |now| (now.weight, now.bias_limit));
         let spread = if U::uses(Part::Channels) && plan.channels.len > 0 { plan.spread } else { 0 };
-        let exponent = grid([
-            self.input_exponent(plan),
-            weight,
-            i16::from(plan.forward.drop) - i16::from(spread),
-        ]);
+        let up = i16::from(plan.forward.drop) - i16::from(spread);
+        let exponent = grid(self.input_exponent(plan), weight, up);
         let products = plan.forward.kept().saturating_add(spread);
         let bits = if plan.bias.master.len > 0 {
             // A bias saturates at 2^30 on the grid of the sums.
@@ -335,8 +345,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
 /// The exponent of a product on a finer or coarser grid: the sum of the exponents.
 #[inline(never)]
-pub(crate) fn grid(exponents: [i16; 3]) -> i16 {
-    let sum = exponents.into_iter().map(i32::from).sum::<i32>();
+pub(crate) fn grid(a: i16, b: i16, c: i16) -> i16 {
+    let sum = i32::from(a) + i32::from(b) + i32::from(c);
     sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 

@@ -12,10 +12,10 @@ const INIT_STREAM: u32 = u32::MAX;
 /// Fills all master weights. Everything else in `memory` becomes zero.
 pub(super) fn init(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
     memory.fill(0);
-    let root = Key::new(seed).child(INIT_STREAM);
+    let root = Key::new(seed).stream(INIT_STREAM);
     for (i, plan) in plan.iter().enumerate() {
         for (which, param) in [&plan.weight, &plan.bias].into_iter().enumerate() {
-            let key = root.child((i as u32) << 1 | which as u32);
+            let key = root.stream((i as u32) << 1 | which as u32);
             let [values] = pick(memory, [&param.master]);
             uniform(values, param.limit, key);
         }
@@ -27,7 +27,7 @@ fn uniform(mut values: MantissasMut<'_>, limit: u32, key: Key) {
     let count = if limit == 0 { 0 } else { values.as_ref().len() };
     for i in 0..count {
         let draw = key.below(i as u32, 2 * limit + 1);
-        values.part(i, 1).store(&[draw.wrapping_sub(limit) as i32]);
+        values.set(i, draw.wrapping_sub(limit).cast_signed());
     }
 }
 

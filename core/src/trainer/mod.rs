@@ -36,8 +36,8 @@ pub use backward::Targets;
 use check::Rows;
 use engine::{Engine, Mode, finish_ranges};
 pub use error::{RestoreError, SetupError, StepError};
-use forward::pieces;
 pub use forward::{SampleData, Samples};
+use forward::{linked_samples, pieces};
 pub use record::{StepRecord, Tally};
 pub(crate) use state::States;
 use state::{Exponents, Purpose};
@@ -204,20 +204,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         samples: Samples<'_>,
         targets: Targets<'_>,
     ) -> Result<StepRecord, StepError> {
-        let rows @ Rows { sample, outputs, .. } = self.rows();
         if self.pending > 0 {
             return Err(StepError::Pending { samples: self.pending });
         }
-        let count = rows.pairs(samples, targets, self.train.batch.into())?;
-        let part = usize::from(self.train.micro_batch);
-        if !self.accumulates() {
-            self.accumulate_checked(samples, targets, count);
-            return self.update();
-        }
-        for (from, len) in pieces(count, part) {
-            let samples = samples.part(from * sample, len * sample);
-            self.accumulate_checked(samples, targets.part(from, len, outputs), len);
-        }
+        let count = self.rows().pairs(samples, targets, self.train.batch.into())?;
+        self.tally = self.passes(Mode::Train, samples, targets, count);
         self.update()
     }
 
@@ -235,7 +226,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
         let room = room.min(train.micro_batch.into());
         let count = self.rows().pairs(samples, targets, room)?;
-        Ok(self.accumulate_checked(samples, targets, count))
+        let mut tally = Tally::default();
+        self.pass(Mode::Train, samples, Some((targets, 0)), count, &mut tally);
+        self.tally += tally;
+        Ok(tally)
     }
 
     /// Ends the step: moves the weights, if they have not moved yet.
@@ -246,10 +240,10 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
         let lr = self.lr();
         if self.accumulates() {
-            self.engine(Mode::Train).apply_sums();
+            self.engine(Mode::Train, &mut Tally::default()).apply_sums();
         }
         if P::Uses::uses(Part::Moving) {
-            finish_ranges(self.layers, self.plan.plan().layers(), self.ranges.all_mut());
+            finish_ranges(self.plan.plan().layers(), self.ranges.all_mut());
         }
         self.prepared = None;
         self.pending = 0;
@@ -293,7 +287,11 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         self.memory.get(..self.plan().persistent).unwrap_or_default()
     }
 
-    fn engine(&mut self, mode: Mode) -> Engine<'_, K, (S, Configured<'a>), P::Uses> {
+    fn engine<'e>(
+        &'e mut self,
+        mode: Mode,
+        tally: &'e mut Tally,
+    ) -> Engine<'e, K, (S, Configured<'a>), P::Uses> {
         let (lr, plan) = (self.lr(), self.plan.plan());
         let sum_lr = match mode {
             Mode::Train => lr.times(plan.share),
@@ -312,45 +310,54 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             kernel: &self.kernel,
             strategy: &mut self.strategy,
             step: self.step,
-            key: Key::new(self.train.seed).child(self.step),
+            key: Key::new(self.train.seed).stream(self.step),
             lr,
             sum_lr,
             mode,
             first_part: self.pending == 0,
-            tally: Tally::default(),
+            from: 0,
+            tally,
             uses: PhantomData,
         }
     }
 
-    fn accumulate_checked(
+    /// Passes over `count` samples with their targets, at most a micro-batch at a time. Not inlined:
+    /// it has an engine on the stack.
+    #[inline(never)]
+    fn passes(
         &mut self,
+        mode: Mode,
         samples: Samples<'_>,
         targets: Targets<'_>,
         count: usize,
     ) -> Tally {
-        let tally = self.pass(Mode::Train, samples, Some(targets), count);
-        self.pending = self.pending.saturating_add(count as u32);
-        self.tally += tally;
+        let sample = self.rows().sample;
+        let samples = linked_samples::<P::Uses>(samples);
+        let mut tally = Tally::default();
+        for (from, len) in pieces(count, self.plan.plan().micro_batch.into()) {
+            let samples = samples.part(from * sample, len * sample);
+            self.pass(mode, samples, Some((targets, from)), len, &mut tally);
+        }
         tally
     }
 
-    /// Forward, then backward in training, or else a comparison where there are targets. Not inlined:
-    /// it has an engine on the stack.
-    #[inline(never)]
+    /// Forward, then backward in training, or else a comparison where there are targets: those from
+    /// a number on.
     fn pass(
         &mut self,
         mode: Mode,
         samples: Samples<'_>,
-        targets: Option<Targets<'_>>,
+        targets: Option<(Targets<'_>, usize)>,
         count: usize,
-    ) -> Tally {
+        tally: &mut Tally,
+    ) {
         let ready = self.prepared == Some(mode);
         let base = if mode == Mode::Train { self.pending } else { 0 };
         let accumulates = self.accumulates();
         self.prepared = Some(mode);
         // Outputs stay in memory until gradients take it; there are at most a micro-batch.
         self.shown = if mode == Mode::Infer { count as u16 } else { 0 };
-        let mut engine = self.engine(mode);
+        let mut engine = self.engine(mode, tally);
         if !ready {
             engine.prepare();
         }
@@ -358,12 +365,16 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             engine.clear_sums();
         }
         engine.forward(samples, count, base);
-        match targets {
-            Some(targets) if mode == Mode::Train => engine.backward(targets, count, base),
-            Some(targets) => engine.judge(targets, count),
-            None => {}
+        if let Some((targets, from)) = targets {
+            engine.from = from;
+            match mode {
+                Mode::Train => engine.backward(targets, count, base),
+                Mode::Infer => engine.judge(targets, count),
+            }
         }
-        engine.tally
+        if mode == Mode::Train {
+            self.pending = self.pending.saturating_add(count as u32);
+        }
     }
 
     fn rows(&self) -> Rows {

@@ -3,7 +3,7 @@
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, Round, ceil_log2, exponent_of,
+        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, Round, bits_for, exponent_of,
         requantize, sweep,
     },
     rng::Key,
@@ -64,7 +64,7 @@ impl Sums {
     /// Octaves that a sum of `terms` products of either sign is likely to stay below its bound:
     /// it grows with the square root of their number.
     pub(crate) const fn slack_of(terms: usize) -> u8 {
-        match ceil_log2(terms as u32) {
+        match bits_for(terms as u32) {
             Some(octaves) => octaves / 2,
             None => 0,
         }
@@ -199,8 +199,9 @@ impl<'e, U: Uses> Pass<'e, U> {
         if self.observer.needs_only_peak() {
             let peak = kernel.peak_beyond(source, self.observer.peak());
             self.observer.note_peak(peak, source.len());
-            // As far as kernels look.
-            self.peak = peak.checked_next_power_of_two().unwrap_or(u32::MAX);
+            // As far as kernels look: the next power of two.
+            let bits = bits_for(peak).unwrap_or(0);
+            self.peak = 1u32.checked_shl(bits.into()).unwrap_or(u32::MAX);
         } else {
             source.widened(|_, values| self.observer.note(values));
         }

@@ -11,16 +11,13 @@ use crate::{
     graph::{ParamPlan, Region, pick},
     kernel::Kernel,
     layer::dense,
-    optim::{Descend, Descent, Lr, Momentum, Update, velocity_bits},
-    quant::{Quant, Range, Round, ceil_log2, exponent_of},
+    optim::{Descend, Lr, Momentum, Update, velocity_bits},
+    quant::{Quant, Range, Round, bits_for, exponent_of},
     rng::Key,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix},
     uses::{Part, Uses},
 };
-
-/// The velocity's bound follows what the last steps needed.
-pub(crate) const VELOCITY_RANGE: Range = Range::Moving { window: 16, percentile: 10_000 };
 
 /// A parameter tensor in its update.
 #[derive(Clone, Copy)]
@@ -73,40 +70,56 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
         let plan = at.plan;
         let bias = self.exponents.get(at.i).map_or(0, |now| now.grad);
-        let weight = grid([bias, self.input_exponent(plan), plan.weight_grad.drop.into()]);
+        let weight = grid(bias, self.input_exponent(plan), plan.weight_grad.drop.into());
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(at, count, [weight, bias]);
             return;
         }
-        if plan.bias.master.len > 0 {
-            let row = Region { len: plan.bias.master.len, ..self.row };
-            self.bias_sums(&plan.grad, count, &row);
-            self.descend_at_once(&self.param(at, Which::Bias, bias), &row);
+        for (which, exponent) in [(Which::Bias, bias), (Which::Weight, weight)] {
+            if which.choose([&plan.weight, &plan.bias]).master.len > 0 {
+                self.descend_by_tiles(at, which, exponent, count);
+            }
         }
-        self.descend_by_tiles(&self.param(at, Which::Weight, weight), at, count);
     }
 
-    /// The gradient of a weight, tile by tile from the product into the weights.
+    /// The gradient of a parameter, tile by tile from sums into the weights.
     // Not inlined, as its relatives: a frame is on the stack of a board only while it is needed.
     #[inline(never)]
-    fn descend_by_tiles(&mut self, param: &Param<'e>, at: At<'e>, count: usize) {
-        let (plan, inputs) = (at.plan, at.inputs());
-        let mut pass = self.grad_pass(param);
-        let mut descent = Descent::default();
-        for (unit, rows) in pieces(at.outputs(), plan.way.weight_rows.into()) {
-            for (col, cols) in pieces(inputs, plan.way.weight_cols as usize) {
-                let sums = Region { len: (rows * cols) as u32, ..plan.backward_tile };
-                self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
+    fn descend_by_tiles(&mut self, at: At<'e>, which: Which, exponent: i16, count: usize) {
+        let (plan, way) = (at.plan, &at.plan.way);
+        // A bias is one row, in one tile.
+        let (units, inputs, rows, cols, room) = match which {
+            Which::Weight => {
+                let (rows, cols) = (way.weight_rows.into(), way.weight_cols as usize);
+                (at.outputs(), at.inputs(), rows, cols, plan.backward_tile)
+            }
+            Which::Bias => {
+                let len = plan.bias.master.len as usize;
+                (1, len, 1, len, self.row)
+            }
+        };
+        let param = self.param(at, which, exponent);
+        let mut pass = self.grad_pass(&param);
+        let mut velocity_peak = 0;
+        for (unit, rows) in pieces(units, rows) {
+            for (col, cols) in pieces(inputs, cols) {
+                let sums = Region { len: (rows * cols) as u32, ..room };
+                match which {
+                    Which::Weight => {
+                        self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
+                    }
+                    Which::Bias => self.bias_sums(&plan.grad, count, &sums),
+                }
                 let tile = GradTile {
                     sums,
                     row: if cols < inputs { cols } else { rows * cols },
                     first: unit * inputs + col,
                     stride: inputs,
                 };
-                self.tile(param, &mut pass, &mut descent, &tile);
+                self.tile(&param, &mut pass, &mut velocity_peak, &tile);
             }
         }
-        self.finish_param(param, &mut pass, descent);
+        self.finish_param(&param, &mut pass, velocity_peak);
     }
 
     /// The sums of a block of weights into a tile.
@@ -115,8 +128,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (plan, input) = (at.plan, self.input_region(at.plan));
         let [sums, grad, x] = pick(self.memory, [tile, &plan.grad, input]);
         let MantissasMut::I32(sums) = sums else { return };
-        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
-        let grad = Matrix::columns(grad.as_ref(), count, at.outputs(), block.unit, block.rows);
+        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
+        let grad =
+            Matrix::columns(U::codes(grad.as_ref()), count, at.outputs(), block.unit, block.rows);
         let x = Matrix::columns(x, count, at.inputs(), block.col, block.cols);
         dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
     }
@@ -142,11 +156,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     pub(super) fn descend_at_once(&mut self, param: &Param<'e>, sums: &Region) {
         let mut pass = self.grad_pass(param);
-        let mut descent = Descent::default();
+        let mut velocity_peak = 0;
         let len = sums.len as usize;
         let tile = GradTile { sums: *sums, row: len, first: 0, stride: len };
-        self.tile(param, &mut pass, &mut descent, &tile);
-        self.finish_param(param, &mut pass, descent);
+        self.tile(param, &mut pass, &mut velocity_peak, &tile);
+        self.finish_param(param, &mut pass, velocity_peak);
     }
 
     /// One tile of gradient sums through the point and into the weights.
@@ -155,12 +169,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         &mut self,
         param: &Param<'e>,
         pass: &mut Pass<'e, U>,
-        descent: &mut Descent,
+        velocity_peak: &mut u32,
         tile: &GradTile,
     ) {
         if let [MantissasMut::I32(sums)] = pick(self.memory, [&tile.sums]) {
-            for (first, sums) in tile.starts().zip(sums.chunks_mut(tile.row.max(1))) {
-                pass.before(self.strategy, sums, first as u32);
+            if U::uses(Part::Strategies) {
+                for (first, sums) in tile.starts().zip(sums.chunks_mut(tile.row.max(1))) {
+                    pass.before(self.strategy, sums, first as u32);
+                }
             }
             pass.look(self.kernel, (&*sums).into());
             pass.settle(sums);
@@ -194,7 +210,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             if !pass.has_hooks() {
                 let seen = self.kernel.descend(&whole, sums, first, mask, velocity, master);
                 pass.count(seen.counts, len);
-                *descent += seen;
+                *velocity_peak = seen.velocity_peak.max(*velocity_peak);
                 continue;
             }
             for (i, part) in sums.chunks(PIECE).enumerate() {
@@ -211,7 +227,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     let (at, len) = (first.wrapping_add(from as u32), run.len());
                     let (velocity, master) = (velocity.part(from, len), master.part(from, len));
                     let descend = descend(true, exponent);
-                    *descent += self.kernel.descend(&descend, run, at, mask, velocity, master);
+                    let seen = self.kernel.descend(&descend, run, at, mask, velocity, master);
+                    *velocity_peak = seen.velocity_peak.max(*velocity_peak);
                     from += len;
                 }
             }
@@ -229,7 +246,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let old_exponent = param.which.choose(self.exponents.get(param.layer)?.velocities);
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
         let range = self.range_mut(param.layer, param.velocity())?;
-        let bound = VELOCITY_RANGE.resolve(None, range.bound(), guess);
+        let bound = Range::VELOCITY.resolve(None, range.bound(), guess);
         range.settle(bound);
         Some(Momentum {
             factor: self.train.momentum.into(),
@@ -258,7 +275,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     #[inline(never)]
-    fn finish_param(&mut self, param: &Param<'e>, pass: &mut Pass<'e, U>, descent: Descent) {
+    fn finish_param(&mut self, param: &Param<'e>, pass: &mut Pass<'e, U>, velocity_peak: u32) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), &passed);
         let velocity = self.momentum(param, passed.exponent);
@@ -266,7 +283,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             return;
         };
         *param.which.choose(now.velocities.each_mut()) = momentum.new_exponent;
-        if let Some(log) = ceil_log2(descent.velocity_peak)
+        if let Some(log) = bits_for(velocity_peak)
             && let Some(range) = self.range_mut(param.layer, param.velocity())
         {
             range.note_seen(momentum.new_exponent.saturating_add(log.into()));
@@ -276,7 +293,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(super) fn bias_sums(&mut self, grad: &Region, count: usize, sums: &Region) {
         let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
-            sums.fill(0);
             dense::bias_grad(U::codes(grad.as_ref()), count, sums);
         }
     }

@@ -71,8 +71,8 @@ fn network(row: &Row) -> &'static str {
 
 fn table(boards: &[Board], rows: &[Row]) -> String {
     let mut text = "\
-| board | core | network | instructions a step | a needed MAC | AIfES, a needed MAC | RAM: plan + stack | AIfES, RAM without stack | flash |
-|---|---|---|---|---|---|---|---|---|
+| program | core | network | instructions a step | a needed MAC | AIfES, a needed MAC | RAM: plan + stack | AIfES, RAM without stack | flash | the trainer's |
+|---|---|---|---|---|---|---|---|---|---|
 "
     .to_owned();
     for row in rows {
@@ -84,12 +84,13 @@ fn table(boards: &[Board], rows: &[Row]) -> String {
             let batch = peer.each.1.map_or(String::new(), |each| format!(" ({each})"));
             (format!("{}{batch}", peer.each.0), grouped(peer.ram))
         });
+        let trainer = row.trainer_flash_bytes.map_or("-".to_owned(), grouped);
         let total = grouped(row.ram_bytes + row.stack_high_water);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| `{}` | {core} | {network} | {} | **{:.2}** | {each} | {} + {} = **{total}** | {ram} | {} |",
-            row.board,
+            "| `{}` | {core} | {network} | {} | **{:.2}** | {each} | {} + {} = **{total}** | {ram} | {} | {trainer} |",
+            row.program,
             grouped(row.instructions_per_step),
             row.instructions_per_mac,
             grouped(row.ram_bytes),
@@ -115,9 +116,9 @@ mod tests {
             lines,
             [
                 "| `qemu-m4` | Cortex-M4F | 64-32-10 | 2,020 | **2.02** | 19.8 (11.5) | \
-                 7,252 + 800 = **8,052** | 28,144 | 8,000 |",
+                 7,252 + 800 = **8,052** | 28,144 | 8,000 | 5,000 |",
                 "| `qemu-m33` | Cortex-M33 | 64-32-10 | 2,020 | **2.02** | - | \
-                 7,252 + 800 = **8,052** | - | 8,000 |",
+                 7,252 + 800 = **8,052** | - | 8,000 | 5,000 |",
             ]
         );
     }

@@ -72,8 +72,9 @@ impl References {
                 links.extend(target.map(|target| (address, target)));
             }
         }
-        for section in file.sections().filter(|section| section.kind() == SectionKind::ReadOnlyData)
-        {
+        // The linker calls a section with some texts in it one of texts.
+        let constant = [SectionKind::ReadOnlyData, SectionKind::ReadOnlyString];
+        for section in file.sections().filter(|section| constant.contains(&section.kind())) {
             let room = section.address()..section.address() + section.size();
             references.name_the_nameless(&links, room);
         }

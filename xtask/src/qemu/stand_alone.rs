@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_stack_beyond_the_budget_and_a_failure_are_found() {
-        let budget = Budget { flash: 0, ram: 0, stack: 800 };
+        let budget = Budget { flash: 0, ram: 0, stack: 800, trainer: None };
         let judge = |line| stack_of(line).map(|stack| beyond("p", Some(stack), &budget));
         assert_eq!(judge("stack 800").expect("a stack"), None);
         let finding = judge("stack 801").expect("a stack").expect("a finding");

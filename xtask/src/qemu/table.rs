@@ -14,6 +14,8 @@ use crate::board::Board;
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) board: String,
+    /// Which of its programs.
+    pub(crate) program: String,
     target: String,
     pub(crate) config: String,
     steps: usize,
@@ -57,6 +59,7 @@ impl Row {
         let per_step = instructions / run.steps.max(1) as f64;
         Ok(Row {
             board: board.name.clone(),
+            program: board.name.clone(),
             target: board.about.target.clone(),
             config: run.config.clone(),
             steps: run.steps,
@@ -80,6 +83,7 @@ impl Row {
     pub(crate) fn example(board: &str, config: &str) -> Row {
         Row {
             board: board.to_owned(),
+            program: board.to_owned(),
             target: String::new(),
             config: config.to_owned(),
             steps: 2,
@@ -98,9 +102,15 @@ impl Row {
         }
     }
 
+    /// The same for another program of the board.
+    pub(super) fn of_program(self, program: &str) -> Row {
+        Row { program: program.to_owned(), ..self }
+    }
+
     /// The same for a run whose samples came over a line.
     pub(super) fn over_the_line(self, weights_sha256: String, bytes_per_step: u64) -> Row {
         Row {
+            program: format!("{}-link", self.board),
             weights_sha256: Some(weights_sha256),
             link_bytes_per_step: Some(bytes_per_step),
             ..self
@@ -110,16 +120,20 @@ impl Row {
     /// What does not fit into the part that the board stands for, or into the stack's budget.
     pub(super) fn beyond(&self, board: &Board) -> Vec<String> {
         let about = &board.about;
-        let program = match self.weights_sha256 {
-            Some(_) => format!("{}-link", board.name),
-            None => board.name.clone(),
-        };
-        let stack = about.budget.get(&program).map_or(0, |budget| budget.stack);
+        let program = &self.program;
+        let budget = about.budget.get(program);
+        let stack = budget.map_or(0, |budget| budget.stack);
+        let trainer = budget.and_then(|budget| budget.trainer).unwrap_or(u64::MAX);
         let part = &about.part;
         [
             (self.ram_bytes + self.stack_high_water, about.ram, format!("of RAM; {part} has")),
             (self.flash_bytes + self.data_bytes, about.flash, format!("of flash; {part} has")),
             (self.stack_high_water, stack, format!("of stack; the budget of {program} is")),
+            (
+                self.trainer_flash_bytes.unwrap_or_default(),
+                trainer,
+                format!("of flash for the trainer; the budget of {program} is"),
+            ),
         ]
         .into_iter()
         .filter(|(used, allowed, _)| used > allowed)
@@ -135,8 +149,8 @@ fn rounded(number: f64, parts: f64) -> f64 {
 /// The rows for people.
 pub(super) fn show(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<11} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>8} {:>7} {:>10}\n",
-        "board",
+        "{:<16} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>8} {:>7} {:>10}\n",
+        "program",
         "equal",
         "steps",
         "instr./step",
@@ -153,8 +167,8 @@ pub(super) fn show(rows: &[Row]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<11} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>8} {:>6.1}% {:>10}",
-            row.board,
+            "{:<16} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>8} {:>6.1}% {:>10}",
+            row.program,
             row.steps,
             row.instructions_per_step,
             row.instructions_per_mac,
@@ -184,7 +198,11 @@ mod tests {
             flash: 9_000,
             kept: None,
             core: "c".into(),
-            budget: [("b".to_owned(), Budget { flash: 0, ram: 0, stack: 799 })].into(),
+            budget: [(
+                "b".to_owned(),
+                Budget { flash: 0, ram: 0, stack: 799, trainer: Some(2_999) },
+            )]
+            .into(),
             qemu: Some(qemu),
             device: None,
         };
@@ -209,10 +227,11 @@ mod tests {
             [
                 "8052 bytes of RAM; a part has 8051",
                 "10000 bytes of flash; a part has 9000",
-                "800 bytes of stack; the budget of b is 799"
+                "800 bytes of stack; the budget of b is 799",
+                "3000 bytes of flash for the trainer; the budget of b is 2999"
             ]
         );
-        assert_eq!(row.beyond(&board(8_052)).len(), 2);
+        assert_eq!(row.beyond(&board(8_052)).len(), 3);
         assert!(show(&[row]).contains("yes       2         2020    2.02"));
     }
 }

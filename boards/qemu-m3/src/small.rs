@@ -1,0 +1,12 @@
+//! The digits again, with the kernel that takes the least flash.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use fixgrad_boards::{Scalar, digits, qemu};
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: digits::DigitsArena = digits::ARENA;
+    qemu::run_with(Scalar, ARENA)
+}
