@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fixgrad::{
-    kernel::{Kernel, Scalar},
+    kernel::{Blocked, Kernel},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Source},
@@ -22,7 +22,7 @@ const ELEMENTS: usize = 1 << 14;
 #[derive(Clone, Copy, Debug)]
 pub enum Desktop {
     /// Plain code.
-    Scalar(Scalar),
+    Portable(Blocked),
     /// Vector units of x86-64.
     #[cfg(target_arch = "x86_64")]
     X86(fixgrad::kernel::X86),
@@ -36,12 +36,12 @@ impl Desktop {
         if let Some(x86) = fixgrad::kernel::X86::detect() {
             return Self::X86(x86);
         }
-        Self::Scalar(Scalar)
+        Self::Portable(Blocked)
     }
 
     fn kernel(&self) -> &(dyn Kernel + Sync) {
         match self {
-            Self::Scalar(kernel) => kernel,
+            Self::Portable(kernel) => kernel,
             #[cfg(target_arch = "x86_64")]
             Self::X86(kernel) => kernel,
         }
@@ -51,7 +51,7 @@ impl Desktop {
 impl std::fmt::Display for Desktop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Scalar(_) => f.write_str("scalar"),
+            Self::Portable(_) => f.write_str("portable"),
             #[cfg(target_arch = "x86_64")]
             Self::X86(kernel) => kernel.fmt(f),
         }
@@ -361,6 +361,7 @@ fn sum<T: std::ops::AddAssign>(mut left: T, right: T) -> T {
 #[cfg(test)]
 mod tests {
     use fixgrad::{
+        kernel::Scalar,
         optim::{Momentum, Update},
         quant::{Format, Overflow, Round},
         rng::Key,

@@ -33,7 +33,7 @@ pub(crate) trait Loops {
 }
 
 /// No loops of a chip's own.
-#[cfg(any(test, not(target_arch = "arm")))]
+#[cfg(any(test, not(any(target_arch = "arm", target_arch = "riscv32"))))]
 pub(crate) struct Plain;
-#[cfg(any(test, not(target_arch = "arm")))]
+#[cfg(any(test, not(any(target_arch = "arm", target_arch = "riscv32"))))]
 impl Loops for Plain {}
