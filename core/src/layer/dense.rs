@@ -100,7 +100,7 @@ pub(crate) fn input_grad<K: Kernel, U: Uses>(
 }
 
 /// Sums of the weight gradient, for some units and inputs.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn weight_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,

@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 
+use fixgrad::kernel::Device;
 use fixgrad_boards::digits;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arena = digits::ARENA;
-    let mut trainer = digits::trainer(arena.as_mut_slice())?;
+    let mut trainer = digits::trainer(arena.as_mut_slice(), Device::default())?;
     for step in 0..digits::STEPS {
         digits::train_step(&mut trainer, digits::batch(step))?;
     }

@@ -1,12 +1,13 @@
 //! The committed model is what its command makes.
 
+use fixgrad::kernel::Device;
 use fixgrad_boards::digits;
 use last_layer::MODEL;
 
 #[test]
 fn training_again_gives_the_model_byte_for_byte() {
     let mut arena = digits::ARENA;
-    let mut trainer = digits::trainer(arena.as_mut_slice()).unwrap();
+    let mut trainer = digits::trainer(arena.as_mut_slice(), Device::default()).unwrap();
     for step in 0..digits::STEPS {
         digits::train_step(&mut trainer, digits::batch(step)).unwrap();
     }
