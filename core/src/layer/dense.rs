@@ -47,7 +47,7 @@ fn product<K: Kernel, U: Uses>(
 
 /// Sums of one tile of samples. Not inlined, as its fellows: on a board, the stack under what comes
 /// after the product would hold what the product needs.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn forward<K: Kernel, U: Uses>(
     kernel: &K,
     x: Matrix<'_>,
@@ -88,7 +88,7 @@ impl Channels<'_> {
 }
 
 /// Sums of the gradient by the input, for one tile of samples.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn input_grad<K: Kernel, U: Uses>(
     kernel: &K,
     grad: Matrix<'_>,

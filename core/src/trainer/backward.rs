@@ -187,7 +187,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     /// Sums of some samples into a tile.
-    #[inline(never)]
+    #[inline(always)]
     fn produce(&mut self, from: At<'e>, tile: &Region, rows: Range<usize>, count: usize) {
         let (plan, units) = (from.plan, from.outputs());
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
@@ -226,7 +226,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Blocks the sums where a layer above the target, up to layer `last`, blocks them: a ReLU
     /// where it was not positive, an activation point without a gradient point where it clipped.
-    #[inline(never)]
+    #[inline(always)]
     fn through_layers(&mut self, target: usize, last: usize, tile: &Region, first: usize) {
         for i in target + 1..=last {
             let (Some(plan), Some(now)) = (self.plan.get(i), self.exponents.get(i)) else { return };

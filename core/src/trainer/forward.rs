@@ -136,7 +136,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         self.put_exponent(at.i, self.input_exponent(at.plan));
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn forward_point(
         &mut self,
         at: At<'e>,

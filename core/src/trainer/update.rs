@@ -66,7 +66,7 @@ impl Param<'_> {
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Weight and bias gradients of one layer: added up, or used at once.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
         let plan = at.plan;
         let bias = self.exponents.get(at.i).map_or(0, |now| now.grad);
@@ -274,7 +274,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn finish_param(&mut self, param: &Param<'e>, pass: &mut Pass<'e, U>, velocity_peak: u32) {
         let passed = pass.finish();
         self.keep(param.layer, param.tensor(), &passed);
