@@ -51,6 +51,7 @@ impl Below {
     }
 
     /// In units of 2^-16 octaves. Codes have at most 16 bits, so that 32 do.
+    #[inline(never)]
     fn octaves(self, code: i32) -> u32 {
         let steps = self.peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
         let distance = (steps * LOG2_E).wrapping_add(self.half) >> self.right;
@@ -67,7 +68,8 @@ pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -
     let mut sum = 0u32;
     for (i, slot) in grad.iter_mut().enumerate() {
         let power = below.power(&outputs, i);
-        sum = sum.saturating_add(power);
+        // At most 2^15 each, of at most 2^16 outputs.
+        sum = sum.wrapping_add(power);
         *slot = power as i32;
     }
     // The largest output contributes 2^15, so the sum is never zero where a row has elements.
@@ -103,10 +105,11 @@ const fn share(power: u32, sum: u32, reciprocal: u32) -> u32 {
 
 /// Sum of `wanted * -log(probability)`, each below 2^24.
 fn loss(outputs: &Outputs<'_>, target: &Target<'_>, below: Below, sum: u32) -> u64 {
-    let log_sum = log2(sum).saturating_sub(15 << 16);
+    // Not negative where there is an output.
+    let log_sum = log2(sum).wrapping_sub(15 << 16);
     wanted_of(target, outputs.codes.len()).fold(0, |loss, i| {
         // At most 64 octaves of distance and 32 of the sum.
-        let octaves = below.octaves(outputs.codes.get(i)).saturating_add(log_sum);
+        let octaves = below.octaves(outputs.codes.get(i)).wrapping_add(log_sum);
         let share = scaled(octaves, LN_2, 16);
         loss + u64::from(scaled(share, wanted(target, i).unsigned_abs(), 15))
     })
