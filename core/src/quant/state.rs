@@ -8,7 +8,7 @@ use super::Counts;
 /// The bound of one tensor and what happened to its values since the counters were last reset.
 ///
 /// A new one is all zeros, so that a trainer can begin with many of them without a table in flash:
-/// exponents are kept as [`rank`] has them.
+/// exponents are kept as their ranks among all that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RangeState {

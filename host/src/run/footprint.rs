@@ -199,7 +199,7 @@ mod tests {
         };
         assert_eq!(bytes("weights"), Some(64 * 32 + 2 * 320));
         assert_eq!(bytes("biases"), Some(32 + 2 * 10));
-        assert_eq!((bytes("loss table"), bytes("schedule table")), (Some(520), Some(130)));
+        assert_eq!((bytes("loss table"), bytes("schedule table")), (Some(260), Some(130)));
         let sum: usize = footprint.flash.iter().map(|item| item.bytes).sum();
         assert_eq!(sum, footprint.flash_bytes);
     }
