@@ -1,5 +1,6 @@
 //! The loops over pairs for 32-bit RISC-V, in assembly: compiled, they compare what a branch can
-//! skip. Runs of the emulated chip hold them equal to the desktop's.
+//! skip. Runs of the emulated chip hold them equal to the desktop's, except where a weight is
+//! clipped: no run has come to that yet.
 
 #![expect(unsafe_code, reason = "loops that branch where something is rare")]
 
