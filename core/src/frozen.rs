@@ -13,11 +13,10 @@ use crate::{
     config::blob::{self, BlobError, Magic},
     graph::{GraphView, Name},
     kernel::Kernel,
-    layer::{dense, relu},
+    layer::{self, Operator, Relu},
     quant::{Format, Overflow, Quantizer, Round},
     rng::Key,
     tensor::{Mantissas, MantissasMut, Matrix},
-    uses::Only,
 };
 
 /// How outputs become codes.
@@ -157,7 +156,7 @@ impl<'a> FrozenDense<'a> {
         for (&bias, place) in biases.iter().zip(row.iter_mut()) {
             let bias = [i16::from_le_bytes(bias)];
             let left = i32::from(bias_exponent) - sum_exponent;
-            dense::align_bias(Mantissas::I16(&bias), left, core::slice::from_mut(place));
+            layer::align_bias(Mantissas::I16(&bias), left, core::slice::from_mut(place));
         }
         let shift = i32::from(unit) - sum_exponent;
         let quantizer = Quantizer { shift, format: FORMAT, key: Key::new(0), peak: u32::MAX };
@@ -171,10 +170,11 @@ impl<'a> FrozenDense<'a> {
         for (first, outputs) in (0..samples).step_by(at_once.max(1)).zip(parts) {
             let sums = tile.get_mut(..outputs.len()).unwrap_or_default();
             let x = x.row_range(first, at_once);
-            dense::forward::<K, Only<0>>(kernel, x, weights, 0, None, row, sums);
+            kernel.gemm(x, weights.t(), 0, false, sums);
+            layer::add_bias(row, sums);
             kernel.quantize(&quantizer, (&*sums).into(), 0, MantissasMut::I8(&mut *outputs));
             if self.relu {
-                relu::forward(MantissasMut::I8(outputs));
+                Relu.apply(MantissasMut::I8(outputs));
             }
         }
         Ok(outputs)

@@ -106,6 +106,12 @@ pub(crate) mod layer;
 pub mod link;
 #[forbid(unsafe_code)]
 pub mod loss;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
+#[forbid(unsafe_code)]
+mod message;
 #[forbid(unsafe_code)]
 pub mod optim;
 #[forbid(unsafe_code)]

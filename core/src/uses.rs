@@ -24,6 +24,7 @@
 use core::marker::PhantomData;
 
 use crate::{
+    layer::Kind,
     quant::{Observe, Observer, PeakObserver, RangeState},
     tensor::{Mantissas, MantissasMut},
 };
@@ -74,15 +75,18 @@ pub enum Part {
 
 impl Part {
     /// The part as a set of one.
-    pub const fn bit(self) -> u32 {
+    pub const fn bit(self) -> u64 {
         1 << self as u32
     }
+
+    /// Bits below those of kinds of layers.
+    pub(crate) const COUNT: u32 = 32;
 }
 
 /// The parts of the trainer that are linked.
 pub trait Uses {
-    /// One bit a [`Part`].
-    const PARTS: u32;
+    /// One bit a [`Part`], and above them one a [`Kind`] of layer.
+    const PARTS: u64;
     /// What looks at tensors.
     type Observer: Observe;
     /// What remembers the bounds of `N` layers.
@@ -92,6 +96,18 @@ pub trait Uses {
     #[inline(always)]
     fn uses(part: Part) -> bool {
         Self::PARTS & part.bit() != 0
+    }
+
+    /// Whether a kind of layer is linked.
+    #[inline(always)]
+    fn links(kind: Kind) -> bool {
+        Self::PARTS & kind.bit() != 0
+    }
+
+    /// Whether layers are linked that see their input through windows.
+    #[inline(always)]
+    fn links_windows() -> bool {
+        (Self::PARTS & !Kind::PLAIN) >> Part::COUNT != 0
     }
 
     /// Codes that layers work on. Without [`Part::WideCodes`] they are bytes, and the compiler
@@ -158,11 +174,11 @@ pub struct Everything;
 
 /// The parts in a set of bits, without [`Part::Statistics`].
 #[derive(Clone, Copy, Debug)]
-pub struct Only<const PARTS: u32>;
+pub struct Only<const PARTS: u64>;
 
 /// As [`Only`], with [`Part::Statistics`], which takes memory.
 #[derive(Clone, Copy, Debug)]
-pub struct OnlyAndStatistics<const PARTS: u32>;
+pub struct OnlyAndStatistics<const PARTS: u64>;
 
 /// The parts `U`, in a trainer with room for no more bounds than the network has, which
 /// [`Task::bounds`](crate::trainer::Task::bounds) counts. Every one takes 28 bytes, and room for all
@@ -191,25 +207,25 @@ pub struct OnlyAndStatistics<const PARTS: u32>;
 pub struct Fitted<const BOUNDS: usize, U>(PhantomData<U>);
 
 impl Uses for Everything {
-    const PARTS: u32 = u32::MAX;
+    const PARTS: u64 = u64::MAX;
     type Observer = Observer;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
 }
 
-impl<const PARTS: u32> Uses for Only<PARTS> {
-    const PARTS: u32 = PARTS & !Part::Statistics.bit();
+impl<const PARTS: u64> Uses for Only<PARTS> {
+    const PARTS: u64 = PARTS & !Part::Statistics.bit();
     type Observer = PeakObserver;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
 }
 
-impl<const PARTS: u32> Uses for OnlyAndStatistics<PARTS> {
-    const PARTS: u32 = PARTS | Part::Statistics.bit();
+impl<const PARTS: u64> Uses for OnlyAndStatistics<PARTS> {
+    const PARTS: u64 = PARTS | Part::Statistics.bit();
     type Observer = Observer;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
 }
 
 impl<const BOUNDS: usize, U: Uses> Uses for Fitted<BOUNDS, U> {
-    const PARTS: u32 = U::PARTS;
+    const PARTS: u64 = U::PARTS;
     type Observer = U::Observer;
     type Ranges<const N: usize> = [RangeState; BOUNDS];
 }

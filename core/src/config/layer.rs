@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Init;
 use crate::{
+    layer::Output,
     quant::{Overflow, Point, Quant, Range, Round},
     tensor::Width,
 };
@@ -92,6 +93,17 @@ impl LayerConfig {
             per_channel: false,
             master,
             bias_master: Master { width: Width::I16, bound: 1, init: Init::Zero },
+        }
+    }
+
+    /// The settings of a layer with such an output: codes that are handed on have no activation point,
+    /// and those that stay where they are no points at all.
+    #[must_use]
+    pub const fn suited(self, output: Output) -> Self {
+        match output {
+            Output::Sums => self,
+            Output::Codes => Self { activation: None, ..self },
+            Output::InPlace => self.passing(),
         }
     }
 

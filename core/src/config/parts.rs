@@ -2,6 +2,7 @@
 
 use super::{LayerConfig, LossKind, Train};
 use crate::{
+    layer::Kind,
     optim::Schedule,
     quant::{Point, Quant, Range},
     uses::Part,
@@ -12,16 +13,16 @@ impl Train {
     /// [`Part`]: for the type of a [`Task`](crate::trainer::Task). One with strategies of the caller
     /// uses [`Part::Strategies`] besides, one that reads its samples in place not
     /// [`Part::InputPoint`].
-    pub const fn parts(&self, layer: &LayerConfig) -> u32 {
-        of_run(self) | of_layer(layer) | Part::InputPoint.bit()
+    pub const fn parts(&self, layer: &LayerConfig) -> u64 {
+        of_run(self) | of_layer(layer) | Part::InputPoint.bit() | Kind::PLAIN
     }
 }
 
-const fn on(is: bool, part: Part) -> u32 {
+const fn on(is: bool, part: Part) -> u64 {
     if is { part.bit() } else { 0 }
 }
 
-const fn of_run(train: &Train) -> u32 {
+const fn of_run(train: &Train) -> u64 {
     let schedule = match train.schedule {
         Schedule::Constant => 0,
         Schedule::Step { .. } => Part::StepSchedule.bit(),
@@ -41,7 +42,7 @@ const fn of_run(train: &Train) -> u32 {
         | on(train.accumulates(), Part::MicroBatches)
 }
 
-const fn of_layer(layer: &LayerConfig) -> u32 {
+const fn of_layer(layer: &LayerConfig) -> u64 {
     let mut parts = of_point(&layer.weight) | of_point(&layer.bias);
     parts |= of_range(&layer.weight_grad) | of_range(&layer.bias_grad);
     if let Some(point) = &layer.activation {
@@ -59,15 +60,15 @@ const fn of_layer(layer: &LayerConfig) -> u32 {
         | on(own_codes && clips, Part::Clipping)
 }
 
-const fn on_wide(bits: u8) -> u32 {
+const fn on_wide(bits: u8) -> u64 {
     on(bits > 8, Part::WideCodes)
 }
 
-const fn of_point(point: &Point) -> u32 {
+const fn of_point(point: &Point) -> u64 {
     of_range(&point.train) | of_range(&point.infer)
 }
 
-const fn of_range(quant: &Quant) -> u32 {
+const fn of_range(quant: &Quant) -> u64 {
     let rule = match quant.range {
         Range::Fixed(_) | Range::Keep => 0,
         Range::Max => Part::Peak.bit(),
@@ -87,7 +88,7 @@ mod tests {
 
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 
-    fn parts(layer: LayerConfig, train: Train) -> u32 {
+    fn parts(layer: LayerConfig, train: Train) -> u64 {
         train.parts(&layer)
     }
 

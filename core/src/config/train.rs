@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::LayerConfig;
 use crate::{
-    graph::{GraphView, Kind, Layer, Message, Name, attempt},
+    graph::{GraphView, Layer, Message, Name, attempt},
     optim::{Lr, Schedule},
     quant::{Point, Quant, Range, Round},
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
@@ -215,10 +215,8 @@ impl core::error::Error for ConfigError {}
 impl<const N: usize> Config<N> {
     /// The same settings for every layer; layers that only pass numbers on get no points.
     pub fn uniform(graph: GraphView<'_>, layer: LayerConfig, train: Train) -> Self {
-        let entry = |row: &crate::graph::Layer| {
-            if row.kind.accumulates() { layer } else { layer.passing() }
-        };
-        let layers = graph.layers().iter().take(N).map(entry).collect();
+        let entry = |i| graph.facts(i).map(|facts| layer.suited(facts.output));
+        let layers = (0..N).map_while(entry).collect();
         Self { train, layers, strategies: heapless::Vec::new() }
     }
 
@@ -263,14 +261,21 @@ pub(crate) const fn validate(
         return Err(ConfigError::Schedule);
     }
     let (mut layers, mut configs) = (graph.layers(), configs);
+    let mut i = 0;
     while let ([layer, next @ ..], [config, others @ ..]) = (layers, configs) {
-        attempt!(check_layer(layer, config));
+        let (weights, _) = graph.layer_parameters(i);
+        attempt!(check_layer(layer, config, weights > 0));
         (layers, configs) = (next, others);
+        i += 1;
     }
     Ok(())
 }
 
-const fn check_layer(layer: &Layer, config: &LayerConfig) -> Result<(), ConfigError> {
+const fn check_layer(
+    layer: &Layer,
+    config: &LayerConfig,
+    has_weights: bool,
+) -> Result<(), ConfigError> {
     let name = layer.name;
     attempt!(check_point(name, config.weight));
     attempt!(check_point(name, config.bias));
@@ -283,7 +288,7 @@ const fn check_layer(layer: &Layer, config: &LayerConfig) -> Result<(), ConfigEr
         attempt!(check(name, grad));
     }
     if config.per_channel
-        && matches!(layer.kind, Kind::Dense { .. })
+        && has_weights
         && (moves(config.weight.train) || moves(config.weight.infer))
     {
         return Err(ConfigError::ChannelRange { layer: name });
@@ -291,7 +296,7 @@ const fn check_layer(layer: &Layer, config: &LayerConfig) -> Result<(), ConfigEr
     attempt!(check_exponent(name, config.master.bound));
     attempt!(check_exponent(name, config.bias_master.bound));
     let complete = config.activation.is_some() && config.activation_grad.is_some();
-    if matches!(layer.kind, Kind::Dense { .. }) && !complete {
+    if has_weights && !complete {
         return Err(ConfigError::MissingPoint { layer: name });
     }
     Ok(())

@@ -1,7 +1,10 @@
 //! The one piece of memory that training works in. The caller owns it.
 
-use super::{message::Message, plan::Plan, region::Region};
-use crate::tensor::{MantissasMut, Width};
+use super::{plan::Plan, region::Region};
+use crate::{
+    message::Message,
+    tensor::{MantissasMut, Width},
+};
 
 /// `BYTES` bytes, aligned for every storage width.
 ///

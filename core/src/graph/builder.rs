@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::GraphError,
-    layer::{Kind, Layer, Name},
+    layer::{Layer, Name},
     view::GraphView,
 };
-use crate::tensor::Shape;
+use crate::{
+    layer::{
+        AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d, Relu,
+    },
+    tensor::Shape,
+};
 
 /// A network of at most `N` layers, the input counted.
 ///
@@ -34,7 +39,7 @@ pub struct Graph<const N: usize> {
 
 impl<const N: usize> Graph<N> {
     const BLANK: Layer =
-        Layer { name: Name::numbered("", 0), kind: Kind::Input, input: 0, shape: Shape([0; 3]) };
+        Layer { name: Name::numbered("", 0), kind: Kind::Input(Input), input: 0, shape: Shape([0; 3]) };
 
     /// A graph without layers; the first to be pushed is the input.
     pub const fn empty() -> Self {
@@ -72,25 +77,77 @@ impl<const N: usize> Graph<N> {
     /// Appends a fully connected layer with a bias.
     #[must_use]
     pub const fn dense(self, name: &str, units: u16) -> Self {
-        self.named(name, Kind::Dense { units, bias: true })
+        self.layer(name, Kind::Dense(Dense::new(units)))
     }
 
     /// Appends a fully connected layer without a bias.
     #[must_use]
     pub const fn dense_without_bias(self, name: &str, units: u16) -> Self {
-        self.named(name, Kind::Dense { units, bias: false })
+        self.layer(name, Kind::Dense(Dense::new(units).without_bias()))
+    }
+
+    /// Appends a convolution.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Conv2d, Graph};
+    ///
+    /// const NET: Graph<4> = Graph::input([1, 28, 28])
+    ///     .conv2d("conv1", Conv2d::new(6, 5))
+    ///     .relu()
+    ///     .max_pool(2)
+    ///     .expect([6, 12, 12]);
+    /// ```
+    ///
+    /// A window that does not fit is a build error:
+    ///
+    /// ```compile_fail
+    /// # use fixgrad::graph::{Conv2d, Graph};
+    /// const NET: Graph<2> = Graph::input([1, 4, 4]).conv2d("conv1", Conv2d::new(6, 5));
+    /// ```
+    #[must_use]
+    pub const fn conv2d(self, name: &str, conv: Conv2d) -> Self {
+        self.layer(name, Kind::Conv2d(conv))
     }
 
     /// Appends `max(x, 0)`, named `relu` and its place in the table.
     #[must_use]
     pub const fn relu(self) -> Self {
-        self.unnamed(Kind::Relu)
+        self.unnamed(Kind::Relu(Relu))
+    }
+
+    /// Appends the largest number of every window of `kernel` by `kernel` pixels, side by side, named
+    /// `max_pool2d` and its place.
+    #[must_use]
+    pub const fn max_pool(self, kernel: u8) -> Self {
+        self.unnamed(Kind::MaxPool2d(MaxPool2d::new(kernel)))
+    }
+
+    /// Appends the mean of every window of `kernel` by `kernel` pixels, side by side, named
+    /// `avg_pool2d` and its place.
+    #[must_use]
+    pub const fn avg_pool(self, kernel: u8) -> Self {
+        self.unnamed(Kind::AvgPool2d(AvgPool2d::new(kernel)))
+    }
+
+    /// Appends the mean of every channel, named `global_avg_pool` and its place.
+    #[must_use]
+    pub const fn global_avg_pool(self) -> Self {
+        self.unnamed(Kind::GlobalAvgPool(GlobalAvgPool))
     }
 
     /// Appends a layer that makes a vector of any shape, named `flatten` and its place.
     #[must_use]
     pub const fn flatten(self) -> Self {
-        self.unnamed(Kind::Flatten)
+        self.unnamed(Kind::Flatten(Flatten))
+    }
+
+    /// Appends a layer of any kind.
+    #[must_use]
+    pub const fn layer(self, name: &str, kind: Kind) -> Self {
+        match Name::new(name) {
+            Some(name) => self.must(self.with(name, kind, self.len.saturating_sub(1))),
+            None => self.must(Err(GraphError::BadName)),
+        }
     }
 
     /// States the shape of the output so far; the build stops when it is another.
@@ -120,13 +177,6 @@ impl<const N: usize> Graph<N> {
         }
     }
 
-    const fn named(self, name: &str, kind: Kind) -> Self {
-        match Name::new(name) {
-            Some(name) => self.must(self.with(name, kind, self.len.saturating_sub(1))),
-            None => self.must(Err(GraphError::BadName)),
-        }
-    }
-
     const fn unnamed(self, kind: Kind) -> Self {
         let name = Name::numbered(kind.word(), self.len);
         self.must(self.with(name, kind, self.len.saturating_sub(1)))
@@ -140,20 +190,20 @@ impl<const N: usize> Graph<N> {
     }
 
     const fn with_input(self, shape: Shape) -> Result<Self, GraphError> {
-        let Some(name) = Name::new(Kind::Input.word()) else { return Err(GraphError::BadName) };
-        self.checked(Layer { name, kind: Kind::Input, input: 0, shape })
+        let kind = Kind::Input(Input);
+        let Some(name) = Name::new(kind.word()) else { return Err(GraphError::BadName) };
+        self.checked(Layer { name, kind, input: 0, shape })
     }
 
     const fn with(self, name: Name, kind: Kind, input: u8) -> Result<Self, GraphError> {
-        if self.len == 0 || matches!(kind, Kind::Input) {
+        if self.len == 0 || matches!(kind, Kind::Input(_)) {
             return Err(GraphError::NotAnInput { layer: name });
         }
         let from = self.layers[input as usize].shape;
-        let shape = match output_shape(kind, from) {
-            Some(shape) => shape,
-            None => return Err(GraphError::BadSize { layer: name, shape: from }),
-        };
-        self.checked(Layer { name, kind, input, shape })
+        match kind.facts(from) {
+            Ok(Facts { shape, .. }) => self.checked(Layer { name, kind, input, shape }),
+            Err(misfit) => Err(GraphError::Misfit { layer: name, shape: from, misfit }),
+        }
     }
 
     /// The rules that hold for a row whoever made it, a builder or a decoder.
@@ -162,7 +212,7 @@ impl<const N: usize> Graph<N> {
         if place >= N || place >= u8::MAX as usize {
             return Err(GraphError::Full { layer: layer.name, capacity: N });
         }
-        if matches!(layer.kind, Kind::Input) != (place == 0) {
+        if matches!(layer.kind, Kind::Input(_)) != (place == 0) {
             return Err(GraphError::NotAnInput { layer: layer.name });
         }
         // One chain for now; the field leaves room for layers with two inputs.
@@ -170,7 +220,7 @@ impl<const N: usize> Graph<N> {
             return Err(GraphError::BadInput { layer: layer.name });
         }
         let elements = layer.shape.elements();
-        if elements == 0 || elements > u16::MAX as usize {
+        if elements == 0 || elements > MOST_NUMBERS {
             return Err(GraphError::BadSize { layer: layer.name, shape: layer.shape });
         }
         let mut i = 0;
@@ -186,14 +236,8 @@ impl<const N: usize> Graph<N> {
     }
 }
 
-const fn output_shape(kind: Kind, from: Shape) -> Option<Shape> {
-    match kind {
-        Kind::Input | Kind::Relu => Some(from),
-        Kind::Dense { units, .. } => Some(Shape::vector(units)),
-        Kind::Flatten if from.elements() > u16::MAX as usize => None,
-        Kind::Flatten => Some(Shape::vector(from.elements() as u16)),
-    }
-}
+/// Numbers of an output at most, so that those of a batch can be counted in 32 bits.
+const MOST_NUMBERS: usize = (1 << 24) - 1;
 
 impl<const N: usize> Serialize for Graph<N> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -216,7 +260,8 @@ impl<'de, const N: usize> Deserialize<'de> for Graph<N> {
                 let mut graph = Graph::empty();
                 while let Some(layer) = seq.next_element::<Layer>()? {
                     let shape = graph.layers.get(usize::from(layer.input)).map(|from| from.shape);
-                    let expected = shape.and_then(|from| output_shape(layer.kind, from));
+                    let facts = shape.and_then(|from| layer.kind.facts(from).ok());
+                    let expected = facts.map(|facts| facts.shape);
                     if graph.len > 0 && expected != Some(layer.shape) {
                         return Err(serde::de::Error::custom("a layer's shape is not its input's"));
                     }
@@ -285,25 +330,25 @@ mod tests {
     #[test]
     fn every_refusal_names_the_layer_and_the_remedy() {
         let mut graph = Graph::<2>::input([1, 2, 2]);
-        assert_eq!(graph.push("", Kind::Relu), Err(GraphError::BadName));
+        assert_eq!(graph.push("", Kind::Relu(Relu)), Err(GraphError::BadName));
         assert_eq!(
-            graph.push("fc", Kind::Dense { units: 0, bias: true }).unwrap_err().to_string(),
+            graph.push("fc", Kind::Dense(Dense::new(0))).unwrap_err().to_string(),
             "layer fc: an output of [0] must hold 1 to 65,535 numbers"
         );
         assert_eq!(
-            graph.push("data", Kind::Relu).unwrap_err().to_string(),
+            graph.push("data", Kind::Relu(Relu)).unwrap_err().to_string(),
             "layer data: another layer has this name"
         );
-        graph.push("fc", Kind::Dense { units: 3, bias: true }).unwrap();
+        graph.push("fc", Kind::Dense(Dense::new(3))).unwrap();
         assert_eq!(
-            graph.push("r", Kind::Relu).unwrap_err().to_string(),
+            graph.push("r", Kind::Relu(Relu)).unwrap_err().to_string(),
             "layer r: the graph holds 2 layers, the input counted; make it Graph<3> or more"
         );
         assert_eq!(
             graph.expecting(Shape::vector(4)).unwrap_err().to_string(),
             "layer fc: its output is [3] and the next part expects [4]"
         );
-        assert!(matches!(graph.push("x", Kind::Input), Err(GraphError::NotAnInput { .. })));
+        assert!(matches!(graph.push("x", Kind::Input(Input)), Err(GraphError::NotAnInput { .. })));
     }
 
     use std::string::ToString;

@@ -50,10 +50,10 @@ impl Cursor {
 }
 
 impl Region {
-    /// A region without a place yet. No tensor has more than 2^32 elements: a layer has at most
-    /// 65,535 outputs, a batch as many samples.
+    /// A region without a place yet. What 32 bits cannot count finds no place either.
     pub(super) const fn sized(len: usize, width: Width) -> Self {
-        Self { offset: 0, len: len as u32, width }
+        let len = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
+        Self { offset: 0, len, width }
     }
 
     /// The same at this place.

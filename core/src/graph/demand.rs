@@ -1,13 +1,13 @@
 //! How many 32-bit sums must be in memory at once.
 
 use super::{
-    layer::Kind,
     plan::{max, trains},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
 use crate::{
     config::LayerConfig,
+    layer::{Kind, Output},
     quant::{Point, Range},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Demand {
     pub(super) biases: usize,
     /// Parameters, not sums: what the layer multiplies with.
     pub(super) weights: usize,
+    /// Codes of windows, not sums.
+    pub(super) room: usize,
 }
 
 impl Demand {
@@ -32,10 +34,13 @@ impl Demand {
     ) -> Self {
         let layer = graph.layers()[i];
         let outputs = layer.shape.elements();
-        let (weights, biases) = graph.layer_parameters(i);
+        let Some(facts) = graph.facts(i) else {
+            return Self { whole: 0, row: 0, biases: 0, weights: 0, room: 0 };
+        };
+        let (weights, biases) = (facts.weights(), facts.biases);
         let samples = sizes.micro_batch as usize;
         let mut whole = 0;
-        let passed_on = matches!(layer.kind, Kind::Input | Kind::Flatten);
+        let passed_on = matches!(layer.kind, Kind::Input(_) | Kind::Flatten(_));
         let summed = match config.activation {
             Some(point) => !(passed_on && !hook.activation && !sweeps(point)),
             None => false,
@@ -61,15 +66,28 @@ impl Demand {
         {
             whole = max(whole, weights);
         }
-        let inputs = graph.layers()[layer.input as usize].shape.elements();
-        let mut row = if layer.kind.accumulates() || summed { outputs } else { 0 };
-        // Gradients by the input, and weights with a bound for every channel, go row by row.
-        if weights > 0 && (trains(graph, layer.input as usize) || config.per_channel) {
-            row = max(row, inputs);
+        let from = graph.layers()[layer.input as usize].shape;
+        let channels = layer.shape.0[0] as usize;
+        let mut row = if !matches!(facts.output, Output::InPlace) || summed { channels } else { 0 };
+        // Gradients go row by row, and the loss and a dense layer make whole samples of them.
+        if i + 1 == graph.layers().len() {
+            row = max(row, outputs);
         }
-        Self { whole, row, biases, weights }
+        if trains(graph, layer.input as usize) {
+            let whole = matches!(layer.kind, Kind::Dense(_));
+            row = max(row, if whole { from.elements() } else { from.0[0] as usize });
+        }
+        // So do weights with a bound for every channel.
+        if config.per_channel {
+            row = max(row, facts.weights[1]);
+        }
+        let room = facts.patch * WINDOWS;
+        Self { whole, row, biases, weights, room }
     }
 }
+
+/// Windows gathered at a time: kernels take four rows at once.
+const WINDOWS: usize = 4;
 
 const fn sweeps(point: Point) -> bool {
     matches!(point.train.range, Range::Sweep) || matches!(point.infer.range, Range::Sweep)

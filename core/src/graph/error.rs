@@ -4,8 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{layer::Name, message::Message};
-use crate::tensor::Shape;
+use super::layer::Name;
+use crate::{layer::Misfit, message::Message, tensor::Shape};
 
 /// Why a layer could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum GraphError {
         layer: Name,
         /// The shape it would have.
         shape: Shape,
+    },
+    /// The layer cannot read an input of this shape.
+    Misfit {
+        /// The layer.
+        layer: Name,
+        /// The shape that it would read.
+        shape: Shape,
+        /// What does not fit.
+        misfit: Misfit,
     },
     /// The shape at this layer is not the one that was expected.
     Mismatch {
@@ -80,7 +89,11 @@ impl GraphError {
                 .text(layer.as_str())
                 .text(": an output of ")
                 .shape(*shape)
-                .text(" must hold 1 to 65,535 numbers"),
+                .text(" must hold 1 to 16,777,215 numbers"),
+            Self::Misfit { layer, shape, misfit } => {
+                let m = m.text("layer ").text(layer.as_str()).text(": an input of ").shape(*shape);
+                misfit.explain(m)
+            }
             Self::Mismatch { layer, shape, expected } => m
                 .text("layer ")
                 .text(layer.as_str())
@@ -127,6 +140,11 @@ pub enum PlanError {
         /// The layer.
         layer: Name,
     },
+    /// Means over so many wide numbers that no bit is left for the division.
+    NoMean {
+        /// The layer.
+        layer: Name,
+    },
     /// More bytes than 32 bits can count.
     TooLarge {
         /// The layer at which that happens.
@@ -151,6 +169,11 @@ impl PlanError {
                 .text(layer.as_str())
                 .text(": no bit is left for a bound of every channel; give activation gradients ")
                 .text("at most 15 bits, or inputs and weights fewer, or turn per_channel off"),
+            Self::NoMean { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": its sums leave no bit of 30 for the division by their number; give its ")
+                .text("input or its gradient fewer bits, or make its windows smaller"),
             Self::TooLarge { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
             }

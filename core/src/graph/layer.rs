@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tensor::Shape;
+use crate::{layer::Kind, tensor::Shape};
 
 /// A layer's name: up to 15 ASCII letters, digits, `_`, `-`, `.` and `/`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,42 +115,6 @@ impl<'de> Deserialize<'de> for Name {
             }
         }
         deserializer.deserialize_str(Visitor)
-    }
-}
-
-/// What a layer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Kind {
-    /// Takes the samples in. Always the first layer, and only the first.
-    Input,
-    /// Fully connected: `y = W x + b` over the flattened input.
-    Dense {
-        /// Numbers in one output.
-        units: u16,
-        /// True when a bias is added.
-        bias: bool,
-    },
-    /// `max(x, 0)`.
-    Relu,
-    /// Any shape to a vector.
-    Flatten,
-}
-
-impl Kind {
-    /// The word that configurations use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Input => "data",
-            Self::Dense { .. } => "dense",
-            Self::Relu => "relu",
-            Self::Flatten => "flatten",
-        }
-    }
-
-    /// True for layers that make numbers on a new grid, so that their output must be quantised.
-    pub const fn accumulates(self) -> bool {
-        matches!(self, Self::Input | Self::Dense { .. })
     }
 }
 

@@ -20,11 +20,6 @@ mod error;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod layer;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a `const` has no `get`; every index is below a length"
-)]
-mod message;
 #[expect(clippy::panic, reason = "in a `const`, what cannot be planned is a build error")]
 #[expect(
     clippy::indexing_slicing,
@@ -52,9 +47,14 @@ pub(crate) use arena::pick;
 pub use arena::{Arena, too_small};
 pub use builder::Graph;
 pub use error::{GraphError, PlanError};
-pub use layer::{Kind, Layer, Name};
-pub use message::Message;
+pub use layer::{Layer, Name};
+pub use crate::message::Message;
 pub use plan::Plan;
 pub use region::{Bounds, LayerPlan, ParamPlan, Region, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
+
+pub use crate::layer::{
+    Average, AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d, Misfit, Output,
+    Padding, Relu, Terms,
+};

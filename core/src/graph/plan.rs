@@ -9,13 +9,13 @@ use super::{
     cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
-    layer::Kind,
     region::{Bounds, LayerPlan, Region, Sum},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
 use crate::{
     config::{LayerConfig, Train},
+    layer::{Average, Facts, Kind, Output},
     optim::Lr,
     quant::Range,
     tensor::Width,
@@ -31,6 +31,8 @@ pub struct Plan<const N: usize> {
     pub scratch: Region,
     /// One row of sums: a bias on the grid of the output sums, or a bias gradient.
     pub row: Region,
+    /// Windows of pictures on their way to a product.
+    pub room: Region,
     /// Samples in memory at once.
     pub micro_batch: u16,
     /// What a sample is of a batch.
@@ -89,8 +91,8 @@ impl<const N: usize> Graph<N> {
         let mut settings = [layer.passing(); N];
         let mut i = 0;
         while i < view.layers().len() {
-            if view.layers()[i].kind.accumulates() {
-                settings[i] = *layer;
+            if let Some(facts) = view.facts(i) {
+                settings[i] = layer.suited(facts.output);
             }
             i += 1;
         }
@@ -119,6 +121,7 @@ impl<const N: usize> Plan<N> {
             len: count as u8,
             scratch: Region::NONE,
             row: Region::NONE,
+            room: Region::NONE,
             micro_batch: sizes.micro_batch,
             share: Lr::quotient(1, sizes.batch as u32),
             persistent: 0,
@@ -136,7 +139,7 @@ impl<const N: usize> Plan<N> {
         }
         plan.persistent = cursor.at() as usize;
         let mut tile = max(sizes.tile, TILE);
-        let (mut whole, mut row) = (0, 0);
+        let (mut whole, mut row, mut room) = (0, 0, 0);
         let mut i = 0;
         while i < count {
             let layer = layers[i];
@@ -144,17 +147,25 @@ impl<const N: usize> Plan<N> {
             let config = &settings[i];
             // Samples in their own place are not ours to change.
             let holder = plan.layers[layer.input as usize].output as usize;
-            let needs_point = match layer.kind {
-                Kind::Dense { .. } => true,
-                Kind::Relu => settings[holder].activation.is_none(),
-                Kind::Input | Kind::Flatten => false,
+            let Some(facts) = graph.facts(i) else { return Err(PlanError::LayerCount) };
+            let needs_point = match (layer.kind, facts.output) {
+                (Kind::Input(_) | Kind::Flatten(_), _) => false,
+                (_, Output::Sums) => true,
+                (_, Output::InPlace) => holder == 0 && settings[0].activation.is_none(),
+                (_, Output::Codes) => false,
             };
-            if needs_point && config.activation.is_none() {
+            let needs_grad = !matches!(facts.output, Output::InPlace) && trains(graph, i);
+            if needs_point && config.activation.is_none()
+                || needs_grad && config.activation_grad.is_none()
+            {
                 return Err(PlanError::MissingPoint { layer: layer.name });
             }
             plan.place_params(&mut cursor, graph, i, config, sizes, hook);
-            plan.find_sums(graph, i, config, sizes, hook);
+            if plan.find_sums(graph, i, &facts, config, sizes, hook).is_none() {
+                return Err(PlanError::NoMean { layer: layer.name });
+            }
             let demand = Demand::of(graph, i, config, sizes, hook);
+            room = max(room, plan.window_bytes(graph, i, config, demand.room));
             whole = max(whole, demand.whole);
             tile = max(tile, demand.row);
             row = max(row, demand.biases);
@@ -167,6 +178,7 @@ impl<const N: usize> Plan<N> {
             i += 1;
         }
         plan.row = cursor.take(row, Width::I32);
+        plan.room = cursor.take(room, Width::I8);
         // Tiles larger than the largest tensor would only waste memory.
         let largest = largest_tensor(graph, sizes);
         let tile = if tile > largest { largest } else { tile };
@@ -229,22 +241,23 @@ impl<const N: usize> Plan<N> {
         config: &LayerConfig,
         sizes: Sizes,
     ) {
-        let (weights, biases) = graph.layer_parameters(i);
+        let Some(facts) = graph.facts(i) else { return };
+        let (weights, biases) = (facts.weights(), facts.biases);
         let layer = &mut self.layers[i];
         layer.weight.master = cursor.take(weights, config.master.width);
         layer.bias.master = cursor.take(biases, config.bias_master.width);
-        let reader = graph.layers()[i];
-        let inputs = graph.layers()[reader.input as usize].shape.elements();
-        layer.weight.limit = config.master.limit(inputs, reader.shape.elements());
-        layer.bias.limit = config.bias_master.limit(inputs, reader.shape.elements());
+        // Numbers that come together in one, and those that one goes to.
+        let [units, inputs] = facts.weights;
+        let outputs = units * facts.windows.taps();
+        layer.weight.limit = config.master.limit(inputs, outputs);
+        layer.bias.limit = config.bias_master.limit(inputs, outputs);
         if let Some(width) = sizes.velocity {
             layer.weight.velocity = cursor.take(weights, width);
             layer.bias.velocity = cursor.take(biases, width);
         }
         // The spread of the channels decides inference too, so it belongs to a checkpoint.
         if config.per_channel && weights > 0 {
-            let channels = graph.layers()[i].shape.0[0] as usize;
-            layer.channels = cursor.take(channels, Width::I8);
+            layer.channels = cursor.take(units, Width::I8);
         }
     }
 
@@ -320,15 +333,20 @@ impl<const N: usize> Plan<N> {
         &mut self,
         graph: GraphView<'_>,
         i: usize,
+        facts: &Facts,
         config: &LayerConfig,
         sizes: Sizes,
         hook: HookNeeds,
-    ) {
+    ) -> Option<()> {
         let layer = graph.layers()[i];
         let from = self.layers[layer.input as usize];
         let input_bits = from.output_bits;
         let plan = &mut self.layers[i];
         match config.activation {
+            None if matches!(facts.output, Output::Codes) => {
+                plan.output = i as u8;
+                plan.output_bits = input_bits;
+            }
             Some(point) => {
                 plan.output = i as u8;
                 plan.output_bits =
@@ -337,25 +355,60 @@ impl<const N: usize> Plan<N> {
             None => {
                 plan.output = from.output;
                 plan.output_bits = match layer.kind {
-                    Kind::Input => 8,
+                    Kind::Input(_) => 8,
                     _ => input_bits,
                 };
             }
         }
-        let (Kind::Dense { units, .. }, Some(grad)) = (layer.kind, config.activation_grad) else {
-            return;
-        };
-        let inputs = graph.layers()[layer.input as usize].shape.elements();
+        let Some(grad) = config.activation_grad else { return Some(()) };
+        let Facts { terms, mean, .. } = *facts;
+        if i == 0 || matches!(facts.output, Output::InPlace) {
+            return Some(());
+        }
+        if facts.weights() == 0 {
+            let (Some(forward), Some(backward)) = (
+                Average::of(mean, terms.forward, input_bits),
+                Average::of(mean, terms.backward, grad.bits),
+            ) else {
+                return None;
+            };
+            plan.way.average = [forward, backward];
+            // Products with a factor, whose bits are all of its magnitude.
+            plan.forward = Sum::of(1, input_bits, terms.forward * forward.factor as usize);
+            plan.input_grad = Sum::of(1, grad.bits, terms.backward * backward.factor as usize);
+            return Some(());
+        }
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
-        plan.forward = Sum::of(input_bits, weight_bits, inputs);
-        plan.weight_grad = Sum::of(input_bits, grad.bits, sizes.batch as usize);
+        let [_, height, width] = layer.shape.0;
+        let rows = sizes.batch as usize * height as usize * width as usize;
+        plan.forward = Sum::of(input_bits, weight_bits, terms.forward);
+        plan.weight_grad = Sum::of(input_bits, grad.bits, rows);
         // As many products with a one, which has no magnitude bits.
-        plan.bias_grad = Sum::of(1, grad.bits, sizes.batch as usize);
+        plan.bias_grad = Sum::of(1, grad.bits, rows);
         if config.per_channel {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad.bits));
         }
-        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, units as usize);
+        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, terms.backward);
+        Some(())
+    }
+
+    /// Bytes for windows of the input and of the gradient.
+    const fn window_bytes(
+        &self,
+        graph: GraphView<'_>,
+        i: usize,
+        config: &LayerConfig,
+        numbers: usize,
+    ) -> usize {
+        let input = self.layers[graph.layers()[i].input as usize].output_bits;
+        let grad = match config.activation_grad {
+            Some(_) if self.layers[i].spread > 0 => 16,
+            Some(grad) => grad.bits,
+            None => 8,
+        };
+        let bits = if input > grad { input } else { grad };
+        numbers * Width::for_bits(bits).bytes()
     }
 }
 

@@ -1,7 +1,11 @@
 //! The parts of a plan: places in memory, and sums that cannot overflow.
 
-use super::layer::Kind;
-use crate::{quant::ceil_log2, tensor::Width, trainer::Tensor};
+use crate::{
+    layer::{Average, Input, Kind, Output},
+    quant::ceil_log2,
+    tensor::{Shape, Width},
+    trainer::Tensor,
+};
 
 /// A tensor's place in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +103,8 @@ pub struct LayerPlan {
     pub activation: Region,
     /// One bit an element: may the gradient pass?
     pub pass: Region,
+    /// What the layer keeps until its gradient comes back.
+    pub memo: Region,
     /// Gradient of the output.
     pub grad: Region,
     /// The same with every channel's bound moved to the tensor's.
@@ -156,10 +162,20 @@ impl Bounds {
 pub struct Way {
     /// What the layer does.
     pub kind: Kind,
+    /// Shape of one input.
+    pub from: Shape,
+    /// Rows of one output: its pixels. And numbers in a row: its channels.
+    pub rows: u32,
+    /// See [`rows`](Self::rows).
+    pub channels: u16,
     /// Numbers in one output.
     pub outputs: u32,
-    /// Numbers in one input.
-    pub inputs: u32,
+    /// Numbers in a row of the weight.
+    pub depth: u32,
+    /// What the numbers of the output are.
+    pub output: Output,
+    /// What outputs are multiplied by, and gradients.
+    pub average: [Average; 2],
     /// The layer whose output this one reads, and the one whose activation holds it.
     pub input: u8,
     /// See [`input`](Self::input).
@@ -169,10 +185,10 @@ pub struct Way {
     /// The layer whose point takes the gradient of this layer's output: its own index, or the next
     /// lower one with a point; [`NOWHERE`](Self::NOWHERE) where none does.
     pub target: u8,
-    /// Samples of a tile of output sums.
-    pub forward_rows: u16,
-    /// Samples of a tile of sums of the output's gradient.
-    pub grad_rows: u16,
+    /// Rows of a tile of output sums.
+    pub forward_rows: u32,
+    /// Rows of a tile of sums of the output's gradient.
+    pub grad_rows: u32,
     /// Rows and columns of a tile of the weight gradient.
     pub weight_rows: u16,
     /// See [`weight_rows`](Self::weight_rows).
@@ -200,6 +216,7 @@ impl LayerPlan {
         output_bits: 0,
         activation: Region::NONE,
         pass: Region::NONE,
+        memo: Region::NONE,
         grad: Region::NONE,
         aligned_grad: Region::NONE,
         forward: Sum::NONE,
@@ -213,8 +230,8 @@ impl LayerPlan {
         way: Way::NONE,
     };
 
-    pub(super) const fn transients(&self) -> [Region; 4] {
-        [self.activation, self.pass, self.grad, self.aligned_grad]
+    pub(super) const fn transients(&self) -> [Region; 5] {
+        [self.activation, self.pass, self.grad, self.aligned_grad, self.memo]
     }
 }
 
@@ -223,9 +240,14 @@ impl Way {
     pub const NOWHERE: u8 = u8::MAX;
 
     pub(super) const NONE: Self = Self {
-        kind: Kind::Input,
+        kind: Kind::Input(Input),
+        from: Shape([0; 3]),
+        rows: 0,
+        channels: 0,
         outputs: 0,
-        inputs: 0,
+        depth: 0,
+        output: Output::InPlace,
+        average: [Average::NONE; 2],
         input: 0,
         holder: 0,
         input_bits: 0,

@@ -7,7 +7,7 @@ use super::{
     sizes::HookNeeds,
     view::GraphView,
 };
-use crate::{config::LayerConfig, tensor::Width};
+use crate::{config::LayerConfig, layer::Output, tensor::Width};
 
 impl<const N: usize> Plan<N> {
     /// Finds places for the activation, the mask and the gradients of layer `i`.
@@ -30,6 +30,15 @@ impl<const N: usize> Plan<N> {
                 let mask = Region::sized(numbers.div_ceil(8), Width::I8);
                 self.layers[i].pass = attempt!(self.fit(base, graph, mask, lives[1]));
             }
+        } else if self.layers[i].output as usize == i && i > 0 {
+            let codes = Region::sized(numbers, Width::for_bits(self.layers[i].output_bits));
+            self.layers[i].activation = attempt!(self.fit(base, graph, codes, lives[0]));
+        }
+        if let Some(facts) = graph.facts(i)
+            && facts.memo > 0
+        {
+            let memo = Region::sized(numbers * facts.memo, Width::I8);
+            self.layers[i].memo = attempt!(self.fit(base, graph, memo, lives[4]));
         }
         if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {
             let codes = Region::sized(numbers, Width::for_bits(grad.bits));
@@ -78,7 +87,7 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i < self.len as usize {
             // Only products gain from more of it.
-            let (forward, backward) = if graph.layers()[i].kind.accumulates() {
+            let (forward, backward) = if !graph.is_in_place(i) {
                 (self.spare(base, graph, i as u16), self.spare(base, graph, 2 * n - i as u16))
             } else {
                 (self.scratch, self.scratch)
@@ -96,7 +105,7 @@ impl<const N: usize> Plan<N> {
         while i <= self.len as usize {
             // A gap begins at the start, or where something ends.
             let (starts, lives) = match i.checked_sub(1) {
-                None => ([Region { offset: base, ..Region::NONE }; 4], [(time, time); 4]),
+                None => ([Region { offset: base, ..Region::NONE }; 5], [(time, time); 5]),
                 Some(layer) => (self.layers[layer].transients(), graph.lives(layer)),
             };
             let mut k = 0;
@@ -173,18 +182,25 @@ const fn lives_at(life: Life, time: u16) -> bool {
 
 impl GraphView<'_> {
     /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
-    /// and aligned gradient.
-    pub const fn lives(self, i: usize) -> [Life; 4] {
+    /// aligned gradient, and what the layer keeps for itself.
+    pub const fn lives(self, i: usize) -> [Life; 5] {
         let n = self.layers().len() as u16;
         let here = i as u16;
         let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
         let mut above = i + 1;
-        while above < n as usize && self.layer_parameters(above).0 == 0 {
+        while above < n as usize && self.is_in_place(above) {
             above += 1;
         }
         let back = 2 * n - here;
         let last_use = if last_use > n { last_use } else { n };
-        [(here, last_use), (here, back), (2 * n - above as u16, back), (back, back)]
+        [(here, last_use), (here, back), (2 * n - above as u16, back), (back, back), (here, back)]
+    }
+
+    const fn is_in_place(self, i: usize) -> bool {
+        match self.facts(i) {
+            Some(facts) => matches!(facts.output, Output::InPlace),
+            None => true,
+        }
     }
 }
 

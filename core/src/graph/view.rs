@@ -1,7 +1,7 @@
 //! The layers of a graph as all functions see them.
 
-use super::layer::{Kind, Layer};
-use crate::tensor::Shape;
+use super::layer::Layer;
+use crate::{layer::Facts, tensor::Shape};
 
 /// The layers of a graph, whatever its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +27,33 @@ impl<'a> GraphView<'a> {
         if index < self.layers.len() { Some(&self.layers[index]) } else { None }
     }
 
+    /// What layer `index` makes of what it reads; `None` where there is no such layer.
+    pub const fn facts(self, index: usize) -> Option<Facts> {
+        let Some(layer) = self.layer(index) else { return None };
+        let Some(from) = self.layer(layer.input as usize) else { return None };
+        match layer.kind.facts(from.shape) {
+            Ok(facts) => Some(facts),
+            Err(_) => None,
+        }
+    }
+
     /// Weights and biases of layer `index`; none where there is no such layer.
     pub const fn layer_parameters(self, index: usize) -> (usize, usize) {
-        let Some(&Layer { kind: Kind::Dense { units, bias }, input, .. }) = self.layer(index)
-        else {
-            return (0, 0);
-        };
-        let Some(from) = self.layer(input as usize) else { return (0, 0) };
-        let weights = from.shape.elements().saturating_mul(units as usize);
-        (weights, if bias { units as usize } else { 0 })
+        match self.facts(index) {
+            Some(facts) => (facts.weights(), facts.biases),
+            None => (0, 0),
+        }
+    }
+
+    /// The kinds of layers of the network, as a set beside the parts of the trainer: see
+    /// [`uses`](crate::uses).
+    pub const fn kinds(self) -> u64 {
+        let (mut kinds, mut i) = (0, 0);
+        while let Some(layer) = self.layer(i) {
+            kinds |= layer.kind.bit();
+            i += 1;
+        }
+        kinds
     }
 
     /// Weights and biases of the whole network.
@@ -54,9 +72,12 @@ impl<'a> GraphView<'a> {
     pub const fn training_macs(self) -> usize {
         let (mut sum, mut i, mut first) = (0, 0, true);
         while i < self.layers.len() {
-            let (weights, _) = self.layer_parameters(i);
-            sum = weights.saturating_mul(if first { 2 } else { 3 }).saturating_add(sum);
-            first = first && weights == 0;
+            let macs = match self.facts(i) {
+                Some(facts) => facts.macs(),
+                None => 0,
+            };
+            sum = macs.saturating_mul(if first { 2 } else { 3 }).saturating_add(sum);
+            first = first && macs == 0;
             i += 1;
         }
         sum
@@ -68,14 +89,12 @@ impl<'a> GraphView<'a> {
         let mut digest = crc.digest();
         for layer in self.layers {
             digest.update(layer.name.as_str().as_bytes());
-            let (tag, a, b) = match layer.kind {
-                Kind::Input => (0, 0, 0),
-                Kind::Dense { units, bias } => (1, units, u16::from(bias)),
-                Kind::Relu => (2, 0, 0),
-                Kind::Flatten => (3, 0, 0),
-            };
-            digest.update(&[0, tag, layer.input]);
-            for number in [a, b].into_iter().chain(layer.shape.0) {
+            // The byte form of what the layer is, which has no more than this.
+            let mut bytes = [0; 32];
+            let kind = postcard::to_slice(&layer.kind, &mut bytes).unwrap_or_default();
+            digest.update(&[0, layer.input]);
+            digest.update(kind);
+            for number in layer.shape.0 {
                 digest.update(&number.to_le_bytes());
             }
         }

@@ -2,11 +2,11 @@
 //! and how much is taken at a time.
 
 use super::{
-    layer::Kind,
     plan::{Plan, max},
     region::Way,
     view::GraphView,
 };
+use crate::layer::{Kind, Output};
 
 impl<const N: usize> Plan<N> {
     /// Once all regions have their places.
@@ -16,30 +16,37 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i < layers.len() {
             let layer = layers[i];
-            let (inputs, outputs) =
-                (layers[layer.input as usize].shape.elements(), layer.shape.elements());
+            let Some(facts) = graph.facts(i) else { return };
             let (plan, below) = (&self.layers[i], &self.layers[layer.input as usize]);
             if plan.grad.len > 0 {
                 target = i as u8;
-            } else if layer.kind.accumulates() {
+            } else if !matches!(facts.output, Output::InPlace) {
                 target = Way::NOWHERE;
             }
-            let units = match layer.kind {
-                Kind::Dense { units, .. } => units as usize,
-                Kind::Input | Kind::Relu | Kind::Flatten => 0,
-            };
-            let (rows, cols) = tile_shape(plan.backward_tile.len as usize, units, inputs);
+            let [units, depth] = facts.weights;
+            let (rows, cols) = tile_shape(plan.backward_tile.len as usize, units, depth);
             let samples = self.micro_batch as usize;
+            let [channels, height, width] = layer.shape.0;
+            let pixels = height as usize * width as usize;
             self.layers[i].way = Way {
                 kind: layer.kind,
-                outputs: outputs as u32,
-                inputs: inputs as u32,
+                from: layers[layer.input as usize].shape,
+                rows: pixels as u32,
+                channels,
+                outputs: layer.shape.elements() as u32,
+                depth: depth as u32,
+                output: facts.output,
+                average: plan.way.average,
                 input: layer.input,
                 holder: below.output,
                 input_bits: below.output_bits,
                 target,
-                forward_rows: tile_rows(plan.forward_tile.len as usize, outputs, samples) as u16,
-                grad_rows: tile_rows(self.grad_tile(graph, i), outputs, samples) as u16,
+                forward_rows: tile_rows(
+                    plan.forward_tile.len as usize,
+                    channels as usize,
+                    samples * pixels,
+                ) as u32,
+                grad_rows: self.grad_rows(graph, i) as u32,
                 weight_rows: rows as u16,
                 weight_cols: cols as u32,
             };
@@ -47,17 +54,25 @@ impl<const N: usize> Plan<N> {
         }
     }
 
-    /// Room for sums of the gradient of layer `i`'s output: the scratch of the loss, or the tile of
-    /// the layer above that has weights or a point of its own.
-    const fn grad_tile(&self, graph: GraphView<'_>, i: usize) -> usize {
+    /// Rows of a tile of sums of the gradient of layer `i`'s output: in the scratch of the loss, or in
+    /// the tile of the layer above that has a gradient. One that sees an output as a vector, as the
+    /// loss does, makes the gradients of whole samples.
+    const fn grad_rows(&self, graph: GraphView<'_>, i: usize) -> usize {
+        let [channels, height, width] = graph.layers()[i].shape.0;
+        let (channels, pixels) = (channels as usize, height as usize * width as usize);
+        let samples = self.micro_batch as usize;
         let mut above = i + 1;
         while above < graph.layers().len() {
+            let room = self.layers[above].backward_tile.len as usize;
             if self.layers[above].grad.len > 0 {
-                return self.layers[above].backward_tile.len as usize;
+                if matches!(graph.layers()[above].kind, Kind::Dense(_)) {
+                    return pixels * tile_rows(room, channels * pixels, samples);
+                }
+                return tile_rows(room, channels, samples * pixels);
             }
             above += 1;
         }
-        self.scratch.len as usize
+        pixels * tile_rows(self.scratch.len as usize, channels * pixels, samples)
     }
 }
 

@@ -8,6 +8,7 @@
 #[macro_use]
 mod blocked;
 
+mod convolve;
 #[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
@@ -29,10 +30,12 @@ mod thumb_base;
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
 
+use core::ops::Range;
+
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix, Source, for_source},
+    tensor::{MantissasMut, Matrix, Patches, Source, Taps, for_source},
 };
 
 #[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
@@ -83,6 +86,37 @@ pub trait Kernel {
     /// and `drop == 0` every partial sum does too ([`Plan`](crate::graph::Plan)).
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]);
 
+    /// `out[r][c] = sum over t and k of x(first + r, t, k) * weight(t, k, c)`: windows of pictures
+    /// times weights, each sum exact in 64 bits and then jammed, with the same promise as for
+    /// [`gemm`](Self::gemm). `room` is for windows on their way.
+    #[inline(always)]
+    fn convolve(
+        &self,
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        convolve::convolve(self, x, weight, drop, first, out, room);
+    }
+
+    /// `out[u][k] = sum over r of grad(r, u) * x(r, k)` for columns `k` of windows: the gradient by
+    /// the weights of a convolution. With `add`, it is added to what `out` holds and saturates.
+    #[inline(always)]
+    fn convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop_and_add: (u32, bool),
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        convolve::convolve_grad(self, grad, x, cols, drop_and_add, out, room);
+    }
+
     /// The largest magnitude of `values`.
     fn peak(&self, source: Source<'_>) -> u32 {
         for_source!(source, values => crate::quant::peak(values))
@@ -126,6 +160,28 @@ pub trait Kernel {
 impl<K: Kernel + ?Sized> Kernel for &K {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         (**self).gemm(a, b, drop, add, out);
+    }
+    fn convolve(
+        &self,
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        (**self).convolve(x, weight, drop, first, out, room);
+    }
+    fn convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop_and_add: (u32, bool),
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        (**self).convolve_grad(grad, x, cols, drop_and_add, out, room);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         (**self).peak(source)

@@ -7,12 +7,87 @@
 //! | bias `b` | units |
 //! | output `y`, gradient `g` | samples by units |
 
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, WeightGrad};
 use crate::{
     kernel::Kernel,
     quant::{Format, Overflow, Round, requantize_word},
-    tensor::{Mantissa, Mantissas, Matrix, for_width},
+    tensor::{Mantissa, Mantissas, Matrix, Shape, Windows, for_width},
     uses::{Part, Uses},
 };
+
+/// Fully connected: `y = W x + b` over the flattened input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Dense {
+    /// Numbers in one output.
+    pub units: u16,
+    /// True when a bias is added.
+    pub bias: bool,
+}
+
+impl Dense {
+    /// With a bias.
+    pub const fn new(units: u16) -> Self {
+        Self { units, bias: true }
+    }
+
+    /// Without a bias.
+    #[must_use]
+    pub const fn without_bias(self) -> Self {
+        Self { bias: false, ..self }
+    }
+
+    /// A weight for every pair of an output and an input.
+    pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+        let (units, inputs) = (self.units as usize, from.elements());
+        if units == 0 {
+            return Err(Misfit::Zero);
+        }
+        Ok(Facts {
+            shape: Shape::vector(self.units),
+            output: Output::Sums,
+            weights: [units, inputs],
+            biases: if self.bias { units } else { 0 },
+            terms: Terms { forward: inputs, backward: units },
+            windows: Windows::POINT,
+            patch: 0,
+            mean: 1,
+            memo: 0,
+        })
+    }
+}
+
+impl Operator for Dense {
+    #[inline(always)]
+    fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
+        let Forward { kernel, from, samples, x, weight, drop, rows, sums, .. } = run;
+        let inputs = from.elements();
+        let x = Matrix::new(x, samples, inputs).row_range(rows.start, rows.len());
+        let weight = Matrix::new(weight, self.units.into(), inputs);
+        product::<K, U>(kernel, x, weight.t(), drop, false, sums);
+    }
+
+    #[inline(always)]
+    fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
+        let InputGrad { kernel, from, samples, grad, weight, drop, first, sums, .. } = run;
+        let (units, inputs) = (self.units.into(), from.elements().max(1));
+        let (first, rows) = (first / inputs, sums.len() / inputs);
+        let grad = Matrix::new(grad, samples, units).row_range(first, rows);
+        let weight = Matrix::new(weight, units, inputs);
+        product::<K, U>(kernel, grad, weight, drop, false, sums);
+    }
+
+    #[inline(always)]
+    fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
+        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, .. } = run;
+        let width = self.units.into();
+        let grad = Matrix::columns(grad, samples, width, units.start, units.len());
+        let x = Matrix::columns(x, samples, from.elements(), cols.start, cols.len());
+        product::<K, U>(kernel, grad.t(), x, drop, add, sums);
+    }
+}
 
 /// The bias on the grid of the output sums: `left` is the exponent of the bias minus that of the
 /// sums. Saturates at 2^30, where the sums end too.
@@ -45,29 +120,14 @@ fn product<K: Kernel, U: Uses>(
     }
 }
 
-/// Sums of one tile of samples. Not inlined, as its fellows: on a board, the stack under what comes
-/// after the product would hold what the product needs.
-#[inline(always)]
-pub(crate) fn forward<K: Kernel, U: Uses>(
-    kernel: &K,
-    x: Matrix<'_>,
-    weight: Matrix<'_>,
-    drop: u8,
-    channels: Option<Channels<'_>>,
-    bias: &[i32],
-    sums: &mut [i32],
-) {
-    product::<K, U>(kernel, x, weight.t(), drop, false, sums);
-    if let Some(channels) = channels {
-        for row in sums.chunks_exact_mut(weight.rows.max(1)) {
-            channels.align(row);
-        }
+/// Adds a bias to every row of sums.
+pub(crate) fn add_bias(bias: &[i32], sums: &mut [i32]) {
+    if bias.is_empty() {
+        return;
     }
-    if !bias.is_empty() {
-        for row in sums.chunks_exact_mut(bias.len()) {
-            // Both are within 2^30.
-            row.iter_mut().zip(bias).for_each(|(sum, &b)| *sum = sum.wrapping_add(b));
-        }
+    for row in sums.chunks_exact_mut(bias.len()) {
+        // Both are within 2^30.
+        row.iter_mut().zip(bias).for_each(|(sum, &b)| *sum = sum.wrapping_add(b));
     }
 }
 
@@ -87,31 +147,6 @@ impl Channels<'_> {
     }
 }
 
-/// Sums of the gradient by the input, for one tile of samples.
-#[inline(always)]
-pub(crate) fn input_grad<K: Kernel, U: Uses>(
-    kernel: &K,
-    grad: Matrix<'_>,
-    weight: Matrix<'_>,
-    drop: u8,
-    sums: &mut [i32],
-) {
-    product::<K, U>(kernel, grad, weight, drop, false, sums);
-}
-
-/// Sums of the weight gradient, for some units and inputs.
-#[inline(always)]
-pub(crate) fn weight_grad<K: Kernel, U: Uses>(
-    kernel: &K,
-    grad: Matrix<'_>,
-    x: Matrix<'_>,
-    drop: u8,
-    add: bool,
-    sums: &mut [i32],
-) {
-    product::<K, U>(kernel, grad.t(), x, drop, add, sums);
-}
-
 /// The gradient of the bias: the sums of all rows, one a sample. The plan has proved that they fit.
 pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
     let units = sums.len().max(1);
@@ -129,7 +164,7 @@ pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{kernel::Scalar, uses::Everything};
+    use crate::kernel::Scalar;
 
     #[test]
     fn a_bias_lands_on_the_grid_of_the_sums() {
@@ -148,8 +183,9 @@ mod tests {
         let (x, w) = ([1i8, 2], [10i8, 20, 10, 20]);
         let (x, w) = (Matrix::new(Mantissas::I8(&x), 1, 2), Matrix::new(Mantissas::I8(&w), 2, 2));
         let mut sums = [0; 2];
-        let channels = Channels { below: &[0, 2], spread: 3 };
-        forward::<_, Everything>(&Scalar, x, w, 0, Some(channels), &[1, 1], &mut sums);
+        Scalar.gemm(x, w.t(), 0, false, &mut sums);
+        Channels { below: &[0, 2], spread: 3 }.align(&mut sums);
+        add_bias(&[1, 1], &mut sums);
         // Both channels hold 10 and 20; the second counts them in quarters.
         assert_eq!(sums, [50 * 8 + 1, 50 * 2 + 1]);
     }

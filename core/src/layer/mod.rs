@@ -1,4 +1,26 @@
-//! One file per layer: forward and backward over views, thin over kernels.
+//! One file a layer: its shape, its parameters, and what it computes forward and backward.
 
-pub(crate) mod dense;
-pub(crate) mod relu;
+mod avg_pool;
+mod conv2d;
+mod dense;
+mod facts;
+mod flatten;
+mod input;
+mod kind;
+mod max_pool;
+mod relu;
+mod run;
+
+pub use avg_pool::{Average, AvgPool2d, GlobalAvgPool};
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use facts::{Facts, Misfit, Output, Padding, Terms};
+pub use flatten::Flatten;
+pub use input::Input;
+pub use kind::Kind;
+pub use max_pool::MaxPool2d;
+pub use relu::Relu;
+
+pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
+pub(crate) use kind::operate;
+pub(crate) use run::{Forward, InputGrad, Operator, WeightGrad};

@@ -1,9 +1,41 @@
 //! `max(x, 0)`.
 
-use crate::tensor::{Mantissa, Mantissas, MantissasMut, for_width};
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Misfit, Operator};
+use crate::tensor::{Mantissa, Mantissas, MantissasMut, Shape, for_width};
+
+/// `max(x, 0)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Relu;
+
+impl Relu {
+    /// The shape stays.
+    pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+        Ok(Facts::in_place(from))
+    }
+}
+
+impl Operator for Relu {
+    #[inline(always)]
+    fn apply(self, codes: MantissasMut<'_>) {
+        forward(codes);
+    }
+
+    #[inline(always)]
+    fn apply_sums(self, sums: &mut [i32]) {
+        rectify(sums);
+    }
+
+    #[inline(always)]
+    fn pass_back(self, grad: &mut [i32], output: Mantissas<'_>) {
+        backward(grad, output);
+    }
+}
 
 /// In place over codes; the grid stays.
-pub(crate) fn forward(codes: MantissasMut<'_>) {
+fn forward(codes: MantissasMut<'_>) {
     match codes {
         MantissasMut::I8(codes) => {
             // Four at a time, where they share a word.
@@ -19,11 +51,6 @@ pub(crate) fn forward(codes: MantissasMut<'_>) {
     }
 }
 
-/// In place over sums.
-pub(crate) fn forward_sums(sums: &mut [i32]) {
-    rectify(sums);
-}
-
 fn rectify<T: Mantissa>(values: &mut [T]) {
     for value in values {
         *value = T::from_code(value.widen().max(0));
@@ -31,7 +58,7 @@ fn rectify<T: Mantissa>(values: &mut [T]) {
 }
 
 /// The gradient passes where the output is positive.
-pub(crate) fn backward(grad: &mut [i32], output: Mantissas<'_>) {
+fn backward(grad: &mut [i32], output: Mantissas<'_>) {
     for_width!(Mantissas, output, output => {
         for (g, &y) in grad.iter_mut().zip(output.iter()) {
             *g &= -i32::from(y.widen() > 0);

@@ -187,6 +187,15 @@ impl MantissasMut<'_> {
         }
     }
 
+    /// All of them, for a while.
+    pub(crate) fn reborrow(&mut self) -> MantissasMut<'_> {
+        match self {
+            Self::I8(m) => MantissasMut::I8(m),
+            Self::I16(m) => MantissasMut::I16(m),
+            Self::I32(m) => MantissasMut::I32(m),
+        }
+    }
+
     /// A writable part; empty when it does not lie inside.
     pub fn part(&mut self, from: usize, len: usize) -> MantissasMut<'_> {
         let to = from.saturating_add(len);

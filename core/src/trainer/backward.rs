@@ -1,7 +1,5 @@
 //! The backward pass: activation gradients downwards, weight gradients on the way.
 
-use core::ops::Range;
-
 use super::{
     engine::{At, Engine, linked_loss},
     forward::{grid, pieces},
@@ -9,13 +7,13 @@ use super::{
     state::Tensor,
 };
 use crate::{
-    graph::{Kind, Region, Way, pick},
+    graph::{Region, Way, pick},
     kernel::Kernel,
-    layer::{dense, relu},
+    layer::{Channels, InputGrad, Operator, Output, operate},
     loss::{Outputs, Target},
     optim::block,
     strategy::Strategy,
-    tensor::{Mantissa, Mantissas, MantissasMut, Matrix, for_width},
+    tensor::{Mantissa, Mantissas, MantissasMut, for_width},
     uses::{Part, Uses},
 };
 
@@ -87,7 +85,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             self.block_clipped(at, count);
             self.downwards(Source::Layer, i, count, base);
-            if matches!(at.plan.way.kind, Kind::Dense { .. }) {
+            if at.plan.weight.master.len > 0 {
                 self.param_grads(at, count);
             }
         }
@@ -98,7 +96,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let Some(top) = self.at(self.plan.len().saturating_sub(1)) else { return };
         let tile = Region { len: top.outputs() as u32, ..self.scratch };
         for sample in 0..count {
-            self.lose(targets, top, &tile, sample);
+            self.lose(targets, top, &tile, sample * top.outputs());
         }
     }
 
@@ -122,15 +120,16 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         let mut pass = self.pass(to.i, Tensor::ActivationGrad, quant, sums, numbers);
         let base = base.wrapping_mul(numbers as u32);
-        for (at, rows) in pieces(count, to.plan.way.grad_rows.into()) {
-            let tile = Region { len: (rows * numbers) as u32, ..tile };
+        let (rows, row) = (count * to.plan.way.rows as usize, usize::from(to.plan.way.channels));
+        for (at, rows) in pieces(rows, to.plan.way.grad_rows as usize) {
+            let tile = Region { len: (rows * row) as u32, ..tile };
             match source {
-                Source::Loss(targets) => self.lose(targets, from, &tile, at),
-                Source::Layer => self.produce(from, &tile, at..at + rows, count),
+                Source::Loss(targets) => self.lose(targets, from, &tile, at * row),
+                Source::Layer => self.produce(from, &tile, at * row, count),
             }
-            self.through_layers(to.i, i, &tile, at * numbers);
+            self.through_layers(to.i, i, &tile, at * row);
             let codes = [&to.plan.grad, &Region::NONE];
-            self.emit_tile(&mut pass, &tile, codes, at * numbers, base);
+            self.emit_tile(&mut pass, &tile, codes, at * row, base);
         }
         let passed = pass.finish();
         self.keep(to.i, Tensor::ActivationGrad, &passed);
@@ -145,19 +144,24 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let Some(now) = self.exponents.get(i) else {
             return Sums { exponent: 0, bits: 30, slack: 0 };
         };
-        match (source, plan.way.kind) {
-            (Source::Loss(targets), _) => {
+        match source {
+            Source::Loss(targets) => {
                 let target = targets.at(0, 0);
                 let (loss, outputs) = (linked_loss::<U>(self.train.loss), now.output);
                 let exponent = loss.grad_exponent(outputs, &target);
                 let bits = loss.grad_bits(outputs, plan.output_bits, &target);
                 Sums { exponent, bits, slack: 0 }
             }
-            (_, Kind::Dense { .. }) => {
+            Source::Layer if plan.weight.master.len > 0 => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = grid(now.grad, now.weight, up);
                 let slack = Sums::slack_of(from.outputs());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
+            }
+            Source::Layer if plan.way.output != Output::InPlace => {
+                let [_, average] = plan.way.average;
+                let exponent = grid(now.grad, 0, -i16::from(average.shift));
+                Sums { exponent, bits: plan.input_grad.bits, slack: 0 }
             }
             _ if !U::uses(Part::PassingPoints) => Sums { exponent: 0, bits: 30, slack: 0 },
             _ => {
@@ -169,7 +173,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Gradients of channels with bounds of their own, brought to one unit.
     fn align_channels(&mut self, from: At<'_>, count: usize) {
-        let (plan, units, spread) = (from.plan, from.outputs(), from.plan.spread);
+        let (plan, units, spread) =
+            (from.plan, usize::from(from.plan.way.channels), from.plan.spread);
         if spread == 0 {
             return;
         }
@@ -179,37 +184,55 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             return;
         };
         let row = scratch.get_mut(..units).unwrap_or_default();
-        for sample in 0..count {
-            widen(grad.as_ref().part(sample * units, units), row);
-            dense::Channels { below, spread }.align(row);
-            aligned.part(sample * units, units).store(row);
+        for at in (0..count * from.plan.way.rows as usize).map(|at| at * units) {
+            widen(grad.as_ref().part(at, units), row);
+            Channels { below, spread }.align(row);
+            aligned.part(at, units).store(row);
         }
     }
 
-    /// Sums of some samples into a tile.
+    /// Sums of the gradient by a layer's input from number `first` on into a tile.
     #[inline(always)]
-    fn produce(&mut self, from: At<'e>, tile: &Region, rows: Range<usize>, count: usize) {
-        let (plan, units) = (from.plan, from.outputs());
+    fn produce(&mut self, from: At<'e>, tile: &Region, first: usize, count: usize) {
+        let (plan, way) = (from.plan, &from.plan.way);
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
-        let [sums, own, weight] = pick(self.memory, [tile, own, &plan.weight.codes]);
-        let MantissasMut::I32(sums) = sums else { return };
-        let own = U::codes(own.as_ref());
-        match plan.way.kind {
-            Kind::Dense { .. } => {
-                let grad = Matrix::new(own, count, units).row_range(rows.start, rows.len());
-                let weight = Matrix::new(U::codes(weight.as_ref()), units, from.inputs());
-                dense::input_grad::<K, U>(self.kernel, grad, weight, plan.input_grad.drop, sums);
+        let (memo, room) = if U::links_windows() {
+            (&plan.memo, self.room_for(own))
+        } else {
+            (&Region::NONE, Region::NONE)
+        };
+        let regions = [tile, own, &plan.weight.codes, memo, &room];
+        let [sums, own, weight, memo, room] = pick(self.memory, regions);
+        let (MantissasMut::I32(sums), Mantissas::I8(memo)) = (sums, memo.as_ref()) else { return };
+        let grad = U::codes(own.as_ref());
+        if way.output == Output::InPlace {
+            if U::uses(Part::PassingPoints) {
+                widen(grad.part(first, sums.len()), sums);
             }
-            _ if !U::uses(Part::PassingPoints) => {}
-            _ => widen(own.part(rows.start * from.inputs(), sums.len()), sums),
+            return;
         }
+        operate!(way.kind, U, layer => layer.input_grad::<K, U>(InputGrad {
+            kernel: self.kernel,
+            from: way.from,
+            samples: count,
+            grad,
+            weight: U::codes(weight.as_ref()),
+            drop: plan.input_grad.drop,
+            first,
+            sums,
+            average: way.average[1],
+            memo,
+            room,
+        }));
     }
 
-    /// Loss of some samples, from sample `first` on, and its gradient by their outputs into a tile.
+    /// Loss of some samples, of which the first has output `first`, and its gradient by their outputs
+    /// into a tile.
     #[inline(never)]
     fn lose(&mut self, targets: Targets<'_>, top: At<'e>, tile: &Region, first: usize) {
         let units = top.outputs();
+        let first = first / units.max(1);
         let Some(holder) = self.plan.get(usize::from(top.plan.output)) else { return };
         let [sums, codes] = pick(self.memory, [tile, &holder.activation]);
         let MantissasMut::I32(sums) = sums else { return };
@@ -234,15 +257,15 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && plan.pass.len > 0
                 && plan.grad.len == 0
                 && now.output_clipped;
-            if plan.way.kind != Kind::Relu && !clips {
+            // What the target takes came from here, or from above.
+            if plan.way.output != Output::InPlace && !clips {
                 continue;
             }
             let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
             let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
             let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
-            if plan.way.kind == Kind::Relu {
-                relu::backward(sums, U::codes(output.as_ref()).part(first, sums.len()));
-            }
+            let output = U::codes(output.as_ref()).part(first, sums.len());
+            operate!(plan.way.kind, U, layer => layer.pass_back(sums, output));
             if clips {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }

@@ -32,6 +32,8 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) plan: &'e [LayerPlan],
     pub(crate) scratch: Region,
     pub(crate) row: Region,
+    /// Windows on their way to a product.
+    pub(crate) room: Region,
     pub(crate) memory: &'e mut [u8],
     /// Codes that are read in place.
     pub(crate) samples: &'e [i8],
@@ -70,9 +72,10 @@ impl At<'_> {
         self.plan.way.outputs as usize
     }
 
-    /// Numbers in one input.
-    pub(crate) const fn inputs(&self) -> usize {
-        self.plan.way.inputs as usize
+    /// Rows of the weight.
+    pub(crate) const fn units(&self) -> usize {
+        (self.plan.weight.master.len / if self.plan.way.depth == 0 { 1 } else { self.plan.way.depth })
+            as usize
     }
 }
 

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     graph::{Kind, LayerPlan, Region, pick},
     kernel::Kernel,
-    layer::{dense, relu},
+    layer::{self, Forward, Operator, Output, operate},
     quant::Point,
     strategy::Strategy,
-    tensor::{Mantissas, MantissasMut, Matrix, Source},
+    tensor::{Mantissas, MantissasMut, Source, Width},
     uses::{Part, Uses},
 };
 
@@ -105,11 +105,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(crate) fn forward(&mut self, samples: Samples<'e>, count: usize, base: u32) {
         for i in 0..self.plan.len() {
             let Some(at) = self.at(i) else { return };
-            let is_input = at.plan.way.kind == Kind::Input;
+            let is_input = matches!(at.plan.way.kind, Kind::Input(_));
             match &at.config.activation {
                 Some(_) if is_input && !U::uses(Part::InputPoint) => {}
                 Some(point) => self.forward_point(at, point, samples, count, base),
                 None if is_input => self.read_in_place(samples),
+                None if usize::from(at.plan.output) == i => {
+                    self.forward_codes(at, samples, count);
+                }
                 None => self.forward_in_place(at, count),
             }
         }
@@ -127,11 +130,27 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Layers without a point work on the codes of the layer below.
     fn forward_in_place(&mut self, at: At<'e>, count: usize) {
-        if at.plan.way.kind == Kind::Relu
-            && let Some(holder) = self.plan.get(usize::from(at.plan.output))
-        {
+        if let Some(holder) = self.plan.get(usize::from(at.plan.output)) {
             let [codes] = pick(self.memory, [&holder.activation]);
-            relu::forward(U::codes_mut(codes).part(0, count * at.outputs()));
+            let mut codes = U::codes_mut(codes);
+            let codes = codes.part(0, count * at.outputs());
+            operate!(at.plan.way.kind, U, layer => layer.apply(codes));
+        }
+        self.put_exponent(at.i, self.input_exponent(at.plan));
+    }
+
+    /// Codes of the input, in a place of the layer's own.
+    #[inline(always)]
+    fn forward_codes(&mut self, at: At<'e>, samples: Samples<'_>, count: usize) {
+        let way = &at.plan.way;
+        let (rows, channels) = (count * way.rows as usize, usize::from(way.channels));
+        for (from, rows) in pieces(rows, way.forward_rows as usize) {
+            let tile = Region { len: (rows * channels) as u32, ..at.plan.forward_tile };
+            self.forward_sums(at, samples, &tile, from..from + rows, count);
+            let [sums, mut codes] = pick(self.memory, [&tile, &at.plan.activation]);
+            if let MantissasMut::I32(sums) = sums {
+                codes.part(from * channels, sums.len()).store(sums);
+            }
         }
         self.put_exponent(at.i, self.input_exponent(at.plan));
     }
@@ -148,11 +167,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (plan, numbers) = (at.plan, at.outputs());
         let passed_on = |bits| Sums { exponent: self.input_exponent(plan), bits, slack: 0 };
         let sums = match plan.way.kind {
-            Kind::Dense { .. } => self.dense_sums(at),
-            Kind::Input if U::uses(Part::InputPoint) => {
+            Kind::Input(_) if U::uses(Part::InputPoint) => {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
-            Kind::Relu | Kind::Flatten if U::uses(Part::PassingPoints) => {
+            _ if plan.weight.master.len > 0 => self.product_sums(at),
+            _ if plan.way.output == Output::Sums => self.mean_sums(at),
+            _ if U::uses(Part::PassingPoints) => {
                 passed_on(plan.way.input_bits.saturating_sub(1))
             }
             _ => return,
@@ -169,11 +189,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         if !self.forward_direct(at, &mut pass, samples, count, base) {
             let base = base.wrapping_mul(numbers as u32);
-            for (from, rows) in pieces(count, plan.way.forward_rows.into()) {
-                let tile = Region { len: (rows * numbers) as u32, ..plan.forward_tile };
+            let (rows, row) = (count * plan.way.rows as usize, usize::from(plan.way.channels));
+            for (from, rows) in pieces(rows, plan.way.forward_rows as usize) {
+                let tile = Region { len: (rows * row) as u32, ..plan.forward_tile };
                 self.forward_sums(at, samples, &tile, from..from + rows, count);
                 let codes = [&plan.activation, &plan.pass];
-                self.emit_tile(&mut pass, &tile, codes, from * numbers, base);
+                self.emit_tile(&mut pass, &tile, codes, from * row, base);
             }
         }
         let passed = pass.finish();
@@ -198,8 +219,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         base: u32,
     ) -> bool {
         let plan = at.plan;
-        let is_input = plan.way.kind == Kind::Input && U::uses(Part::InputPoint);
-        let is_flatten = plan.way.kind == Kind::Flatten && U::uses(Part::PassingPoints);
+        let is_input = matches!(plan.way.kind, Kind::Input(_)) && U::uses(Part::InputPoint);
+        let is_flatten =
+            matches!(plan.way.kind, Kind::Flatten(_)) && U::uses(Part::PassingPoints);
         if !(is_input || is_flatten) || !pass.is_direct() {
             return false;
         }
@@ -233,41 +255,58 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         rows: Range<usize>,
         count: usize,
     ) {
-        let plan = at.plan;
-        let (numbers, inputs, kind) = (at.outputs(), at.inputs(), plan.way.kind);
+        let (plan, way) = (at.plan, &at.plan.way);
+        let (row_len, is_input) = (usize::from(way.channels), matches!(way.kind, Kind::Input(_)));
         let input = self.input_region(plan);
-        let below = if kind == Kind::Input { &Region::NONE } else { input };
+        let below = if is_input { &Region::NONE } else { input };
         let channels = if U::uses(Part::Channels) { &plan.channels_now } else { &Region::NONE };
-        let regions = [tile, &self.row, &plan.weight.codes, channels, below];
-        let [sums, row, weight, channels, x] = pick(self.memory, regions);
+        let (memo, room) = if U::links_windows() {
+            (&plan.memo, self.room_for(input))
+        } else {
+            (&Region::NONE, Region::NONE)
+        };
+        let regions = [tile, &self.row, &plan.weight.codes, channels, below, memo, &room];
+        let [sums, row, weight, channels, x, memo, room] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
+        let MantissasMut::I8(memo) = memo else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
-        match kind {
-            Kind::Input if U::uses(Part::InputPoint) => {
-                samples.source().part(rows.start * numbers, sums.len()).copy_to(sums);
+        match way.kind {
+            Kind::Input(_) if U::uses(Part::InputPoint) => {
+                samples.source().part(rows.start * row_len, sums.len()).copy_to(sums);
             }
-            Kind::Dense { .. } => {
-                let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-                let weight = Matrix::new(U::codes(weight.as_ref()), numbers, inputs);
-                let channels = match channels.as_ref() {
-                    Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
-                        Some(dense::Channels { below, spread: plan.spread })
-                    }
-                    _ => None,
-                };
-                let x = Matrix::new(x, count, inputs).row_range(rows.start, rows.len());
-                let drop = plan.forward.drop;
-                dense::forward::<K, U>(self.kernel, x, weight, drop, channels, bias, sums);
+            kind if way.output != Output::InPlace => {
+                operate!(kind, U, layer => layer.forward::<K, U>(Forward {
+                    kernel: self.kernel,
+                    from: way.from,
+                    samples: count,
+                    x,
+                    weight: U::codes(weight.as_ref()),
+                    drop: plan.forward.drop,
+                    rows,
+                    sums: &mut *sums,
+                    average: way.average[0],
+                    memo,
+                    room,
+                }));
             }
-            Kind::Relu if U::uses(Part::PassingPoints) => {
-                widen(x.part(rows.start * numbers, sums.len()), sums);
-                relu::forward_sums(sums);
+            kind if U::uses(Part::PassingPoints) => {
+                widen(x.part(rows.start * row_len, sums.len()), sums);
+                operate!(kind, U, layer => layer.apply_sums(sums));
             }
-            Kind::Flatten if U::uses(Part::PassingPoints) => {
-                widen(x.part(rows.start * numbers, sums.len()), sums);
-            }
-            Kind::Input | Kind::Relu | Kind::Flatten => {}
+            _ => {}
         }
+        if plan.weight.master.len == 0 {
+            return;
+        }
+        if U::uses(Part::Channels)
+            && let Mantissas::I8(below) = channels.as_ref()
+            && !below.is_empty()
+        {
+            let channels = layer::Channels { below, spread: plan.spread };
+            sums.chunks_exact_mut(row_len.max(1)).for_each(|row| channels.align(row));
+        }
+        let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
+        layer::add_bias(bias, sums);
     }
 
     /// The sums of a tile through their point into codes and mask. Its first element is element
@@ -294,8 +333,21 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
     }
 
-    /// What is known of the output sums of a dense layer: products first, then the bias.
-    fn dense_sums(&self, at: At<'e>) -> Sums {
+    /// Room for windows of codes like those of a region.
+    pub(crate) fn room_for(&self, codes: &Region) -> Region {
+        let width = if codes.len > 0 { codes.width } else { Width::I8 };
+        Region { len: self.room.len / width.bytes() as u32, width, ..self.room }
+    }
+
+    /// What is known of means: sums of codes times a factor.
+    fn mean_sums(&self, at: At<'e>) -> Sums {
+        let shift = at.plan.way.average[0].shift;
+        let exponent = grid(self.input_exponent(at.plan), 0, -i16::from(shift));
+        Sums { exponent, bits: at.plan.forward.bits, slack: 0 }
+    }
+
+    /// What is known of the output sums of a layer with weights: products first, then the bias.
+    fn product_sums(&self, at: At<'e>) -> Sums {
         let plan = at.plan;
         let (weight, bias) =
             self.exponents.get(at.i).map_or((0, 0), |now| (now.weight, now.bias_limit));
@@ -310,7 +362,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         } else {
             products
         };
-        let likely = products.saturating_sub(Sums::slack_of(at.inputs()));
+        let likely = products.saturating_sub(Sums::slack_of(at.plan.way.depth as usize));
         Sums { exponent, bits, slack: bits.saturating_sub(likely) }
     }
 
@@ -321,7 +373,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let [row, codes] = pick(self.memory, [&self.row, &bias.codes]);
         if let MantissasMut::I32(row) = row {
             let row = row.get_mut(..bias.master.len as usize).unwrap_or_default();
-            dense::align_bias(codes.as_ref(), left, row);
+            layer::align_bias(codes.as_ref(), left, row);
         }
     }
 

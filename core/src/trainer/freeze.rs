@@ -24,12 +24,12 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             let settings = FrozenError::Settings { layer: layer.name };
             let config = self.layers.get(i).ok_or(settings)?;
             match (layer.kind, config.activation, frozen.layers.last_mut()) {
-                (Kind::Dense { .. }, _, _) => {
+                (Kind::Dense(_), _, _) => {
                     // As many layers as the graph has fit.
                     let _ = frozen.layers.push(self.freeze_dense(i, layer)?);
                 }
-                (Kind::Relu, None, Some(below)) => below.relu = true,
-                (Kind::Input | Kind::Flatten, None, _) => {}
+                (Kind::Relu(_), None, Some(below)) => below.relu = true,
+                (Kind::Input(_) | Kind::Flatten(_), None, _) => {}
                 _ => return Err(settings),
             }
         }
@@ -72,7 +72,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         let config = self.layers.get(layer).ok_or(FrozenError::OtherLayer)?;
         let plan = self.plan().layers().get(layer).ok_or(FrozenError::OtherLayer)?;
         let (inputs, units) = (self.graph.input_shape(layer).elements(), row.shape.elements());
-        let dense = matches!(row.kind, Kind::Dense { .. });
+        let dense = matches!(row.kind, Kind::Dense(_));
         if !dense || (frozen.inputs(), frozen.units()) != (inputs, units) {
             return Err(FrozenError::OtherLayer);
         }

@@ -303,6 +303,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             plan: plan.layers(),
             scratch: plan.scratch,
             row: plan.row,
+            room: plan.room,
             memory: self.memory,
             samples: &[],
             exponents: &mut self.exponents,

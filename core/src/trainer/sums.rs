@@ -3,15 +3,14 @@
 use super::{
     engine::{At, Engine},
     forward::pieces,
-    update::Which,
+    update::{Block, Which},
 };
 use crate::{
     graph::{Region, pick},
     kernel::Kernel,
-    layer::dense,
     quant::{Format, Overflow, Round, requantize},
     strategy::Strategy,
-    tensor::{Mantissas, MantissasMut, Matrix},
+    tensor::MantissasMut,
     uses::Uses,
 };
 
@@ -25,38 +24,33 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             now.sums = exponents;
         }
         let [weights, biases] = now.sums;
-        let (plan, units, inputs) = (at.plan, at.outputs(), at.inputs());
-        let input = self.input_region(plan);
+        let (plan, units, depth) = (at.plan, at.units(), at.plan.way.depth as usize);
         let room = (self.scratch.len as usize).max(1);
-        let drop = plan.weight_grad.drop;
         let whole = weights == exponents[0];
-        let (rows, cols) = match room / inputs.max(1) {
-            _ if whole => (units.max(1), inputs.max(1)),
+        let (rows, cols) = match room / depth.max(1) {
+            _ if whole => (units.max(1), depth.max(1)),
             0 => (1, room),
-            rows => (rows.min(units), inputs),
+            rows => (rows.min(units), depth),
         };
         for (unit, rows) in pieces(units, rows) {
-            for (col, cols) in pieces(inputs, cols) {
-                let regions = [&self.scratch, &plan.weight.sum, &plan.grad, input];
-                let [scratch, sums, grad, x] = pick(self.memory, regions);
-                let (MantissasMut::I32(scratch), MantissasMut::I32(sums)) = (scratch, sums) else {
+            for (col, cols) in pieces(depth, cols) {
+                let block = Block { unit, rows, col, cols };
+                if whole {
+                    self.block_sums(at, count, &plan.weight.sum, &block, true);
+                    continue;
+                }
+                let part = Region { len: (rows * cols) as u32, ..self.scratch };
+                self.block_sums(at, count, &part, &block, false);
+                let [part, sums] = pick(self.memory, [&part, &plan.weight.sum]);
+                let (MantissasMut::I32(part), MantissasMut::I32(sums)) = (part, sums) else {
                     return;
                 };
-                let grad = Matrix::columns(grad.as_ref(), count, units, unit, rows);
-                let x = if input.len == 0 { Mantissas::I8(self.samples) } else { x.as_ref() };
-                let x = Matrix::columns(x, count, inputs, col, cols);
-                if whole {
-                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, true, sums);
-                } else {
-                    let part = scratch.get_mut(..rows * cols).unwrap_or_default();
-                    dense::weight_grad::<K, U>(self.kernel, grad, x, drop, false, part);
-                    let sums = sums.get_mut(unit * inputs + col..).unwrap_or_default();
-                    add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
-                }
+                let sums = sums.get_mut(unit * depth + col..).unwrap_or_default();
+                add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
             }
         }
         let row = Region { len: plan.bias.master.len, ..self.row };
-        self.bias_sums(&plan.grad, count, &row);
+        self.bias_sums(&plan.grad, count * plan.way.rows as usize, &row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [&plan.bias.sum, &row])
         {

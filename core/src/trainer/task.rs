@@ -72,7 +72,7 @@ impl<const N: usize, U: Uses> Task<N, U> {
         Self::build(graph, train, layers, train.parts(&layer) & !Part::InputPoint.bit())
     }
 
-    const fn build(graph: Graph<N>, train: Train, layers: [LayerConfig; N], parts: u32) -> Self {
+    const fn build(graph: Graph<N>, train: Train, layers: [LayerConfig; N], parts: u64) -> Self {
         let view = graph.view();
         let (used, _) = layers.split_at(view.layers().len());
         if let Err(error) = validate(view, &train, used) {
@@ -82,7 +82,7 @@ impl<const N: usize, U: Uses> Task<N, U> {
             Ok(plan) => plan,
             Err(error) => panic!("{}", error.message().as_str()),
         };
-        let missing = parts & !U::PARTS;
+        let missing = (parts | view.kinds()) & !U::PARTS;
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }
@@ -133,9 +133,16 @@ impl<const N: usize, U: Uses> Task<N, U> {
 }
 
 /// The sentence for parts that are used and not linked.
-const fn left_out(missing: u32) -> Message {
-    Message::new()
-        .text("the settings use parts of the trainer that the type of the task leaves out (bits ")
+const fn left_out(missing: u64) -> Message {
+    let m = Message::new();
+    if missing >> Part::COUNT != 0 {
+        return m.text(
+            "the network has layers of kinds that the type of the task leaves out: give it the \
+             parts that `Train::parts` finds and the `GraphView::kinds` of the network, or none \
+             for all",
+        );
+    }
+    m.text("the settings use parts of the trainer that the type of the task leaves out (bits ")
         .number(missing as usize)
         .text(
             "): give it the parts that `Train::parts` finds, with statistics for percentiles and \

@@ -10,12 +10,12 @@ use crate::{
     config::Master,
     graph::{ParamPlan, Region, pick},
     kernel::Kernel,
-    layer::dense,
+    layer::{self, Operator, WeightGrad, operate},
     optim::{Descend, Lr, Momentum, Update, velocity_bits},
     quant::{Quant, Range, Round, bits_for, exponent_of},
     rng::Key,
     strategy::Strategy,
-    tensor::{Mantissas, MantissasMut, Matrix},
+    tensor::{Mantissas, MantissasMut},
     uses::{Part, Uses},
 };
 
@@ -47,11 +47,11 @@ impl Which {
 }
 
 /// A part of a weight: some rows, some of their columns.
-struct Block {
-    unit: usize,
-    rows: usize,
-    col: usize,
-    cols: usize,
+pub(super) struct Block {
+    pub(super) unit: usize,
+    pub(super) rows: usize,
+    pub(super) col: usize,
+    pub(super) cols: usize,
 }
 
 impl Param<'_> {
@@ -91,7 +91,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (units, inputs, rows, cols, room) = match which {
             Which::Weight => {
                 let (rows, cols) = (way.weight_rows.into(), way.weight_cols as usize);
-                (at.outputs(), at.inputs(), rows, cols, plan.backward_tile)
+                (at.units(), way.depth as usize, rows, cols, plan.backward_tile)
             }
             Which::Bias => {
                 let len = plan.bias.master.len as usize;
@@ -108,7 +108,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     Which::Weight => {
                         self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
                     }
-                    Which::Bias => self.bias_sums(&plan.grad, count, &sums),
+                    Which::Bias => self.bias_sums(&plan.grad, count * way.rows as usize, &sums),
                 }
                 let tile = GradTile {
                     sums,
@@ -125,14 +125,37 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// The sums of a block of weights into a tile.
     #[inline(never)]
     fn tile_sums(&mut self, at: At<'e>, count: usize, tile: &Region, block: &Block) {
-        let (plan, input) = (at.plan, self.input_region(at.plan));
-        let [sums, grad, x] = pick(self.memory, [tile, &plan.grad, input]);
+        self.block_sums(at, count, tile, block, false);
+    }
+
+    /// The sums of a block of weights into a region, or added to what is there.
+    #[inline(always)]
+    pub(super) fn block_sums(
+        &mut self,
+        at: At<'e>,
+        count: usize,
+        to: &Region,
+        block: &Block,
+        add: bool,
+    ) {
+        let (plan, way, input) = (at.plan, &at.plan.way, self.input_region(at.plan));
+        let room = if U::links_windows() { self.room_for(input) } else { Region::NONE };
+        let [sums, grad, x, room] = pick(self.memory, [to, &plan.grad, input, &room]);
         let MantissasMut::I32(sums) = sums else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
-        let grad =
-            Matrix::columns(U::codes(grad.as_ref()), count, at.outputs(), block.unit, block.rows);
-        let x = Matrix::columns(x, count, at.inputs(), block.col, block.cols);
-        dense::weight_grad::<K, U>(self.kernel, grad, x, plan.weight_grad.drop, false, sums);
+        operate!(way.kind, U, layer => layer.weight_grad::<K, U>(WeightGrad {
+            kernel: self.kernel,
+            from: way.from,
+            samples: count,
+            grad: U::codes(grad.as_ref()),
+            x,
+            drop: plan.weight_grad.drop,
+            units: block.unit..block.unit + block.rows,
+            cols: block.col..block.col + block.cols,
+            add,
+            sums,
+            room,
+        }));
     }
 
     pub(super) fn param(&self, at: At<'e>, which: Which, exponent: i16) -> Param<'e> {
@@ -290,10 +313,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
+    /// The bias gradient of `count` rows of a layer's gradient.
     pub(super) fn bias_sums(&mut self, grad: &Region, count: usize, sums: &Region) {
         let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
-            dense::bias_grad(U::codes(grad.as_ref()), count, sums);
+            layer::bias_grad(U::codes(grad.as_ref()), count, sums);
         }
     }
 }

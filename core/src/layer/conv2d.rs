@@ -1,0 +1,209 @@
+//! Convolution over pictures.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | input `x` | samples by height by width by channels |
+//! | weight `W` | output channels by kernel height by kernel width by channels of a group |
+//! | bias `b` | output channels |
+//! | output `y`, gradient `g` | samples by height by width by output channels |
+//!
+//! As in PyTorch and TensorFlow it is a cross-correlation: the kernel is not turned. Windows become
+//! rows of a product a few at a time (Chellapilla, Puri and Simard 2006, without the whole copy),
+//! and the gradient by the input is a convolution of the output's gradient with the turned kernel
+//! (Dumoulin and Visin 2016, section 4).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, WeightGrad, facts,
+};
+use crate::{
+    kernel::Kernel,
+    tensor::{Mantissas, Matrix, Patches, Shape, Taps, Windows},
+    uses::Uses,
+};
+
+/// A convolution over pictures. Pairs are vertical, then horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Conv2d {
+    /// Channels of the output.
+    pub channels: u16,
+    /// Pixels of the kernel.
+    pub kernel: [u8; 2],
+    /// Pixels from one window to the next.
+    pub stride: [u8; 2],
+    /// Zeros around the picture.
+    pub padding: Padding,
+    /// Groups of channels that are convolved apart.
+    pub groups: u16,
+    /// True when a bias is added.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// `channels` channels through a square kernel, without padding, with a bias.
+    pub const fn new(channels: u16, kernel: u8) -> Self {
+        Self {
+            channels,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            padding: Padding::Valid,
+            groups: 1,
+            bias: true,
+        }
+    }
+
+    /// With as many windows as pixels.
+    #[must_use]
+    pub const fn same(self) -> Self {
+        self.padding(Padding::Same)
+    }
+
+    /// With these zeros around the picture.
+    #[must_use]
+    pub const fn padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// With a window every `stride` pixels.
+    #[must_use]
+    pub const fn stride(self, stride: u8) -> Self {
+        Self { stride: [stride; 2], ..self }
+    }
+
+    /// With channels in groups.
+    #[must_use]
+    pub const fn groups(self, groups: u16) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// Without a bias.
+    #[must_use]
+    pub const fn without_bias(self) -> Self {
+        Self { bias: false, ..self }
+    }
+
+    /// A picture with other channels, and as many pixels as windows.
+    pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+        let [channels, ..] = from.0;
+        let Self { channels: units, groups, .. } = self;
+        if units == 0 || groups == 0 {
+            return Err(Misfit::Zero);
+        }
+        if !channels.is_multiple_of(groups) {
+            return Err(Misfit::Groups { groups, channels });
+        }
+        if !units.is_multiple_of(groups) {
+            return Err(Misfit::Groups { groups, channels: units });
+        }
+        let [height, width] = self.kernel;
+        let [down, right] = self.stride;
+        let size = [height as u16, width as u16];
+        let stride = [down as u16, right as u16];
+        let windows = match facts::windows(from, size, stride, self.padding) {
+            Ok(windows) => windows,
+            Err(misfit) => return Err(misfit),
+        };
+        let patch = windows.taps() * (channels / groups) as usize;
+        let back = facts::overlap(&windows) * (units / groups) as usize;
+        let [height, width] = windows.count;
+        // The gradient by the input looks through windows of the output.
+        let room = windows.taps() * (units / groups) as usize;
+        Ok(Facts {
+            shape: Shape([units, height, width]),
+            output: Output::Sums,
+            weights: [units as usize, patch],
+            biases: if self.bias { units as usize } else { 0 },
+            terms: Terms { forward: patch, backward: back },
+            windows,
+            patch: if patch > room { patch } else { room },
+            mean: 1,
+            memo: 0,
+        })
+    }
+
+    /// Windows of a group of channels, and the columns that they make.
+    fn group<'a>(
+        self,
+        of: usize,
+        data: Mantissas<'a>,
+        windows: Windows,
+        channels: usize,
+    ) -> Patches<'a> {
+        let some = channels / usize::from(self.groups);
+        Patches { group: [of * some, some], ..Patches::new(data, windows, channels) }
+    }
+
+    /// The weights of a group.
+    fn taps<'a>(self, of: usize, weight: Mantissas<'a>, facts: &Facts, from: Shape) -> Taps<'a> {
+        let groups = usize::from(self.groups);
+        let (units, channels) = (facts.weights[0] / groups, usize::from(from.0[0]) / groups);
+        let each = units * facts.weights[1];
+        Taps::new(weight.part(of * each, each), facts.windows.taps(), channels, units)
+    }
+}
+
+/// Convolves row by row where several groups lie side by side in a row, else all at once.
+macro_rules! by_groups {
+    ($self:ident, $rows:expr, $sums:expr, $numbers:expr, |$group:ident, $first:ident, $out:ident| $body:expr) => {
+        let groups = usize::from($self.groups);
+        let each = $numbers / groups;
+        if groups == 1 {
+            let ($group, $first, $out) = (0, $rows.start, $sums);
+            $body
+        } else {
+            for ($first, row) in $rows.zip($sums.chunks_exact_mut($numbers.max(1))) {
+                for ($group, $out) in row.chunks_exact_mut(each.max(1)).enumerate() {
+                    $body
+                }
+            }
+        }
+    };
+}
+
+impl Operator for Conv2d {
+    #[inline(always)]
+    fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
+        let Forward { kernel, from, x, weight, drop, rows, sums, mut room, .. } = run;
+        let Ok(facts) = self.facts(from) else { return };
+        let channels = from.0[0].into();
+        by_groups!(self, rows, sums, facts.weights[0], |group, first, out| {
+            let x = self.group(group, x, facts.windows, channels);
+            let weight = self.taps(group, weight, &facts, from);
+            kernel.convolve(&x, &weight, drop.into(), first, out, room.reborrow());
+        });
+    }
+
+    #[inline(always)]
+    fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
+        let InputGrad { kernel, from, grad, weight, drop, first, sums, mut room, .. } = run;
+        let Ok(facts) = self.facts(from) else { return };
+        let rows = first / usize::from(from.0[0]).max(1)..;
+        by_groups!(self, rows, sums, usize::from(from.0[0]), |group, first, out| {
+            let grad = self.group(group, grad, facts.windows.turned(), facts.weights[0]);
+            let weight = self.taps(group, weight, &facts, from).back();
+            kernel.convolve(&grad, &weight, drop.into(), first, out, room.reborrow());
+        });
+    }
+
+    #[inline(always)]
+    fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
+        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, room } = run;
+        let Ok(facts) = self.facts(from) else { return };
+        let (width, groups) = (facts.weights[0], usize::from(self.groups));
+        let each = (width / groups).max(1);
+        let rows = samples * facts.windows.per_picture();
+        let (mut room, mut rest, mut unit) = (room, sums, units.start);
+        // Rows of the weight that belong to one group are one product.
+        while unit < units.end {
+            let group = unit / each;
+            let len = ((group + 1) * each).min(units.end) - unit;
+            let Some((out, behind)) = rest.split_at_mut_checked(len * cols.len()) else { return };
+            let grad = Matrix::columns(grad, rows, width, unit, len);
+            let x = self.group(group, x, facts.windows, from.0[0].into());
+            kernel.convolve_grad(&grad, &x, cols.clone(), (drop.into(), add), out, room.reborrow());
+            (rest, unit) = (behind, unit + len);
+        }
+    }
+}

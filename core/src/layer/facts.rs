@@ -1,0 +1,252 @@
+//! What a layer makes of an input of some shape, and what that takes: all that a graph, a plan and
+//! a trainer know of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    message::Message,
+    tensor::{Shape, Windows},
+};
+
+/// What a layer makes of an input of some shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Shape of one output.
+    pub shape: Shape,
+    /// What the numbers of the output are.
+    pub output: Output,
+    /// Rows of the weight, and numbers in a row. Zero without weights.
+    pub weights: [usize; 2],
+    /// Numbers of the bias. Zero without one.
+    pub biases: usize,
+    /// Terms of sums.
+    pub terms: Terms,
+    /// Windows that the layer sees its input through.
+    pub windows: Windows,
+    /// Numbers of a window, or zero where windows are not gathered.
+    pub patch: usize,
+    /// What outputs and gradients are divided by.
+    pub mean: usize,
+    /// Bytes that the layer keeps for each number of the output until the gradient comes back.
+    pub memo: usize,
+}
+
+/// What the numbers of an output are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Output {
+    /// New ones, on a grid of their own.
+    Sums,
+    /// Codes of the input, in another place.
+    Codes,
+    /// The codes of the input where they lie.
+    InPlace,
+}
+
+/// Terms of sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Products in one output.
+    pub forward: usize,
+    /// Products in the gradient of one input, at most.
+    pub backward: usize,
+}
+
+impl Facts {
+    /// A layer without parameters that leaves codes where they lie.
+    pub(super) const fn in_place(shape: Shape) -> Self {
+        Self {
+            shape,
+            output: Output::InPlace,
+            weights: [0; 2],
+            biases: 0,
+            terms: Terms { forward: 1, backward: 1 },
+            windows: Windows::POINT,
+            patch: 0,
+            mean: 1,
+            memo: 0,
+        }
+    }
+
+    /// Numbers of the weight.
+    pub const fn weights(&self) -> usize {
+        self.weights[0].saturating_mul(self.weights[1])
+    }
+
+    /// Multiply-adds by weights for one output.
+    pub const fn macs(&self) -> usize {
+        match self.weights[0] {
+            0 => 0,
+            _ => self.shape.elements().saturating_mul(self.weights[1]),
+        }
+    }
+}
+
+/// Why a layer cannot read an input of some shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Misfit {
+    /// A window, a stride, or a number of outputs is zero.
+    Zero,
+    /// The window does not fit into the padded input.
+    Window {
+        /// Its height and width.
+        size: [u16; 2],
+    },
+    /// Padding as large as the window: some windows would see nothing.
+    Padding {
+        /// Zeros above and to the left.
+        pad: [u16; 2],
+    },
+    /// The last rows or columns are in no window.
+    Dropped {
+        /// How many rows and columns.
+        pixels: [u16; 2],
+        /// The stride that leaves them out.
+        stride: [u16; 2],
+    },
+    /// Groups do not divide the channels that come in, or those that go out.
+    Groups {
+        /// How many groups.
+        groups: u16,
+        /// The channels that they do not divide.
+        channels: u16,
+    },
+    /// More numbers than a vector has.
+    Length,
+}
+
+impl Misfit {
+    /// The rest of a sentence that begins with the input.
+    pub(crate) const fn explain(self, m: Message) -> Message {
+        const fn pair(m: Message, [a, b]: [u16; 2]) -> Message {
+            m.number(a as usize).text(" x ").number(b as usize)
+        }
+        match self {
+            Self::Zero => m.text(": sizes, strides, groups and outputs must be at least 1"),
+            Self::Window { size } => {
+                let m = pair(m.text(" has no window of "), size);
+                m.text(" pixels; make the kernel smaller or the padding larger")
+            }
+            Self::Padding { pad } => {
+                let m = pair(m.text(" with a padding of "), pad);
+                m.text(" pixels has windows that see nothing; pad by less than the kernel")
+            }
+            Self::Dropped { pixels, stride } => {
+                let m = pair(m.text(" loses its last "), pixels);
+                let m = pair(m.text(" rows and columns to a stride of "), stride);
+                m.text("; pad it, crop it, or change kernel or stride")
+            }
+            Self::Groups { groups, channels } => m
+                .text(": ")
+                .number(groups as usize)
+                .text(" groups do not divide ")
+                .number(channels as usize)
+                .text(" channels"),
+            Self::Length => m.text(" has more than the 65,535 numbers of a vector"),
+        }
+    }
+}
+
+/// Zeros around a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// None: windows stay inside.
+    #[default]
+    Valid,
+    /// As many as it takes for as many windows as pixels, or pixels by stride, rounded up; where
+    /// the number is odd, the one more is below and to the right (as TensorFlow has it).
+    Same,
+    /// Above and below, left and right.
+    Explicit([u8; 2]),
+}
+
+/// The windows of a kernel over a picture, or why there are none.
+pub(super) const fn windows(
+    from: Shape,
+    size: [u16; 2],
+    stride: [u16; 2],
+    padding: Padding,
+) -> Result<Windows, Misfit> {
+    let [_, height, width] = from.0;
+    let from = [height, width];
+    let (mut count, mut pad, mut dropped) = ([0; 2], [0; 2], [0; 2]);
+    let mut i = 0;
+    while i < 2 {
+        let (len, size, stride) = (from[i] as u32, size[i] as u32, stride[i] as u32);
+        if size == 0 || stride == 0 || len == 0 {
+            return Err(Misfit::Zero);
+        }
+        let (before, both) = match padding {
+            Padding::Valid => (0, 0),
+            Padding::Same => {
+                let both = (len.div_ceil(stride) - 1) * stride + size;
+                let both = both.saturating_sub(len);
+                (both / 2, both)
+            }
+            Padding::Explicit(pad) => (pad[i] as u32, 2 * pad[i] as u32),
+        };
+        let Some(room) = (len + both).checked_sub(size) else {
+            return Err(Misfit::Window { size: [size as u16; 2] });
+        };
+        let covered = room / stride * stride + size;
+        let left = (before + len).saturating_sub(covered);
+        // Strides wider than a window leave pixels out everywhere.
+        let left = left.saturating_sub(stride.saturating_sub(size));
+        count[i] = (room / stride + 1) as u16;
+        (pad[i], dropped[i]) = (before as u16, left as u16);
+        i += 1;
+    }
+    if pad[0] >= size[0] || pad[1] >= size[1] {
+        return Err(Misfit::Padding { pad });
+    }
+    if dropped[0] > 0 || dropped[1] > 0 {
+        return Err(Misfit::Dropped { pixels: dropped, stride });
+    }
+    Ok(Windows { from, count, size, stride, pad, spread: [1; 2] })
+}
+
+/// Windows of one kind that a pixel is in, at most.
+pub(super) const fn overlap(windows: &Windows) -> usize {
+    let [down, across] = windows.size;
+    let down = down.div_ceil(windows.stride[0]) as usize;
+    down * across.div_ceil(windows.stride[1]) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(from: u16, size: u16, stride: u16, padding: Padding) -> Result<(u16, u16), Misfit> {
+        let found = windows(Shape([1, from, from]), [size; 2], [stride; 2], padding)?;
+        assert_eq!((found.count[0], found.pad[0]), (found.count[1], found.pad[1]));
+        Ok((found.count[0], found.pad[0]))
+    }
+
+    #[test]
+    fn windows_are_those_of_pytorch_and_tensorflow() {
+        assert_eq!(of(28, 5, 1, Padding::Valid), Ok((24, 0)));
+        assert_eq!(of(28, 3, 1, Padding::Same), Ok((28, 1)));
+        // One zero more below than above.
+        assert_eq!(of(32, 3, 2, Padding::Same), Ok((16, 0)));
+        // PyTorch's way: the last padded row is in no window, but it holds no pixel.
+        assert_eq!(of(32, 3, 2, Padding::Explicit([1, 1])), Ok((16, 1)));
+        assert_eq!(of(8, 2, 2, Padding::Valid), Ok((4, 0)));
+        assert_eq!(of(8, 8, 8, Padding::Valid), Ok((1, 0)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert_eq!(of(4, 5, 1, Padding::Valid), Err(Misfit::Window { size: [5; 2] }));
+        assert_eq!(of(4, 0, 1, Padding::Valid), Err(Misfit::Zero));
+        assert_eq!(of(4, 2, 0, Padding::Valid), Err(Misfit::Zero));
+        assert_eq!(of(9, 3, 1, Padding::Explicit([3, 3])), Err(Misfit::Padding { pad: [3; 2] }));
+        let dropped = Misfit::Dropped { pixels: [1; 2], stride: [2; 2] };
+        assert_eq!(of(9, 2, 2, Padding::Valid), Err(dropped));
+        // The shortcut of a residual block: every second pixel, the last one left out.
+        assert_eq!(of(8, 1, 2, Padding::Valid), Ok((4, 0)));
+    }
+}

@@ -1,0 +1,20 @@
+//! Takes the samples in.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Misfit, Operator, Output};
+use crate::tensor::Shape;
+
+/// Takes the samples in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Input;
+
+impl Input {
+    /// Samples are new numbers.
+    pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+        Ok(Facts { output: Output::Sums, ..Facts::in_place(from) })
+    }
+}
+
+impl Operator for Input {}

@@ -1,0 +1,115 @@
+//! The largest number of every window, channel by channel.
+//!
+//! Codes are compared, so they stay on their grid. The first of several largest ones wins, as in
+//! PyTorch, and the gradient goes to it alone. Zeros around the picture never win.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, facts};
+use crate::{
+    kernel::Kernel,
+    tensor::{Mantissa, Patches, Shape, for_width},
+    uses::Uses,
+};
+
+/// The largest number of every window. Pairs are vertical, then horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MaxPool2d {
+    /// Pixels of a window.
+    pub kernel: [u8; 2],
+    /// Pixels from one window to the next.
+    pub stride: [u8; 2],
+    /// Pixels around the picture that never win.
+    pub padding: Padding,
+}
+
+impl MaxPool2d {
+    /// Square windows side by side.
+    pub const fn new(kernel: u8) -> Self {
+        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: Padding::Valid }
+    }
+
+    /// With a window every `stride` pixels.
+    #[must_use]
+    pub const fn stride(self, stride: u8) -> Self {
+        Self { stride: [stride; 2], ..self }
+    }
+
+    /// With room around the picture.
+    #[must_use]
+    pub const fn padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// As many pixels as windows. The place of every winner is a byte.
+    pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+        let [height, width] = self.kernel;
+        let [down, right] = self.stride;
+        let size = [height as u16, width as u16];
+        if size[0] * size[1] > u8::MAX as u16 {
+            return Err(Misfit::Window { size });
+        }
+        let windows = match facts::windows(from, size, [down as u16, right as u16], self.padding) {
+            Ok(windows) => windows,
+            Err(misfit) => return Err(misfit),
+        };
+        let [channels, ..] = from.0;
+        let [height, width] = windows.count;
+        Ok(Facts {
+            shape: Shape([channels, height, width]),
+            output: Output::Codes,
+            terms: Terms { forward: 1, backward: facts::overlap(&windows) },
+            windows,
+            memo: 1,
+            ..Facts::in_place(from)
+        })
+    }
+}
+
+impl Operator for MaxPool2d {
+    #[inline(always)]
+    fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
+        let Forward { from, x, rows, sums, memo, .. } = run;
+        let Ok(facts) = self.facts(from) else { return };
+        let channels = usize::from(from.0[0]);
+        let windows = Patches::new(x, facts.windows, channels);
+        let memo = memo.get_mut(rows.start * channels..).unwrap_or_default();
+        let outputs = sums.chunks_exact_mut(channels.max(1));
+        let winners = memo.chunks_exact_mut(channels.max(1));
+        for ((row, out), winners) in rows.zip(outputs).zip(winners) {
+            out.fill(i32::MIN);
+            for (tap, pixel) in windows.under(row) {
+                for_width!(Mantissas, x.part(pixel, channels), pixel => {
+                    let places = out.iter_mut().zip(winners.iter_mut());
+                    for ((best, winner), &value) in places.zip(pixel) {
+                        if value.widen() > *best {
+                            (*best, *winner) = (value.widen(), (tap as u8).cast_signed());
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
+        let InputGrad { from, grad, first, sums, memo, .. } = run;
+        let Ok(facts) = self.facts(from) else { return };
+        let (channels, taps) = (usize::from(from.0[0]), facts.windows.taps());
+        let windows = Patches::new(grad, facts.windows.turned(), channels);
+        let rows = first / channels.max(1)..;
+        for (row, out) in rows.zip(sums.chunks_exact_mut(channels.max(1))) {
+            out.fill(0);
+            for (tap, window) in windows.under(row) {
+                let tap = ((taps - 1 - tap) as u8).cast_signed();
+                let winners = memo.get(window..).unwrap_or_default();
+                for_width!(Mantissas, grad.part(window, channels), grad => {
+                    for ((sum, &g), &winner) in out.iter_mut().zip(grad).zip(winners) {
+                        *sum += if winner == tap { g.widen() } else { 0 };
+                    }
+                });
+            }
+        }
+    }
+}
