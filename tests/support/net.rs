@@ -4,7 +4,7 @@ use std::fmt;
 
 use fixgrad::{
     config::{Config, Init, LayerConfig, LossKind, Master, Train},
-    graph::{Graph, Kind, PlanError},
+    graph::{Dense, Flatten, Graph, Kind, PlanError, Relu},
     kernel::Scalar,
     optim::{Lr, Schedule},
     quant::{Overflow, Point, Quant, Range, Round},
@@ -118,7 +118,7 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
                 if graph.push(&format!("layer{i}"), kind).is_err() {
                     break;
                 }
-                if !kind.accumulates() {
+                if !matches!(kind, Kind::Dense(_)) {
                     config.activation = config.activation.filter(|_| own_point);
                     config.activation_grad = config.activation_grad.filter(|_| own_grad);
                 }
@@ -210,9 +210,9 @@ pub fn large(layer: LayerConfig) -> Case {
 
 fn layer_kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
-        4 => (1..50u16, any::<bool>()).prop_map(|(units, bias)| Kind::Dense { units, bias }),
-        2 => Just(Kind::Relu),
-        1 => Just(Kind::Flatten),
+        4 => (1..50u16, any::<bool>()).prop_map(|(units, bias)| Dense { units, bias }.into()),
+        2 => Just(Relu.into()),
+        1 => Just(Flatten.into()),
     ]
 }
 

@@ -38,8 +38,12 @@ pub struct Graph<const N: usize> {
 }
 
 impl<const N: usize> Graph<N> {
-    const BLANK: Layer =
-        Layer { name: Name::numbered("", 0), kind: Kind::Input(Input), input: 0, shape: Shape([0; 3]) };
+    const BLANK: Layer = Layer {
+        name: Name::numbered("", 0),
+        kind: Kind::Input(Input),
+        input: 0,
+        shape: Shape([0; 3]),
+    };
 
     /// A graph without layers; the first to be pushed is the input.
     pub const fn empty() -> Self {

@@ -43,18 +43,18 @@ mod way;
 pub use transients::Life;
 pub(crate) use transients::attempt;
 
+pub use crate::message::Message;
 pub(crate) use arena::pick;
 pub use arena::{Arena, too_small};
 pub use builder::Graph;
 pub use error::{GraphError, PlanError};
 pub use layer::{Layer, Name};
-pub use crate::message::Message;
 pub use plan::Plan;
 pub use region::{Bounds, LayerPlan, ParamPlan, Region, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 
 pub use crate::layer::{
-    Average, AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d, Misfit, Output,
-    Padding, Relu, Terms,
+    Average, AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d,
+    Misfit, Output, Padding, Relu, Terms,
 };

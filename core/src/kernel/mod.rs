@@ -8,11 +8,11 @@
 #[macro_use]
 mod blocked;
 
-mod convolve;
 #[cfg(any(test, all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
+mod convolve;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
 #[cfg(any(test, target_arch = "riscv32"))]

@@ -247,7 +247,13 @@ pub struct Taps<'a> {
 impl<'a> Taps<'a> {
     /// Weights of `cols` numbers, each with a row of weights for all taps and channels.
     pub const fn new(data: Mantissas<'a>, taps: usize, depth: usize, cols: usize) -> Self {
-        Self { data, taps: [taps, depth], depth: [depth, 1], cols: [cols, taps * depth], turned: false }
+        Self {
+            data,
+            taps: [taps, depth],
+            depth: [depth, 1],
+            cols: [cols, taps * depth],
+            turned: false,
+        }
     }
 
     /// The same weights for gradients that go back: outputs and inputs change places.
@@ -314,7 +320,8 @@ mod tests {
     #[test]
     fn a_window_at_the_edge_sees_zeros() {
         let data = [1i8, 2, 3, 4];
-        let windows = Windows { from: [2; 2], count: [2; 2], size: [3; 2], pad: [1; 2], ..Windows::POINT };
+        let windows =
+            Windows { from: [2; 2], count: [2; 2], size: [3; 2], pad: [1; 2], ..Windows::POINT };
         let patches = Patches::new(Mantissas::I8(&data), windows, 1);
         let mut out = [9i8; 18];
         patches.gather(0, 0..9, MantissasMut::I8(&mut out));

@@ -74,8 +74,8 @@ impl At<'_> {
 
     /// Rows of the weight.
     pub(crate) const fn units(&self) -> usize {
-        (self.plan.weight.master.len / if self.plan.way.depth == 0 { 1 } else { self.plan.way.depth })
-            as usize
+        (self.plan.weight.master.len
+            / if self.plan.way.depth == 0 { 1 } else { self.plan.way.depth }) as usize
     }
 }
 

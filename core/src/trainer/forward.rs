@@ -172,9 +172,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             _ if plan.weight.master.len > 0 => self.product_sums(at),
             _ if plan.way.output == Output::Sums => self.mean_sums(at),
-            _ if U::uses(Part::PassingPoints) => {
-                passed_on(plan.way.input_bits.saturating_sub(1))
-            }
+            _ if U::uses(Part::PassingPoints) => passed_on(plan.way.input_bits.saturating_sub(1)),
             _ => return,
         };
         let quant = if self.mode == Mode::Train { &point.train } else { &point.infer };
@@ -220,8 +218,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     ) -> bool {
         let plan = at.plan;
         let is_input = matches!(plan.way.kind, Kind::Input(_)) && U::uses(Part::InputPoint);
-        let is_flatten =
-            matches!(plan.way.kind, Kind::Flatten(_)) && U::uses(Part::PassingPoints);
+        let is_flatten = matches!(plan.way.kind, Kind::Flatten(_)) && U::uses(Part::PassingPoints);
         if !(is_input || is_flatten) || !pass.is_direct() {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{Config, LayerConfig},
-    graph::{Graph, Kind, Plan},
+    graph::{Graph, Plan},
     kernel::Scalar,
     quant::Range,
     trainer::{SetupError, Trainer},
@@ -147,19 +147,20 @@ fn settings(
         if graph.layers().iter().all(|layer| layer.kind.word() != kind) {
             problems.note(format!("`by_kind: {kind}:` has no effect: no layer is of this kind"));
         }
-        if kind != "dense" {
+        if kind != "dense" && kind != "conv2d" {
             only_activations(&keys.value, &format!("{kind} layers have"), problems);
         }
     }
     for (pattern, keys) in &fixed.by_name.0 {
         let known = pattern::check(pattern, graph, problems);
-        let mut meant = graph.layers().iter().filter(|layer| pattern::fits(&pattern.value, layer));
-        if known && meant.all(|layer| !matches!(layer.kind, Kind::Dense { .. })) {
+        let rows = graph.layers().iter().enumerate();
+        let mut meant = rows.filter(|(_, layer)| pattern::fits(&pattern.value, layer));
+        if known && meant.all(|(i, _)| graph.layer_parameters(i).0 == 0) {
             only_activations(keys, &format!("`{}` has", pattern.value), problems);
         }
     }
     let mut configs = Vec::new();
-    for (row, layer) in graph.layers().iter().zip(layers) {
+    for (i, (row, layer)) in graph.layers().iter().zip(layers).enumerate() {
         let default = fixed.default.iter().map(|keys| Level { keys, general: true });
         let by_kind = fixed.by_kind.iter().flat_map(|kinds| kinds.iter());
         let by_kind = by_kind.filter(|(kind, _)| *kind == row.kind.word());
@@ -168,7 +169,7 @@ fn settings(
         let by_name = by_name.filter(|(pattern, _)| pattern::fits(&pattern.value, row));
         let by_name = by_name.map(|(_, keys)| Level { keys, general: false });
         let levels: Vec<Level<'_>> = default.chain(by_kind).chain(by_name).collect();
-        configs.push(merge::layer(layer, &levels, problems));
+        configs.push(merge::layer((graph, i), layer, &levels, problems));
     }
     configs
 }

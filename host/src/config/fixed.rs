@@ -43,15 +43,37 @@ pub struct ByKind {
     /// Any shape to a vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flatten: Option<At<LayerKeys>>,
+    /// Convolutions over pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conv2d: Option<At<LayerKeys>>,
+    /// The largest number of every window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pool2d: Option<At<LayerKeys>>,
+    /// The mean of every window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_pool2d: Option<At<LayerKeys>>,
+    /// The mean of every channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_avg_pool: Option<At<LayerKeys>>,
 }
 
 impl ByKind {
     /// The settings of every kind, by its word.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &At<LayerKeys>)> {
-        let Self { data, dense, relu, flatten } = self;
-        [("data", data), ("dense", dense), ("relu", relu), ("flatten", flatten)]
-            .into_iter()
-            .filter_map(|(kind, keys)| Some((kind, keys.as_ref()?)))
+        let Self { data, dense, relu, flatten, conv2d, max_pool2d, avg_pool2d, global_avg_pool } =
+            self;
+        [
+            ("data", data),
+            ("dense", dense),
+            ("relu", relu),
+            ("flatten", flatten),
+            ("conv2d", conv2d),
+            ("max_pool2d", max_pool2d),
+            ("avg_pool2d", avg_pool2d),
+            ("global_avg_pool", global_avg_pool),
+        ]
+        .into_iter()
+        .filter_map(|(kind, keys)| Some((kind, keys.as_ref()?)))
     }
 }
 

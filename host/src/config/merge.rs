@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{LayerConfig, Master},
-    graph::Kind,
+    graph::{GraphView, Kind, Output},
     quant::{Overflow, Point, Quant, Round},
     tensor::Width,
 };
@@ -26,20 +26,23 @@ pub(super) struct Level<'a> {
 
 /// The settings of a layer; `levels` in rising precedence.
 pub(super) fn layer(
+    (graph, i): (GraphView<'_>, usize),
     layer: &Resolved,
     levels: &[Level<'_>],
     problems: &mut Problems,
 ) -> LayerConfig {
     let base = LayerConfig::new(8);
-    let mut merge = Merge { makes_numbers: layer.kind.accumulates(), problems };
+    let output = graph.facts(i).map_or(Output::InPlace, |facts| facts.output);
+    let mut merge = Merge { makes_numbers: output == Output::Sums, problems };
     let passing = base.passing();
-    let makes_gradients = merge.makes_numbers && layer.kind != Kind::Input;
     let activation = merge.point(base.activation, levels, |keys| [None, keys.activation.as_ref()]);
+    // Codes in another place are not rounded again; their gradients are.
+    merge.makes_numbers |= output == Output::Codes;
     let activation_grad = match layer.kind {
-        Kind::Input => None,
+        Kind::Input(_) => None,
         _ => merge.grad(base.activation_grad, levels, |keys| [None, keys.activation_grad.as_ref()]),
     };
-    if !makes_gradients {
+    if graph.layer_parameters(i).0 == 0 {
         return LayerConfig { activation, activation_grad, ..passing };
     }
     let weight = merge.point(Some(base.weight), levels, |keys| [None, keys.weight.as_ref()]);

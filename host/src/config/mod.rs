@@ -27,6 +27,7 @@ mod strategies;
 mod suggest;
 mod train;
 mod training;
+mod windows;
 pub(crate) mod yaml;
 
 pub use at::At;
@@ -36,7 +37,10 @@ pub use file::{Experiment, Sections};
 pub use fixed::{ByKind, ByName, Fixed, LayerKeys, MasterKeys};
 pub use format::Format;
 pub use fxc::{FxcError, LARGEST as LARGEST_FXC};
-pub use model::{Defaults, DenseDefaults, DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys};
+pub use model::{
+    Conv2dKeys, Defaults, DenseDefaults, DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys,
+    PoolKeys,
+};
 pub use network::MAX_LAYERS;
 pub use point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys};
 pub use range::RangeRule;
@@ -46,6 +50,7 @@ pub use strategies::{
 };
 pub use train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys};
 pub use training::Length;
+pub use windows::{PaddingEntry, Pair};
 
 #[cfg(test)]
 mod error_tests;

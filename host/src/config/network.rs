@@ -1,7 +1,7 @@
 //! From the `model:` section to the graph.
 
 use fixgrad::{
-    graph::{Graph, GraphError, Kind},
+    graph::{Graph, GraphError, Input},
     tensor::Shape,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn build(
         return None;
     }
     let defaults = model.defaults.clone().unwrap_or_default();
-    let mut layers = vec![Resolved::plain(Kind::Input)];
+    let mut layers = vec![Resolved::plain(Input)];
     for (place, entry) in (1..).zip(&model.layers) {
         let resolved = entry.value.resolve(&defaults).map_err(|message| {
             problems.error(entry.span(), message, "write `dense: { units: 10 }`");

@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{LayerConfig, Master},
-    graph::Kind,
+    graph::{AvgPool2d, Dense, Kind, MaxPool2d, Padding},
     optim::Schedule,
     quant::{Point, Quant},
     strategy::{Amount, LayerSet, StrategyConfig, StrategyKind},
@@ -13,14 +13,20 @@ use super::{
     compile::Compiled,
     file::Sections,
     fixed::{ByName, Fixed, LayerKeys, MasterKeys},
-    model::{DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys},
+    model::{Conv2dKeys, DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys, PoolKeys},
     number::{ends, rate, rate_value, share, share_value, shortest},
     point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys},
     range::RangeRule,
     strategies::{AmountKeys, AmountMapping, BufferKeys, NoiseKeys, Patterns, StrategyKeys},
     train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
     training::Length,
+    windows::{PaddingEntry, Pair},
 };
+
+fn pool(name: Option<At<String>>, kernel: [u8; 2], stride: [u8; 2], padding: Padding) -> PoolKeys {
+    let (stride, padding) = (Some(Pair(stride)), Some(PaddingEntry(padding)));
+    PoolKeys { name, kernel: Pair(kernel), stride, padding }
+}
 
 impl Compiled {
     /// The sections that compile to this.
@@ -46,15 +52,33 @@ impl Compiled {
         let layers = rows.skip(1).map(|(row, config)| {
             let name = Some(row.name.as_str().to_owned().into());
             let mapping = match row.kind {
-                Kind::Dense { units, bias } => LayerMapping::Dense(DenseKeys {
+                Kind::Dense(Dense { units, bias }) => LayerMapping::Dense(DenseKeys {
                     name,
                     units: Some(units),
                     bias: Some(bias),
                     init: Some(config.master.init),
                     bias_init: Some(config.bias_master.init),
                 }),
-                Kind::Flatten => LayerMapping::Flatten(PlainKeys { name }),
-                Kind::Relu | Kind::Input => LayerMapping::Relu(PlainKeys { name }),
+                Kind::Conv2d(conv) => LayerMapping::Conv2d(Conv2dKeys {
+                    name,
+                    channels: Some(conv.channels),
+                    kernel: Some(Pair(conv.kernel)),
+                    stride: Some(Pair(conv.stride)),
+                    padding: Some(PaddingEntry(conv.padding)),
+                    groups: Some(conv.groups),
+                    bias: Some(conv.bias),
+                    init: Some(config.master.init),
+                    bias_init: Some(config.bias_master.init),
+                }),
+                Kind::MaxPool2d(MaxPool2d { kernel, stride, padding }) => {
+                    LayerMapping::MaxPool2d(pool(name, kernel, stride, padding))
+                }
+                Kind::AvgPool2d(AvgPool2d { kernel, stride, padding }) => {
+                    LayerMapping::AvgPool2d(pool(name, kernel, stride, padding))
+                }
+                Kind::GlobalAvgPool(_) => LayerMapping::GlobalAvgPool(PlainKeys { name }),
+                Kind::Flatten(_) => LayerMapping::Flatten(PlainKeys { name }),
+                _ => LayerMapping::Relu(PlainKeys { name }),
             };
             LayerEntry(mapping).into()
         });
@@ -85,14 +109,15 @@ impl Compiled {
     }
 
     fn fixed(&self) -> Fixed {
-        let rows = self.graph.view().layers().iter().zip(&self.config.layers);
-        let by_name = rows.map(|(row, config)| {
+        let view = self.graph.view();
+        let rows = view.layers().iter().zip(&self.config.layers).enumerate();
+        let by_name = rows.map(|(i, (row, config))| {
             let keys = match row.kind {
-                Kind::Dense { .. } => weighted(config),
-                Kind::Input => {
+                Kind::Input(_) => {
                     LayerKeys { activation: point(config.activation), ..Default::default() }
                 }
-                Kind::Relu | Kind::Flatten => passing(config),
+                _ if view.layer_parameters(i).0 > 0 => weighted(config),
+                _ => passing(config),
             };
             (row.name.as_str().to_owned().into(), keys)
         });

@@ -106,14 +106,16 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
         }
         add("channel bounds", layer, *channels, always);
         add("channel bounds in use", layer, *channels_now, always);
-        let [numbers, mask, back, aligned] = graph.lives(i);
+        let [numbers, mask, back, aligned, kept] = graph.lives(i);
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);
         add("aligned gradient", layer, *aligned_grad, aligned);
+        add("winners", layer, plan.memo, kept);
     }
     add("row of sums", "", plan.row, always);
     add("sums", "", plan.scratch, always);
+    add("windows", "", plan.room, always);
     out
 }
 

@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{Config, LayerConfig},
-    graph::{GraphView, Kind, LayerPlan},
+    graph::{GraphView, LayerPlan},
     quant::{Quant, exponent_of},
     trainer::LayerState,
 };
@@ -76,7 +76,7 @@ fn quant(settings: &LayerConfig, point: Point) -> Option<Quant> {
 /// Bits that the plan proves for the sums which become this tensor; zero when they are no sums
 /// of products.
 fn accumulator_bits(graph: GraphView<'_>, plans: &[LayerPlan], i: usize, point: Point) -> u8 {
-    let dense = |i: usize| matches!(graph.layers()[i].kind, Kind::Dense { .. });
+    let dense = |i: usize| graph.layer_parameters(i).0 > 0;
     let Some(plan) = plans.get(i) else { return 0 };
     match point {
         // The bias may double the sum of products.

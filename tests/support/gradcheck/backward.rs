@@ -77,7 +77,7 @@ impl Step<'_> {
     pub(super) fn downwards(&self, i: usize, grad: Vec<Expected>, layer: &Layer) -> Vec<Expected> {
         let (units, inputs) = self.shape(i);
         let Some([weight, _]) = &layer.params else {
-            let relu = self.case.graph.view().layers()[i].kind == Kind::Relu;
+            let relu = matches!(self.case.graph.view().layers()[i].kind, Kind::Relu(_));
             let blocked = layer.outputs.iter().map(|&y| relu && y <= 0.0);
             return grad.into_iter().zip(blocked).map(|(g, blocked)| g.unless(blocked)).collect();
         };

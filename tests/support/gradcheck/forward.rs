@@ -19,11 +19,11 @@ impl Step<'_> {
     pub(super) fn forward(&self, i: usize, below: Option<&Layer>) -> Layer {
         let kind = self.case.graph.view().layers()[i].kind;
         let config = self.config(i);
-        let params = matches!(kind, Kind::Dense { .. })
+        let params = matches!(kind, Kind::Dense(_))
             .then(|| [Tensor::Weight, Tensor::Bias].map(|tensor| self.param(i, tensor)));
         let expected: Vec<f64> = match (&params, below) {
             (Some(params), Some(below)) => self.dense(i, &below.outputs, params),
-            (_, Some(below)) if kind == Kind::Relu => {
+            (_, Some(below)) if matches!(kind, Kind::Relu(_)) => {
                 below.outputs.iter().map(|x| x.max(0.0)).collect()
             }
             (_, Some(below)) => below.outputs.clone(),

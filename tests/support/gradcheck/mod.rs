@@ -131,13 +131,13 @@ impl Step<'_> {
         for i in 0..layers.len() {
             below.push(self.forward(i, below.last()));
         }
-        let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense { .. }));
+        let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense(_)));
         let outputs = &below.last().expect("a layer").outputs;
         self.assert_tally(outputs);
         let mut arriving = self.loss(outputs);
         for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
             let grad = self.backward(i, arriving, &below[i]);
-            if matches!(layers[i].kind, Kind::Dense { .. }) {
+            if matches!(layers[i].kind, Kind::Dense(_)) {
                 self.update(i, &grad, &below[i - 1].outputs, &below[i]);
             }
             arriving = self.downwards(i, grad, &below[i]);
