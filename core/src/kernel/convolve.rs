@@ -98,16 +98,16 @@ pub(super) fn convolve_grad<K: Kernel + ?Sized>(
     grad: &Matrix<'_>,
     x: &Patches<'_>,
     cols: Range<usize>,
-    (drop, add): (u32, bool),
+    drop: u32,
     out: &mut [i32],
     mut room: MantissasMut<'_>,
 ) {
     let width = cols.len();
     let rows = room.as_ref().len() / width.max(1);
     if rows == 0 || drop > 0 {
-        return convolve_grad_single(grad, x, cols, drop, add, out);
+        return convolve_grad_single(grad, x, cols, drop, out);
     }
-    if grad.rows == 0 && !add {
+    if grad.rows == 0 {
         out.fill(0);
     }
     for first in (0..grad.rows).step_by(rows) {
@@ -115,7 +115,7 @@ pub(super) fn convolve_grad<K: Kernel + ?Sized>(
         let mut windows = room.part(0, grad.rows * width);
         x.gather(first, cols.clone(), windows.part(0, grad.rows * width));
         let windows = Matrix::new(windows.as_ref(), grad.rows, width);
-        kernel.gemm(grad.t(), windows, 0, add || first > 0, out);
+        kernel.gemm(grad.t(), windows, 0, first > 0, out);
     }
 }
 
@@ -126,7 +126,6 @@ pub(super) fn convolve_grad_single(
     x: &Patches<'_>,
     cols: Range<usize>,
     drop: u32,
-    add: bool,
     out: &mut [i32],
 ) {
     for (unit, out) in out.chunks_exact_mut(cols.len().max(1)).enumerate() {
@@ -135,8 +134,17 @@ pub(super) fn convolve_grad_single(
                 let product = i64::from(grad.at(row, unit)) * i64::from(x.at(row, col));
                 sum.wrapping_add(product)
             });
-            let sum = jam(sum, drop) as i32;
-            *slot = if add { slot.saturating_add(sum) } else { sum };
+            *slot = jam(sum, drop) as i32;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::{Scalar, testing::check_convolutions};
+
+    #[test]
+    fn gathered_windows_give_the_sums_of_single_ones() {
+        check_convolutions(&Scalar, "scalar");
     }
 }

@@ -103,18 +103,18 @@ pub trait Kernel {
     }
 
     /// `out[u][k] = sum over r of grad(r, u) * x(r, k)` for columns `k` of windows: the gradient by
-    /// the weights of a convolution. With `add`, it is added to what `out` holds and saturates.
+    /// the weights of a convolution. `room` is for windows on their way.
     #[inline(always)]
     fn convolve_grad(
         &self,
         grad: &Matrix<'_>,
         x: &Patches<'_>,
         cols: Range<usize>,
-        drop_and_add: (u32, bool),
+        drop: u32,
         out: &mut [i32],
         room: MantissasMut<'_>,
     ) {
-        convolve::convolve_grad(self, grad, x, cols, drop_and_add, out, room);
+        convolve::convolve_grad(self, grad, x, cols, drop, out, room);
     }
 
     /// The largest magnitude of `values`.
@@ -177,11 +177,11 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         grad: &Matrix<'_>,
         x: &Patches<'_>,
         cols: Range<usize>,
-        drop_and_add: (u32, bool),
+        drop: u32,
         out: &mut [i32],
         room: MantissasMut<'_>,
     ) {
-        (**self).convolve_grad(grad, x, cols, drop_and_add, out, room);
+        (**self).convolve_grad(grad, x, cols, drop, out, room);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         (**self).peak(source)

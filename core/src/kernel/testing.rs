@@ -1,8 +1,12 @@
 //! Random products on which every kernel must equal [`Scalar`].
 
+mod convolutions;
+
 use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
+
+pub(super) use convolutions::{check_convolutions, check_deep_convolutions};
 
 use super::{Kernel, Scalar};
 use crate::{
@@ -197,6 +201,7 @@ pub(super) fn check_products(kernel: impl Kernel + Copy, name: &str) {
     };
     run(1);
     run(3);
+    check_convolutions(&kernel, name);
     TestRunner::default()
         .run(&(any_product(1), 0..40usize, 0..40usize), |(product, rows, depth)| {
             product.check_uneven(kernel, name, rows, depth);

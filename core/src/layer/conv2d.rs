@@ -189,7 +189,7 @@ impl Operator for Conv2d {
 
     #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
-        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, room } = run;
+        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, sums, room, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
         let (width, groups) = (facts.weights[0], usize::from(self.groups));
         let each = (width / groups).max(1);
@@ -202,7 +202,7 @@ impl Operator for Conv2d {
             let Some((out, behind)) = rest.split_at_mut_checked(len * cols.len()) else { return };
             let grad = Matrix::columns(grad, rows, width, unit, len);
             let x = self.group(group, x, facts.windows, from.0[0].into());
-            kernel.convolve_grad(&grad, &x, cols.clone(), (drop.into(), add), out, room.reborrow());
+            kernel.convolve_grad(&grad, &x, cols.clone(), drop.into(), out, room.reborrow());
             (rest, unit) = (behind, unit + len);
         }
     }

@@ -80,6 +80,11 @@ impl Operator for Dense {
     }
 
     #[inline(always)]
+    fn adds(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
         let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, .. } = run;
         let width = self.units.into();

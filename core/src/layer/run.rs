@@ -24,6 +24,12 @@ pub(crate) trait Operator: Copy {
     #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, _: WeightGrad<'_, K>) {}
 
+    /// Whether weight gradients can be added to what is there.
+    #[inline(always)]
+    fn adds(self) -> bool {
+        false
+    }
+
     /// Changes codes in their place.
     #[inline(always)]
     fn apply(self, _: MantissasMut<'_>) {}
@@ -88,7 +94,7 @@ pub(crate) struct WeightGrad<'r, K> {
     /// Rows and columns of the weight that are wanted.
     pub(crate) units: Range<usize>,
     pub(crate) cols: Range<usize>,
-    /// True when sums are added to what is there.
+    /// True when sums are added to what is there, for layers that can do it.
     pub(crate) add: bool,
     pub(crate) sums: &'r mut [i32],
     pub(crate) room: MantissasMut<'r>,

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     graph::{Region, pick},
     kernel::Kernel,
+    layer::{Operator, operate},
     quant::{Format, Overflow, Round, requantize},
     strategy::Strategy,
     tensor::MantissasMut,
@@ -26,7 +27,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let [weights, biases] = now.sums;
         let (plan, units, depth) = (at.plan, at.units(), at.plan.way.depth as usize);
         let room = (self.scratch.len as usize).max(1);
-        let whole = weights == exponents[0];
+        let mut whole = weights == exponents[0];
+        operate!(plan.way.kind, U, layer => whole &= layer.adds());
         let (rows, cols) = match room / depth.max(1) {
             _ if whole => (units.max(1), depth.max(1)),
             0 => (1, room),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix, Source, for_source, for_width},
+    tensor::{MantissasMut, Matrix, Patches, Source, Taps, for_source, for_width},
 };
 
 entry_points!(Avx2, "avx2");

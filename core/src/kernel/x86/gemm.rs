@@ -55,6 +55,13 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
+    /// `lanes` by `depth` elements of `data`, which it holds, with the distances of lanes and depths.
+    pub(super) fn new(data: &'a [i8], lanes: usize, depth: usize, strides: [usize; 2]) -> Self {
+        let [lane_stride, depth_stride] = strides;
+        debug_assert!((lanes - 1) * lane_stride + (depth - 1) * depth_stride < data.len());
+        Self { data, lanes, depth, lane_stride, depth_stride }
+    }
+
     /// The rows of a matrix that is whole ([`Matrix::is_whole`]).
     pub(super) fn rows_of(matrix: &Matrix<'_>, data: &'a [i8]) -> Self {
         debug_assert!(matrix.is_whole());
@@ -67,12 +74,12 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn lanes(self, from: usize, most: usize) -> Self {
+    pub(super) fn lanes(self, from: usize, most: usize) -> Self {
         let data = &self.data[from * self.lane_stride..];
         Self { data, lanes: most.min(self.lanes - from), ..self }
     }
 
-    fn depths(self, from: usize, most: usize) -> Self {
+    pub(super) fn depths(self, from: usize, most: usize) -> Self {
         let data = &self.data[from * self.depth_stride..];
         Self { data, depth: most.min(self.depth - from), ..self }
     }
@@ -96,13 +103,13 @@ impl<'a> Side<'a> {
 }
 
 /// Depth packed at a time; a panel of it fills the first-level cache of most processors.
-const DEPTH: usize = 2048;
+pub(super) const DEPTH: usize = 2048;
 /// Bytes of packed columns, a part of any second-level cache.
 const COLUMNS: usize = 64 << 10;
 /// Side of the square tiles of products that are deep and added to.
 const TILE: usize = 64;
 /// Columns of a block of results, in registers.
-const WIDE: usize = 2;
+pub(super) const WIDE: usize = 2;
 
 /// Uninitialised memory, aligned to a register.
 #[repr(align(64))]
@@ -120,7 +127,7 @@ impl<const BYTES: usize> Buffer<BYTES> {
 
 /// What is done with a block of sums.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     Store,
     /// Adds modulo 2^32: a further part of the depth.
     Wrap,
@@ -219,20 +226,20 @@ unsafe fn blocks<I: Isa>(a: Side<'_>, b: Side<'_>, add: bool, out: &mut [i32], w
 
 /// A block of results: up to `ROWS` rows by `WIDE` registers.
 #[derive(Clone, Copy)]
-struct Block {
-    groups: usize,
+pub(super) struct Block {
+    pub(super) groups: usize,
     /// Distance between panels of `b`, in groups.
-    panel: usize,
-    cols: usize,
-    then: Then,
+    pub(super) panel: usize,
+    pub(super) cols: usize,
+    pub(super) then: Then,
     /// Distance between rows of the output.
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl Block {
     /// Finds the variant compiled for this number of rows and registers.
     #[inline(always)]
-    unsafe fn run<I: Isa>(
+    pub(super) unsafe fn run<I: Isa>(
         self,
         rows: usize,
         a: *const i32,

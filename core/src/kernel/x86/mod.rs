@@ -8,18 +8,19 @@
 
 mod avx2;
 mod avx512;
+mod convolve;
 mod gemm;
 #[cfg(test)]
 mod tests;
 mod wide;
 
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use super::{Kernel, Scalar};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{Mantissas, MantissasMut, Matrix, Source},
+    tensor::{Mantissas, MantissasMut, Matrix, Patches, Source, Taps},
 };
 use gemm::Side;
 
@@ -70,6 +71,28 @@ macro_rules! entry_points {
         pub(super) fn gemm_i8(a: Side<'_>, b: Side<'_>, add: bool, out: &mut [i32]) {
             // SAFETY: this function has the features that `$isa` asks for.
             unsafe { crate::kernel::x86::gemm::gemm::<$isa>(a, b, add, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn convolve(
+            x: &Patches<'_>,
+            weight: &Taps<'_>,
+            first: usize,
+            out: &mut [i32],
+        ) -> bool {
+            // SAFETY: this function has the features that `$isa` asks for.
+            unsafe { crate::kernel::x86::convolve::convolve::<$isa>(x, weight, first, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn convolve_grad(
+            grad: &Matrix<'_>,
+            x: &Patches<'_>,
+            cols: core::ops::Range<usize>,
+            out: &mut [i32],
+        ) -> bool {
+            // SAFETY: as above.
+            unsafe { crate::kernel::x86::convolve::convolve_grad::<$isa>(grad, x, cols, out) }
         }
 
         #[target_feature(enable = $features)]
@@ -138,6 +161,34 @@ impl Kernel for X86 {
                 at_level!(self, gemm_i8(x, y, add, out))
             }
             _ => at_level!(self, gemm_wide(a, b, drop, add, out)),
+        }
+    }
+
+    fn convolve(
+        &self,
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        if drop > 0 || !at_level!(self, convolve(x, weight, first, out)) {
+            super::convolve::convolve(self, x, weight, drop, first, out, room);
+        }
+    }
+
+    fn convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        if drop > 0 || !at_level!(self, convolve_grad(grad, x, cols.clone(), out)) {
+            super::convolve::convolve_grad(self, grad, x, cols, drop, out, room);
         }
     }
 

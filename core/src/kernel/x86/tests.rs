@@ -132,5 +132,6 @@ fn levels_are_ordered_from_fast_to_slow() {
 fn products_equal_the_scalar_ones() {
     for level in X86::levels() {
         check_products(level, &level.to_string());
+        check_deep_convolutions(&level, &level.to_string());
     }
 }
