@@ -3,13 +3,18 @@
 //! Work is cut by rows or elements. Sums are exact and random numbers belong to elements, so the
 //! bits do not depend on where the cuts are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod convolve;
+
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use fixgrad::{
     kernel::{Blocked, Kernel},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
-    tensor::{MantissasMut, Matrix, Source},
+    tensor::{MantissasMut, Matrix, Patches, Source, Taps},
 };
 use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
@@ -61,6 +66,28 @@ impl std::fmt::Display for Desktop {
 impl Kernel for Desktop {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         self.kernel().gemm(a, b, drop, add, out);
+    }
+    fn convolve(
+        &self,
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        self.kernel().convolve(x, weight, drop, first, out, room);
+    }
+    fn convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        self.kernel().convolve_grad(grad, x, cols, drop, out, room);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         self.kernel().peak(source)
@@ -317,6 +344,30 @@ impl<K: Kernel + Sync> Kernel for Threaded<K> {
         self.share(rows, size, PRODUCTS, run, |(), ()| ());
     }
 
+    fn convolve(
+        &self,
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        self.convolve_shared(x, weight, drop, first, out, &room);
+    }
+
+    fn convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        self.convolve_grad_shared(grad, x, &cols, drop, out, &room);
+    }
+
     fn peak(&self, source: Source<'_>) -> u32 {
         let run = |source: Source<'_>| self.inner.peak(source);
         self.share(source, source.len(), ELEMENTS, run, u32::max)
@@ -394,6 +445,43 @@ mod tests {
                     kernel.gemm(a, b, 0, add, &mut out);
                     assert!(out == expected, "{} threads, {rows} rows", kernel.threads());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn convolutions_do_not_depend_on_threads() {
+        let square = |size| fixgrad::tensor::Windows {
+            from: [16; 2],
+            count: [16; 2],
+            size: [size; 2],
+            stride: [1; 2],
+            pad: [size / 2; 2],
+            spread: [1; 2],
+        };
+        // Many windows and few channels, and the other way round.
+        for (windows, samples, channels, units) in
+            [(square(3), 11, 16, 17), (square(3), 2, 30, 160)]
+        {
+            let bytes = |seed, len| numbers(seed, len).iter().map(|&v| v as i8).collect::<Vec<_>>();
+            let rows = samples * windows.per_picture();
+            let (x, g) = (bytes(1, rows * channels), bytes(2, rows * units));
+            let weights = bytes(3, units * 9 * channels);
+            let x = Patches::new(Mantissas::I8(&x), windows, channels);
+            let grad = Matrix::new(Mantissas::I8(&g), rows, units);
+            let weight = Taps::new(Mantissas::I8(&weights), 9, channels, units);
+            let run = |kernel: &dyn Kernel| {
+                let mut room = vec![0i8; 4 * x.cols()];
+                let mut out = vec![0; rows * units];
+                kernel.convolve(&x, &weight, 0, 0, &mut out, MantissasMut::I8(&mut room));
+                let mut grads = vec![0; units * (x.cols() - 2)];
+                let room = MantissasMut::I8(&mut room);
+                kernel.convolve_grad(&grad, &x, 1..x.cols() - 1, 0, &mut grads, room);
+                (out, grads)
+            };
+            let expected = run(&Scalar);
+            for kernel in kernels() {
+                assert!(run(&kernel) == expected, "{} threads", kernel.threads());
             }
         }
     }

@@ -95,12 +95,14 @@ pub struct Patches<'a> {
     pub channels: usize,
     /// The first channel of a window, and how many it has.
     pub group: [usize; 2],
+    /// Windows before the first row.
+    pub skip: usize,
 }
 
 impl<'a> Patches<'a> {
     /// Windows of whole pixels.
     pub const fn new(data: Mantissas<'a>, windows: Windows, channels: usize) -> Self {
-        Self { data, windows, channels, group: [0, channels] }
+        Self { data, windows, channels, group: [0, channels], skip: 0 }
     }
 
     /// Numbers of a window.
@@ -124,6 +126,7 @@ impl<'a> Patches<'a> {
     pub(crate) fn place(&self, row: usize) -> [usize; 3] {
         let across = usize::from(self.windows.count[1]).max(1);
         let each = self.windows.per_picture().max(1);
+        let row = self.skip + row;
         [row / each, row % each / across, row % across]
     }
 
