@@ -96,7 +96,7 @@ mod tests {
     fn the_smallest_settings_use_four_parts() {
         let tiny = parts(LayerConfig::tiny(), TRAIN);
         let used = [Part::Softmax, Part::Moving, Part::Peak, Part::InputPoint];
-        assert_eq!(tiny, used.into_iter().fold(0, |set, part| set | part.bit()));
+        assert_eq!(tiny, used.into_iter().fold(Kind::PLAIN, |set, part| set | part.bit()));
     }
 
     #[test]

@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(graph.push("", Kind::Relu(Relu)), Err(GraphError::BadName));
         assert_eq!(
             graph.push("fc", Kind::Dense(Dense::new(0))).unwrap_err().to_string(),
-            "layer fc: an output of [0] must hold 1 to 65,535 numbers"
+            "layer fc: an input of [1, 2, 2]: sizes, strides, groups and outputs must be at least 1"
         );
         assert_eq!(
             graph.push("data", Kind::Relu(Relu)).unwrap_err().to_string(),

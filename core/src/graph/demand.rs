@@ -68,7 +68,8 @@ impl Demand {
         }
         let from = graph.layers()[layer.input as usize].shape;
         let channels = layer.shape.0[0] as usize;
-        let mut row = if !matches!(facts.output, Output::InPlace) || summed { channels } else { 0 };
+        let makes = !matches!(facts.output, Output::InPlace) && !passed_on;
+        let mut row = if makes || summed { channels } else { 0 };
         // Gradients go row by row, and the loss and a dense layer make whole samples of them.
         if i + 1 == graph.layers().len() {
             row = max(row, outputs);
