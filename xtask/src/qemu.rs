@@ -6,9 +6,9 @@ mod audit;
 mod emulate;
 mod flash;
 mod forbidden;
+mod kernel;
 mod machine;
 mod pictures;
-mod products;
 mod references;
 mod report;
 mod stand_alone;
@@ -215,7 +215,7 @@ fn train_one(
     if program == board.name {
         findings.extend(stand_alone::check(board, &programs)?);
     }
-    let costs = products::check(board, &firmware)?;
+    let costs = kernel::check(board, &firmware)?;
 
     let mut report = Report::default();
     let mut difference = None;

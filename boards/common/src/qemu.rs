@@ -13,7 +13,7 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, NorInRam, digits, kept, products, report::Line, stack, station};
+use crate::{Board, NorInRam, digits, kept, kernel, report::Line, stack, station};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
@@ -40,7 +40,7 @@ pub fn serve<const WORD: usize, const PAGE: usize>(
 }
 
 /// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU. The
-/// word `products` instead of a number checks the kernel, which is the fastest one of the chip.
+/// word `kernel` instead of a number checks the kernel, which is the fastest one of the chip.
 pub fn run(arena: &mut digits::DigitsArena) -> ! {
     run_with(Device::default(), arena)
 }
@@ -52,10 +52,10 @@ pub fn run_with(kernel: impl Kernel, arena: &mut digits::DigitsArena) -> ! {
     let mut board = Emulated { out: Out, counter };
     let steps = match task() {
         Task::Train { steps } => steps,
-        Task::CheckProducts => match products::check(&mut board, &kernel) {
+        Task::CheckKernel => match kernel::check(&mut board, &kernel) {
             Ok(()) => process::exit(0),
-            Err(products::Error::Differs(case)) => fail("a product differs, case", case),
-            Err(products::Error::Out(_)) => process::exit(1),
+            // The rest is told already.
+            Err(_) => process::exit(1),
         },
     };
     match crate::run(&mut board, kernel, arena, steps) {
@@ -83,7 +83,7 @@ pub fn check<E>(program: impl FnOnce() -> Result<bool, E>) -> ! {
 /// What to do.
 enum Task {
     Train { steps: u32 },
-    CheckProducts,
+    CheckKernel,
 }
 
 /// What the first argument after the program's name asks for. Not inlined: its buffer would lie
@@ -93,11 +93,11 @@ fn task() -> Task {
     let given = env::args::<COMMAND_LINE>().ok();
     match given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok) {
         None => Task::Train { steps: DEFAULT_STEPS },
-        Some("products") => Task::CheckProducts,
+        Some("kernel") => Task::CheckKernel,
         Some(text) => Task::Train {
             steps: text
                 .parse()
-                .unwrap_or_else(|_| fail("expected a number of steps, or products, line", line!())),
+                .unwrap_or_else(|_| fail("expected a number of steps, or kernel, line", line!())),
         },
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn machine(board: &Board, firmware: &Path) -> Result<Command> {
 }
 
 /// As [`machine`], without a serial line; the firmware reads its `task` from the command line: steps to
-/// train, or `products`.
+/// train, or `kernel`.
 pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Result<Command> {
     let mut command = machine(board, firmware)?;
     command
