@@ -1,7 +1,7 @@
 //! A check of the chip's kernel on the chip itself, and what its products cost.
 
 use fixgrad::{
-    kernel::{Kernel, check},
+    kernel::{Kernel, Scalar, check},
     tensor::{Mantissas, Matrix},
 };
 
@@ -42,7 +42,7 @@ pub enum Error<E> {
 /// equal products CASES
 /// equal elements CASES
 /// equal loops CASES
-/// product NAME MACS COUNTS
+/// product KERNEL NAME MACS COUNTS      KERNEL is `device` or `scalar`
 /// end
 /// ```
 ///
@@ -54,7 +54,9 @@ pub fn check<B: Board>(
     compared(board, "products", check::products(kernel))?;
     compared(board, "elements", check::elements(kernel))?;
     compared(board, "loops", check::loops())?;
-    costs(board, kernel).map_err(Error::Out)
+    costs(board, "device", kernel).map_err(Error::Out)?;
+    costs(board, "scalar", &Scalar).map_err(Error::Out)?;
+    Line::new(board.out(), "end").and_then(Line::end).map_err(Error::Out)
 }
 
 /// Tells how many comparisons found no difference, or the one that did.
@@ -74,10 +76,9 @@ fn compared<B: Board>(
     found.map(|_| ()).map_err(Error::Fault)
 }
 
-// Not inlined: its operands would lie on the stack under the whole training.
-#[inline(never)]
 fn costs<B: Board>(
     board: &mut B,
+    name_of_kernel: &str,
     kernel: &impl Kernel,
 ) -> Result<(), <B::Out as embedded_io::ErrorType>::Error> {
     // Which numbers they are costs nothing.
@@ -92,10 +93,11 @@ fn costs<B: Board>(
         kernel.gemm(a, b, 0, false, sums);
         let counts = board.elapsed();
         let macs = (rows * depth * cols) as u32;
-        Line::new(board.out(), "product")
-            .and_then(|line| line.text(name)?.number(macs)?.number(counts)?.end())?;
+        Line::new(board.out(), "product").and_then(|line| {
+            line.text(name_of_kernel)?.text(name)?.number(macs)?.number(counts)?.end()
+        })?;
     }
-    Line::new(board.out(), "end").and_then(Line::end)
+    Ok(())
 }
 
 fn operand(numbers: &[i8], rows: usize, cols: usize, turned: bool) -> Matrix<'_> {
@@ -107,7 +109,7 @@ fn operand(numbers: &[i8], rows: usize, cols: usize, turned: bool) -> Matrix<'_>
 mod tests {
     use std::{borrow::ToOwned, string::String, vec::Vec};
 
-    use fixgrad::kernel::{Device, Scalar};
+    use fixgrad::kernel::Device;
 
     use super::*;
     use crate::desk::Desk;
@@ -122,7 +124,7 @@ mod tests {
     fn a_good_kernel_is_told_with_its_costs() {
         let (good, text) = report(&Device::default());
         let start = "equal products 1000\nequal elements 4000\nequal loops 0\n";
-        assert!(text.starts_with(&[start, "product forward 8192 7\n"].concat()), "{text}");
+        assert!(text.starts_with(&[start, "product device forward 8192 7\n"].concat()), "{text}");
         assert!(good && text.ends_with("end\n"), "{text}");
     }
 
