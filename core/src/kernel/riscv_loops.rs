@@ -1,5 +1,6 @@
 //! The loops over pairs for 32-bit RISC-V, in assembly: compiled, they compare what a branch can
-//! skip. The chip itself compares them with the scalar kernel ([`check`](super::check)).
+//! skip. The chip itself compares them with the scalar kernel, up to the limits of [`Loops`]
+//! ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that branch where something is rare")]
 

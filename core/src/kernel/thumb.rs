@@ -1,5 +1,6 @@
 //! The loops over random carries for Cortex-M3 and up, in assembly: compiled, they keep half of
-//! what they need in memory. The chip itself compares them with the scalar kernel ([`check`](super::check)).
+//! what they need in memory. The chip itself compares them with the scalar kernel, up to the limits
+//! of [`Loops`] ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that use every register")]
 

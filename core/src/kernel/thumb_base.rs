@@ -1,6 +1,7 @@
 //! The loops over pairs for Cortex-M0 and M0+, in assembly: compiled, they keep most of what they need
 //! in memory, because few instructions reach the upper half of the registers. The chip
-//! itself compares them with the scalar kernel ([`check`](super::check)).
+//! itself compares them with the scalar kernel, up to the limits of [`Loops`]
+//! ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that use every register")]
 

@@ -1,9 +1,9 @@
 //! Whether a kernel gives the numbers of [`Scalar`](super::Scalar): for those who port one.
 //!
 //! Assembly runs on its chip only, where no test of a desktop comes. These checks run where the
-//! kernel does: they need no heap and about 6 KB of stack, and an emulated chip has done them in a few
-//! seconds. A program that calls none of them links none of them. What is random is made of the
-//! number of a case, so every machine can repeat the case of a [`Fault`].
+//! kernel does, without a heap, in about 8 KB of stack and a second of an emulated chip. A program
+//! that calls none of them links none of them. What is random is made of the number of a case, so
+//! every machine can repeat the case of a [`Fault`].
 //!
 //! ```
 //! use fixgrad::kernel::{Device, check};
@@ -75,3 +75,20 @@ impl fmt::Display for Fault {
 }
 
 impl core::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_is_a_sentence() {
+        let fault = Fault { part: "loop codes", wrong: Wrong::Missing, case: 7 };
+        assert_eq!(
+            fault.to_string(),
+            "loop codes did not run, although this chip is said to have it: case 7, which every \
+             machine can repeat"
+        );
+    }
+}
