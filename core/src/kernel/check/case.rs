@@ -92,7 +92,7 @@ impl Case {
             update.round = one_of(&Round::ALL, key.word(7), Round::Stochastic);
         }
         // Rates of a trainer have 15 bits.
-        update.lr >>= 8;
+        update.lr %= 1 << 15;
         let from = case.slice.start;
         let slice = from..from + 1 + key.below(8, MOST) as usize;
         if rare(9) {
@@ -236,7 +236,8 @@ mod tests {
             let case = Case::of_pairs(number, Round::Stochastic);
             let mut quantizer = case.descend.quantizer;
             let sums = &case.sums[case.slice.clone()];
-            assert!(sums.len() % 2 == 0 && sums.iter().all(|v| (-1 << 30..1 << 30).contains(v)));
+            assert!(sums.len().is_multiple_of(2));
+            assert!(sums.iter().all(|v| (-1 << 30..1 << 30).contains(v)));
             assert!(case.descend.update.lr.abs() <= STEEPEST);
             // Both before they are clipped.
             quantizer.format.bits = 31;
