@@ -126,6 +126,12 @@ impl Board {
         Some(format!("{}{SMALL}", self.name)).filter(|name| self.about.budget.contains_key(name))
     }
 
+    /// Its program that compares the kernel of the chip with the scalar one. Every emulated board has
+    /// it, and it has no budget: it is no part of a product.
+    pub(crate) fn kernel(&self) -> String {
+        format!("{}-kernel", self.name)
+    }
+
     /// The program that emulates the board.
     pub(crate) fn emulator(&self) -> &'static str {
         let [(arm, _), (riscv, _)] = EMULATORS;
@@ -241,6 +247,8 @@ mod tests {
             match (&about.qemu, &about.device) {
                 (Some(qemu), None) => {
                     assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");
+                    let kernel = format!("name = \"{}\"", board.kernel());
+                    assert!(read("Cargo.toml").contains(&kernel), "{name}");
                     let expected = [name, &link];
                     let count = if about.kept.is_some() { 2 } else { 1 };
                     assert_eq!(programs, expected[..count], "{name}");

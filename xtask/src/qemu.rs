@@ -6,9 +6,9 @@ mod audit;
 mod emulate;
 mod flash;
 mod forbidden;
+mod kernel;
 mod machine;
 mod pictures;
-mod products;
 mod references;
 mod report;
 mod stand_alone;
@@ -212,10 +212,12 @@ fn train_one(
     let firmware = programs.program(program);
     let audit = audit::audit(&firmware, audit::DIGITS)?;
     let mut findings = audit.findings.clone();
+    let mut kernel = kernel::SCALAR;
     if program == board.name {
         findings.extend(stand_alone::check(board, &programs)?);
+        kernel = kernel::DEVICE;
     }
-    let costs = products::check(board, &firmware)?;
+    let costs = kernel::check(board, &programs, kernel)?;
 
     let mut report = Report::default();
     let mut difference = None;

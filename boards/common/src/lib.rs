@@ -22,9 +22,9 @@ pub mod digits;
 mod keeper;
 #[cfg(target_os = "none")]
 pub mod kept;
+pub mod kernel;
 mod nor;
 pub mod pages;
-pub mod products;
 #[cfg(all(feature = "qemu", target_os = "none"))]
 pub mod qemu;
 mod report;

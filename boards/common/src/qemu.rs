@@ -13,7 +13,7 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, NorInRam, digits, kept, products, report::Line, stack, station};
+use crate::{Board, NorInRam, digits, kept, kernel, report::Line, stack, station};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
@@ -39,8 +39,8 @@ pub fn serve<const WORD: usize, const PAGE: usize>(
     }
 }
 
-/// Trains in `arena` as many steps as the command line says, tells about it, and ends QEMU. The
-/// word `products` instead of a number checks the kernel, which is the fastest one of the chip.
+/// Trains in `arena` as many steps as the command line says, by the fastest kernel of the chip, tells
+/// about it, and ends QEMU.
 pub fn run(arena: &mut digits::DigitsArena) -> ! {
     run_with(Device::default(), arena)
 }
@@ -50,19 +50,21 @@ pub fn run_with(kernel: impl Kernel, arena: &mut digits::DigitsArena) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
-    let steps = match task() {
-        Task::Train { steps } => steps,
-        Task::CheckProducts => match products::check(&mut board, &kernel) {
-            Ok(()) => process::exit(0),
-            Err(products::Error::Differs(case)) => fail("a product differs, case", case),
-            Err(products::Error::Out(_)) => process::exit(1),
-        },
-    };
-    match crate::run(&mut board, kernel, arena, steps) {
+    match crate::run(&mut board, kernel, arena, steps()) {
         Ok(()) => process::exit(0),
         Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
         Err(crate::Error::Out(_)) => process::exit(1),
+    }
+}
+
+/// Checks the fastest kernel of the chip, and ends QEMU.
+pub fn check_kernel() -> ! {
+    let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
+    match kernel::check(&mut Emulated { out: Out, counter }, &Device::default()) {
+        Ok(()) => process::exit(0),
+        // It has told why.
+        Err(_) => process::exit(1),
     }
 }
 
@@ -80,25 +82,16 @@ pub fn check<E>(program: impl FnOnce() -> Result<bool, E>) -> ! {
     process::exit(if line.is_ok() { 0 } else { 1 })
 }
 
-/// What to do.
-enum Task {
-    Train { steps: u32 },
-    CheckProducts,
-}
-
-/// What the first argument after the program's name asks for. Not inlined: its buffer would lie
-/// under the whole run.
+/// The first argument after the program's name. Not inlined: its buffer would lie under the whole
+/// run.
 #[inline(never)]
-fn task() -> Task {
+fn steps() -> u32 {
     let given = env::args::<COMMAND_LINE>().ok();
     match given.as_ref().and_then(|mut args| args.nth(1)).and_then(Result::ok) {
-        None => Task::Train { steps: DEFAULT_STEPS },
-        Some("products") => Task::CheckProducts,
-        Some(text) => Task::Train {
-            steps: text
-                .parse()
-                .unwrap_or_else(|_| fail("expected a number of steps, or products, line", line!())),
-        },
+        None => DEFAULT_STEPS,
+        Some(text) => {
+            text.parse().unwrap_or_else(|_| fail("expected a number of steps, line", line!()))
+        }
     }
 }
 

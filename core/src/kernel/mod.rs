@@ -12,6 +12,7 @@ mod blocked;
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
+pub mod check;
 mod convolve;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;

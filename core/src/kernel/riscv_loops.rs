@@ -1,13 +1,16 @@
 //! The loops over pairs for 32-bit RISC-V, in assembly: compiled, they compare what a branch can
-//! skip. Runs of the emulated chip hold them equal to the desktop's, except where a weight is
-//! clipped: no run has come to that yet.
+//! skip. The chip itself compares them with the scalar kernel, up to the limits of [`Loops`]
+//! ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that branch where something is rare")]
 
 use core::arch::asm;
 
 use crate::{
-    quant::{Counts, loops::Loops},
+    quant::{
+        Counts,
+        loops::{Loop, Loops},
+    },
     rng::Key,
 };
 
@@ -121,6 +124,8 @@ macro_rules! codes {
 }
 
 impl Loops for RiscVLoops {
+    const OWN: &'static [Loop] = &Loop::ALL;
+
     #[inline(never)]
     fn codes(
         key: Key,

@@ -1,12 +1,16 @@
 //! The loops over random carries for Cortex-M3 and up, in assembly: compiled, they keep half of
-//! what they need in memory. Runs of the emulated chips hold them equal to the desktop's.
+//! what they need in memory. The chip itself compares them with the scalar kernel, up to the limits
+//! of [`Loops`] ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that use every register")]
 
 use core::arch::asm;
 
 use crate::{
-    quant::{Counts, loops::Loops},
+    quant::{
+        Counts,
+        loops::{Loop, Loops},
+    },
     rng::Key,
 };
 
@@ -113,6 +117,8 @@ macro_rules! rare {
 pub(super) struct Thumb;
 
 impl Loops for Thumb {
+    const OWN: &'static [Loop] = &Loop::ALL;
+
     fn codes(
         key: Key,
         index: u32,

@@ -1,13 +1,17 @@
 //! The loops over pairs for Cortex-M0 and M0+, in assembly: compiled, they keep most of what they need
-//! in memory, because few instructions reach the upper half of the registers. Runs of the emulated
-//! chip hold them equal to the desktop's.
+//! in memory, because few instructions reach the upper half of the registers. The chip
+//! itself compares them with the scalar kernel, up to the limits of [`Loops`]
+//! ([`check`](super::check)).
 
 #![expect(unsafe_code, reason = "loops that use every register")]
 
 use core::arch::asm;
 
 use crate::{
-    quant::{Counts, loops::Loops},
+    quant::{
+        Counts,
+        loops::{Loop, Loops},
+    },
     rng::Key,
 };
 
@@ -167,6 +171,8 @@ macro_rules! pairs {
 }
 
 impl Loops for ThumbBase {
+    const OWN: &'static [Loop] = &[Loop::Codes, Loop::Biased];
+
     #[inline(never)]
     fn codes(
         key: Key,

@@ -3,10 +3,39 @@
 use super::Counts;
 use crate::rng::Key;
 
+/// One of [`Loops`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loop {
+    /// [`Loops::codes`].
+    Codes,
+    /// [`Loops::biased`].
+    Biased,
+    /// [`Loops::descend`].
+    Descend,
+}
+
+impl Loop {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Codes, Self::Biased, Self::Descend];
+
+    /// For a report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Codes => "loop codes",
+            Self::Biased => "loop biased",
+            Self::Descend => "loop descend",
+        }
+    }
+}
+
 /// Loops over pairs that a chip may have its own way; `None` where it has not. The first pair draws
 /// the random word `index`, and the next ones those behind it. All drop 1 to 30 bits of sums below
 /// 2^30.
 pub(crate) trait Loops {
+    /// Those that the chip has. What it has and does not run is a fault
+    /// ([`check::loops`](crate::kernel::check::loops)).
+    const OWN: &'static [Loop] = &[];
+
     /// Codes of eight bits that saturate, rounded with random numbers.
     fn codes(_: Key, _index: u32, _k: u32, _: &[[i32; 2]], _: &mut [[i8; 2]]) -> Option<Counts> {
         None

@@ -23,8 +23,8 @@ pub(super) fn machine(board: &Board, firmware: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// As [`machine`], without a serial line; the firmware reads its `task` from the command line: steps to
-/// train, or `products`.
+/// As [`machine`], without a serial line; the firmware reads its `task` from the command line, such as
+/// the steps to train.
 pub(super) fn command(board: &Board, firmware: &Path, task: &str) -> Result<Command> {
     let mut command = machine(board, firmware)?;
     command

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::audit::Audit;
-use super::products::Costs;
+use super::kernel::Costs;
 use super::report::Measured;
 use crate::board::Board;
 
