@@ -24,7 +24,7 @@
 use core::marker::PhantomData;
 
 use crate::{
-    layer::Kind,
+    layer::{Kind, Tag},
     quant::{Observe, Observer, PeakObserver, RangeState},
     tensor::{Mantissas, MantissasMut},
 };
@@ -100,7 +100,7 @@ pub trait Uses {
 
     /// Whether a kind of layer is linked.
     #[inline(always)]
-    fn links(kind: Kind) -> bool {
+    fn links(kind: Tag) -> bool {
         Self::PARTS & kind.bit() != 0
     }
 

@@ -30,11 +30,9 @@ macro_rules! layers {
             }
 
             /// The place in the list.
-            const fn place(self) -> u32 {
-                #[derive(Clone, Copy)]
-                enum Place { $($layer),* }
+            const fn tag(self) -> Tag {
                 match self {
-                    $(Self::$layer(_) => Place::$layer as u32,)*
+                    $(Self::$layer(_) => Tag::$layer,)*
                 }
             }
 
@@ -44,6 +42,15 @@ macro_rules! layers {
                     $(Self::$layer(layer) => layer.facts(from),)*
                 }
             }
+        }
+
+        /// A kind without its settings.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Tag {
+            $(
+                #[doc = $word]
+                $layer,
+            )*
         }
 
         $(impl From<$layer> for Kind {
@@ -57,7 +64,7 @@ macro_rules! layers {
             ($kind:expr, $uses:ty, $layer_name:ident => $call:expr) => {
                 match $kind {
                     $($crate::layer::Kind::$layer($layer_name)
-                        if <$uses>::links($crate::layer::Kind::$layer($layer_name)) => $call,)*
+                        if <$uses>::links($crate::layer::Tag::$layer) => $call,)*
                     _ => {}
                 }
             };
@@ -89,12 +96,18 @@ pub(crate) use operate;
 impl Kind {
     /// The kind as a set of one, beside the parts of the trainer.
     pub(crate) const fn bit(self) -> u64 {
-        1 << (Part::COUNT + self.place())
+        self.tag().bit()
     }
 
     /// The kinds that every trainer has.
-    pub(crate) const PLAIN: u64 = Self::Input(Input).bit()
-        | Self::Dense(Dense::new(1)).bit()
-        | Self::Relu(Relu).bit()
-        | Self::Flatten(Flatten).bit();
+    pub(crate) const PLAIN: u64 =
+        Tag::Input.bit() | Tag::Dense.bit() | Tag::Relu.bit() | Tag::Flatten.bit();
+}
+
+impl Tag {
+    /// See [`Kind::bit`].
+    #[inline(always)]
+    pub(crate) const fn bit(self) -> u64 {
+        1 << (Part::COUNT + self as u32)
+    }
 }

@@ -22,5 +22,5 @@ pub use max_pool::MaxPool2d;
 pub use relu::Relu;
 
 pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
-pub(crate) use kind::operate;
+pub(crate) use kind::{Tag, operate};
 pub(crate) use run::{Forward, InputGrad, Operator, WeightGrad};
