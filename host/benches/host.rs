@@ -140,6 +140,7 @@ fn random(shape: [usize; 3], samples: u32) -> Dataset {
             names: (0..10).map(|class: u8| class.to_string()).collect(),
         },
         split: Split { train: (0..samples).collect(), validation: Vec::new(), test: Vec::new() },
+        augment: None,
     }
 }
 

@@ -31,12 +31,15 @@ pub(crate) fn load(config: &CsvConfig, places: &SearchPath) -> Result<Dataset, D
         fixed::from_numbers(path, &table.targets, width, 0)?.into_targets(width)
     };
     let total = table.features.len() / width;
+    let mut samples = features.into_samples();
+    samples.mantissas.channels_last(shape);
     Ok(Dataset {
         name: stem(path),
         shape,
-        samples: features.into_samples(),
+        samples,
         targets,
         split: Split::shuffled(path, total, config.validation, config.test)?,
+        augment: None,
     })
 }
 
