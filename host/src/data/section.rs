@@ -165,7 +165,9 @@ impl JsonSchema for DataConfig {
         "Data".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mapping = generator.subschema_for::<DataKeys>();
+        let mut mapping = generator.subschema_for::<DataKeys>();
+        let one = SOURCES.map(|source| json_schema!({ "required": [source] }).to_value());
+        mapping.insert("oneOf".to_owned(), one.to_vec().into());
         json_schema!({ "anyOf": [{ "enum": ["digits"] }, mapping] })
     }
 }
