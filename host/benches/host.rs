@@ -146,7 +146,7 @@ fn measure(case: &Case, threads: usize, samples: u32, epochs: u32) -> (f64, usiz
 }
 
 /// Samples a second that are shuffled, augmented and put into batches of a hundred.
-fn gather(data: &Dataset, augment: Augment, epochs: usize) -> f64 {
+fn gather(data: &Dataset, augment: Augment, epochs: u32) -> f64 {
     let (mut batch, samples, size) = (Batch::new(data), data.len() as u32, 100);
     let mut epoch = |epoch: u32| {
         let key = Key::new(0).child(epoch);
@@ -164,7 +164,7 @@ fn gather(data: &Dataset, augment: Augment, epochs: usize) -> f64 {
         f64::from(samples / size * size) / start.elapsed().as_secs_f64()
     };
     epoch(0);
-    let mut rates: Vec<f64> = (1..=epochs).map(|e| epoch(e as u32)).collect();
+    let mut rates: Vec<f64> = (1..=epochs).map(&mut epoch).collect();
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What happens to training samples, each time anew: first `crop`, then `flip`, then `cutout`.
-/// Samples for validation and test stay as they are, and so do those that a board holds itself.
+/// Samples for validation and test stay as they are, and so do those in the flash of a board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
