@@ -287,6 +287,13 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_several_channels_are_planes() {
+        let config = CsvConfig { shape: Some([2, 1, 2]), ..config() };
+        let set = load_bytes(b"1,2,10,20,a\n3,4,30,40,b\n", &config).unwrap();
+        assert_eq!(values(&set), [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0]);
+    }
+
+    #[test]
     fn errors_name_line_and_column() {
         let by_name = CsvConfig { label: Some(name("kind")), ..config() };
         assert_eq!(
