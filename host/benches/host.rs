@@ -1,5 +1,6 @@
 //! Training speed of whole networks on this machine: shuffling, gathering, every quantiser and
-//! the update included. Medians of several epochs of random samples, held in memory.
+//! the update included; and what gathering takes by itself. Medians of several epochs of random
+//! samples, held in memory.
 //!
 //! `cargo xtask bench host [NETWORK[/THREADS]] [--json] [--quick]`
 
@@ -12,9 +13,12 @@ use fixgrad::{
     trainer::{StepError, Tally},
 };
 use fixgrad_host::{
-    data::{Dataset, Mantissas, Samples, Split, Targets},
+    data::{Augment, Dataset, Draws, Flip, Mantissas, Samples, Split, Targets},
     kernel,
-    run::batch::Loader,
+    run::{
+        Batch,
+        batch::{Loader, Pick},
+    },
 };
 
 /// One row of the table.
@@ -80,6 +84,24 @@ fn main() {
             }));
         }
     }
+    let flip = Some(Flip::Horizontal);
+    let gathering = [
+        ("3x32x32 pixels, as they are", Augment::default()),
+        ("3x32x32 pixels, flip", Augment { flip, ..Augment::default() }),
+        ("3x32x32 pixels, flip and crop", Augment { flip, crop: Some(4), cutout: None }),
+        ("3x32x32 pixels, and cutout", Augment { flip, crop: Some(4), cutout: Some(16) }),
+    ];
+    let gathering: Vec<_> =
+        gathering.into_iter().filter(|(name, _)| name.contains(&wanted)).collect();
+    if !gathering.is_empty() {
+        println!("\n{:<30} {:>12} {:>10}", "gathering on one thread", "samples/s", "ns/sample");
+        let data = random([3, 32, 32], samples);
+        for (name, augment) in gathering {
+            let rate = gather(&data, augment, epochs);
+            println!("{name:<30} {rate:>12.0} {:>10.0}", 1e9 / rate);
+            rows.push(serde_json::json!({ "gathering": name, "samples_per_second": rate }));
+        }
+    }
     if given("--json") {
         println!("{}", serde_json::json!({ "clock_ghz": clock, "rows": rows }));
     }
@@ -123,6 +145,30 @@ fn measure(case: &Case, threads: usize, samples: u32, epochs: u32) -> (f64, usiz
     (rates[rates.len() / 2], graph.view().training_macs())
 }
 
+/// Samples a second that are shuffled, augmented and put into batches of a hundred.
+fn gather(data: &Dataset, augment: Augment, epochs: u32) -> f64 {
+    let (mut batch, samples, size) = (Batch::new(data), data.len() as u32, 100);
+    let mut epoch = |epoch: u32| {
+        let key = Key::new(0).child(epoch);
+        let (order, draws) =
+            (Permutation::new(key, samples), Draws::new(augment, data.shape, key.child(u32::MAX)));
+        let start = Instant::now();
+        for step in 0..samples / size {
+            batch.fill((step * size..(step + 1) * size).map(|place| {
+                let index = order.at(place);
+                let change = (augment != Augment::default()).then(|| draws.of(index));
+                Pick { index, change }
+            }));
+            black_box(&batch);
+        }
+        f64::from(samples / size * size) / start.elapsed().as_secs_f64()
+    };
+    epoch(0);
+    let mut rates: Vec<f64> = (1..=epochs).map(&mut epoch).collect();
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
 /// Random pixels of ten classes. Speed does not depend on what is learned.
 fn random(shape: [usize; 3], samples: u32) -> Dataset {
     let key = Key::new(1);
@@ -140,6 +186,7 @@ fn random(shape: [usize; 3], samples: u32) -> Dataset {
             names: (0..10).map(|class: u8| class.to_string()).collect(),
         },
         split: Split { train: (0..samples).collect(), validation: Vec::new(), test: Vec::new() },
+        augment: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let experiment = Experiment::read(&args.file)?;
     let places = SearchPath::from_env(args.data.as_deref(), Some(&args.file));
-    let data = experiment.data().load(&places)?;
+    let data = experiment.load_data(&places)?;
     let (compiled, notes) = experiment.compile(&DatasetFacts::from(&data))?;
     for note in notes {
         eprintln!("note: {note}");

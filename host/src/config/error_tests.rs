@@ -1,6 +1,7 @@
 //! Every error message, as a person sees it.
 
 use super::{tests::DIGITS, *};
+use crate::data::SearchPath;
 
 const MODEL: &str = "\
 model:
@@ -83,6 +84,40 @@ fn model() {
         format!("model: {{ input: [1, 1, 8, 8], layers: [flatten] }}\n{DATA}{TRAIN}"),
         layers(&"- relu\n    ".repeat(64)),
     ]));
+}
+
+#[test]
+fn data() {
+    let data = |data: &str| format!("{MODEL}data: {data}\n{TRAIN}");
+    snapshot!(gallery(&[
+        data("{ digits: {}, idx: { dir: mnist } }"),
+        data("{ augment: { crop: 1 } }"),
+        data("cifar10"),
+        data("{ digits: {}, normalise: mean }"),
+        data("{ digits: {}, normalize: std }"),
+        data("{ digits: {}, augment: { flip: vertical } }"),
+        data("{ digits: {}, augment: { crop: -1 } }"),
+        data("{ npy: { samples: a.npy, labels: b.npy, channels: middle } }"),
+    ]));
+}
+
+#[test]
+fn samples_that_cannot_be_augmented() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), "1,2,x\n3,4,y\n5,6,x\n7,8,y\n").unwrap();
+    let places = SearchPath::new(Some(folder.path()), None, None);
+    let cases = [
+        "\n  digits: {}\n  augment: { flip: horizontal, crop: 8 }",
+        "\n  digits: {}\n  augment:\n    cutout: 0",
+        "\n  csv: { file: a.csv }\n  augment: { flip: horizontal }",
+    ];
+    let errors = cases.map(|data| {
+        let text = format!("{MODEL}data:{data}\n{TRAIN}");
+        let loaded = Experiment::parse("a.yaml", &text).unwrap().load_data(&places);
+        let error = loaded.unwrap_err().to_string();
+        error.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>()
+    });
+    snapshot!(errors.join("\n"));
 }
 
 #[test]

@@ -6,10 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    at::At, diagnostics::Diagnostics, fixed::Fixed, model::Model, strategies::StrategyKeys,
-    train::TrainKeys, yaml,
+    at::At,
+    diagnostics::{Diagnostic, Diagnostics},
+    fixed::Fixed,
+    model::Model,
+    strategies::StrategyKeys,
+    train::TrainKeys,
+    yaml,
 };
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Dataset, SearchPath};
 
 /// The sections of a configuration file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,5 +74,17 @@ impl Experiment {
     /// Where the samples come from.
     pub const fn data(&self) -> &DataConfig {
         &self.sections.data.value
+    }
+
+    /// Loads the samples, and makes sure that what shall be done to them can be done.
+    pub fn load_data(&self, places: &SearchPath) -> anyhow::Result<Dataset> {
+        let data = self.data().load(places)?;
+        if let Some(augment) = &self.data().augment
+            && let Err((message, help)) = augment.value.check(data.shape)
+        {
+            let item = Diagnostic::new(augment.span(), message, help);
+            return Err(Diagnostics::new(&self.file, &self.text, vec![item]).into());
+        }
+        Ok(data)
     }
 }

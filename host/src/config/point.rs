@@ -44,7 +44,7 @@ impl Short for Bits {
 
 /// Where no mapping is allowed.
 #[derive(Debug, Deserialize)]
-pub(super) struct NoMapping {}
+pub(crate) struct NoMapping {}
 
 impl Serialize for Bits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -24,7 +24,7 @@ const WINDOW: u8 = 64;
 /// The mapping that a rule with numbers may be written as.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum LongRange {
+pub(crate) enum LongRange {
     /// The bound is two to this power.
     Fixed(#[schemars(range(min = -64, max = 64))] i64),
     /// Per cent of the magnitudes that lie within the bound, in steps of 0.01.
@@ -36,7 +36,7 @@ pub(super) enum LongRange {
 /// The numbers of a moving range.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Moving {
+pub(crate) struct Moving {
     /// Steps that are looked back, 1 to 255.
     #[serde(default = "default_window")]
     #[schemars(range(min = 1, max = 255))]

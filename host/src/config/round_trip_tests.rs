@@ -11,7 +11,10 @@ model:
     - dense: { name: fc1, units: 32, bias: false, init: xavier_uniform }
     - relu
     - dense: { name: fc2, units: 10 }
-data: { csv: { file: a.csv, label: class, validation: 0.15, test: 90 } }
+data:
+  csv: { file: a.csv, label: class, validation: 0.15, test: 90 }
+  normalize: mean_std
+  augment: { flip: horizontal, crop: 2, cutout: 3 }
 ";
 
 fn read(text: &str) -> Compiled {

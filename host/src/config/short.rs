@@ -9,7 +9,7 @@ use serde::{
 
 /// A setting that may be written as one scalar or as a mapping. An untagged enum would do, but
 /// it loses the place of every error inside.
-pub(super) trait Short: Sized {
+pub(crate) trait Short: Sized {
     /// The mapping.
     type Long: DeserializeOwned;
     /// Completes "expected ...".
@@ -24,7 +24,7 @@ pub(super) trait Short: Sized {
     }
 }
 
-pub(super) fn deserialize<'de, T: Short, D: Deserializer<'de>>(
+pub(crate) fn deserialize<'de, T: Short, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     deserializer.deserialize_any(ShortVisitor(PhantomData))
@@ -71,4 +71,4 @@ macro_rules! deserialize_short {
         }
     )*};
 }
-pub(super) use deserialize_short;
+pub(crate) use deserialize_short;

@@ -17,7 +17,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// `a`, `b` or `c`.
-pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         Some((last, [])) => last.clone(),
@@ -27,7 +27,7 @@ pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The remedy for a word that is none of the allowed ones.
-pub(super) fn remedy(word: &str, allowed: &[&str]) -> String {
+pub(crate) fn remedy(word: &str, allowed: &[&str]) -> String {
     match nearest(word, allowed.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? Allowed: {}", list(allowed.iter().copied())),
         None => format!("allowed: {}", list(allowed.iter().copied())),

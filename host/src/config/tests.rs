@@ -9,7 +9,7 @@ use fixgrad::{
 };
 
 use super::*;
-use crate::data::DataConfig;
+use crate::data::Source;
 
 pub(super) const DIGITS: DatasetFacts =
     DatasetFacts { shape: [1, 8, 8], outputs: 10, classes: true, train_samples: 1280 };
@@ -198,7 +198,7 @@ fn every_configuration_of_the_project_is_read() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let file = Experiment::read(&path).unwrap_or_else(|error| panic!("{error}"));
-            let shape = if *file.data() == DataConfig::Digits { [1, 8, 8] } else { [1, 28, 28] };
+            let shape = if file.data().source == Source::Digits { [1, 8, 8] } else { [1, 28, 28] };
             let facts = DatasetFacts { shape, ..DIGITS };
             file.compile(&facts).unwrap_or_else(|error| panic!("{error}"));
             read += 1;

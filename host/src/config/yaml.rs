@@ -79,7 +79,7 @@ fn translate(error: &Error, text: &str) -> Diagnostic {
 
 /// Stands between message and remedy in the errors of our own types: the remedy is a line of its
 /// own.
-pub(super) const HELP: &str = "\n";
+pub(crate) const HELP: &str = "\n";
 
 const SECTIONS: &str =
     "a configuration has the sections `model`, `data`, `train`, `fixed` and `strategies`";

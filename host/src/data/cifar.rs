@@ -1,4 +1,5 @@
-//! CIFAR-10 in its binary form: five files of training records and one of test records.
+//! CIFAR-10 in its binary form: five files of training records and one of test records. A record is
+//! a label, then a plane of 32x32 pixels for each of red, green and blue.
 
 use std::path::{Path, PathBuf};
 
@@ -29,19 +30,18 @@ pub(crate) fn load(config: &CifarConfig, places: &SearchPath) -> Result<Dataset,
     let train = records.labels.len();
     read(&mut records, &find_file(&folder, TEST)?)?;
     let test = records.labels.len() - train;
+    let mut mantissas = Mantissas::U8(records.pixels);
+    mantissas.channels_last(SHAPE);
     Ok(Dataset {
         name: "cifar10".into(),
         shape: SHAPE,
-        samples: Samples {
-            mantissas: Mantissas::U8(records.pixels),
-            exponent: -8,
-            rounding_error: 0.0,
-        },
+        samples: Samples { mantissas, exponent: -8, rounding_error: 0.0 },
         targets: Targets::Classes {
             labels: records.labels,
             names: NAMES.map(str::to_owned).to_vec(),
         },
         split: Split::own_test_set(&folder, train, test, config.validation)?,
+        augment: None,
     })
 }
 
@@ -95,6 +95,18 @@ mod tests {
         let mut last = [0; 3072];
         set.copy_sample(9, &mut last);
         assert_eq!(last, [175; 3072]);
+    }
+
+    #[test]
+    fn planes_become_pixels() {
+        let planes = [[1; 1024], [2; 1024], [3; 1024]].concat();
+        let mut record = [vec![5], planes].concat();
+        (record[1 + 33], record[1 + 1024 + 33], record[1 + 2048 + 33]) = (10, 20, 30);
+        let set = load_from(six(&record).path(), 2).unwrap();
+        let mut sample = [0; 3072];
+        set.copy_sample(9, &mut sample);
+        // Row 1, column 1.
+        assert_eq!(sample[32 * 3..35 * 3], [1, 2, 3, 10, 20, 30, 1, 2, 3]);
     }
 
     #[test]

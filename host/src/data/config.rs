@@ -1,31 +1,15 @@
-//! The `data:` section of a configuration.
+//! What the `data:` section of a configuration says of each format.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Part, SearchPath, cifar, csv, digits, idx, npy};
-
-/// Where the samples come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DataConfig {
-    /// The built-in 1,797 handwritten digits of 8x8 pixels: 1,280 to train on, 127 for validation
-    /// and 390 for test.
-    Digits,
-    /// Pictures and labels in IDX files, as MNIST has them.
-    Idx(IdxConfig),
-    /// CIFAR-10 in its binary form.
-    Cifar10(CifarConfig),
-    /// A table of numbers with a label column or target columns.
-    Csv(CsvConfig),
-    /// NumPy arrays.
-    Npy(NpyConfig),
-}
+use super::Part;
 
 /// A folder with the four files of MNIST or a relative of it, plain or gzip. Pixels become
-/// `p * 2^-8`. The files' own test set is the test set.
+/// `p * 2^-8`. Where samples have three dimensions, these are channels, height and width. The
+/// files' own test set is the test set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdxConfig {
@@ -90,7 +74,8 @@ pub struct CsvConfig {
     /// What parts the cells: one ASCII character, a comma by default.
     #[serde(default = "comma")]
     pub delimiter: char,
-    /// Channels, height and width of a sample, when the features are the pixels of a picture.
+    /// Channels, height and width of a sample, when the features are the pixels of a picture, one
+    /// channel after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
     /// Multiplies every feature by two to this power: -8 brings pixels 0..255 below 1. Default 0.
@@ -105,7 +90,26 @@ pub struct CsvConfig {
     pub test: Part,
 }
 
-/// NumPy arrays in `.npy` files, in C order, plain or gzip. The first dimension counts samples.
+/// Where an array has the channels of its pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channels {
+    /// Samples, channels, height, width, as in PyTorch.
+    #[default]
+    First,
+    /// Samples, height, width, channels, as in TensorFlow.
+    Last,
+}
+
+impl Channels {
+    fn are_first(&self) -> bool {
+        *self == Self::First
+    }
+}
+
+/// NumPy arrays in `.npy` files, in C order, plain or gzip. The first dimension counts samples. Two
+/// dimensions are features, three are pictures of one channel, four are pictures with channels; a
+/// series of several channels is a picture of height 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NpyConfig {
@@ -126,6 +130,9 @@ pub struct NpyConfig {
     /// below 1, and 0 for all other types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_exponent: Option<i8>,
+    /// Where an array of four dimensions has the channels: `first` (default) or `last`.
+    #[serde(default, skip_serializing_if = "Channels::are_first")]
+    pub channels: Channels,
     /// How many samples are set aside for validation, after a shuffle that is always the same: a
     /// count or a share.
     #[serde(default = "a_tenth")]
@@ -145,73 +152,4 @@ fn a_fifth() -> Part {
 
 fn comma() -> char {
     ','
-}
-
-impl DataConfig {
-    /// Finds the files, reads all of them and divides the samples.
-    pub fn load(&self, places: &SearchPath) -> Result<Dataset, DataError> {
-        match self {
-            DataConfig::Digits => digits::load(),
-            DataConfig::Idx(config) => idx::load(config, places),
-            DataConfig::Cifar10(config) => cifar::load(config, places),
-            DataConfig::Csv(config) => csv::load(config, places),
-            DataConfig::Npy(config) => npy::load(config, places),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(json: &str) -> Result<DataConfig, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn each_form_survives_a_round_trip() {
-        for json in [
-            r#""digits""#,
-            r#"{"idx":{"dir":"mnist","validation":6000}}"#,
-            r#"{"idx":{"dir":"mnist","validation":0.1,"classes":10}}"#,
-            r#"{"cifar10":{"dir":"cifar10","validation":5000}}"#,
-            r#"{"csv":{"file":"x.csv","label":"class","header":true,"delimiter":";","validation":0.1,"test":0.2}}"#,
-            r#"{"csv":{"file":"x.csv","targets":[3,"y"],"ignore":[0],"delimiter":",","shape":[1,2,2],"scale_exponent":-8,"validation":10,"test":20}}"#,
-            r#"{"npy":{"samples":"x.npy","labels":"y.npy","validation":0.1,"test":0.2}}"#,
-        ] {
-            let config = parse(json).unwrap();
-            assert_eq!(serde_json::to_string(&config).unwrap(), json);
-        }
-    }
-
-    #[test]
-    fn unknown_keys_and_wrong_forms_are_refused() {
-        let error = parse(r#"{"idx":{"dir":"mnist","valdiation":1}}"#).unwrap_err();
-        assert!(error.contains("unknown field `valdiation`"), "{error}");
-        let error = parse(r#"{"idx":{"dir":"mnist","validation":"all"}}"#).unwrap_err();
-        assert!(error.contains("a count of samples (6000) or a share of them (0.1)"), "{error}");
-        let error = parse(r#"{"csv":{"file":"x.csv","label":[1]}}"#).unwrap_err();
-        assert!(error.contains("a column's name or its index"), "{error}");
-        let error = parse(r#""mnist""#).unwrap_err();
-        assert!(error.contains("unknown variant `mnist`"), "{error}");
-    }
-
-    #[test]
-    fn every_field_is_described_in_the_schema() {
-        let schema = serde_json::to_value(schemars::schema_for!(DataConfig)).unwrap();
-        let definitions = schema["$defs"].as_object().unwrap();
-        for name in ["IdxConfig", "CifarConfig", "CsvConfig", "NpyConfig"] {
-            let definition = &definitions[name];
-            assert_eq!(definition["additionalProperties"], false, "{name}");
-            for (field, property) in definition["properties"].as_object().unwrap() {
-                assert!(property["description"].is_string(), "{name}.{field}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_built_in_set_needs_no_place() {
-        let set = parse(r#""digits""#).unwrap().load(&SearchPath::new(None, None, None)).unwrap();
-        assert_eq!(set.len(), 1797);
-    }
 }

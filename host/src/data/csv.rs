@@ -31,12 +31,15 @@ pub(crate) fn load(config: &CsvConfig, places: &SearchPath) -> Result<Dataset, D
         fixed::from_numbers(path, &table.targets, width, 0)?.into_targets(width)
     };
     let total = table.features.len() / width;
+    let mut samples = features.into_samples();
+    samples.mantissas.channels_last(shape);
     Ok(Dataset {
         name: stem(path),
         shape,
-        samples: features.into_samples(),
+        samples,
         targets,
         split: Split::shuffled(path, total, config.validation, config.test)?,
+        augment: None,
     })
 }
 
@@ -281,6 +284,13 @@ mod tests {
         assert!(load_bytes(text.as_bytes(), &ignore).is_err(), "the shape no longer fits");
         let ignore = CsvConfig { shape: None, ..ignore };
         assert_eq!(values(&load_bytes(text.as_bytes(), &ignore).unwrap()), [15.0, -17.5]);
+    }
+
+    #[test]
+    fn columns_of_several_channels_are_planes() {
+        let config = CsvConfig { shape: Some([2, 1, 2]), ..config() };
+        let set = load_bytes(b"1,2,10,20,a\n3,4,30,40,b\n", &config).unwrap();
+        assert_eq!(values(&set), [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0]);
     }
 
     #[test]

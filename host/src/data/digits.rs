@@ -35,6 +35,7 @@ pub(crate) fn load() -> Result<Dataset, DataError> {
             labels: records.labels,
             names: (0..CLASSES).map(|class| class.to_string()).collect(),
         },
+        augment: None,
     })
 }
 

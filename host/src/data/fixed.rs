@@ -105,7 +105,8 @@ pub(crate) fn mantissas(numbers: &[f64]) -> Result<Fixed, Unrepresentable> {
     Ok(Fixed { values, exponent: exponent as i8, rounding_error })
 }
 
-fn exponent_for(bound: f64) -> i32 {
+/// The exponent at which 16 bits hold `bound`.
+pub(crate) fn exponent_for(bound: f64) -> i32 {
     if bound == 0.0 {
         return 0;
     }
@@ -118,7 +119,7 @@ fn exponent_for(bound: f64) -> i32 {
 }
 
 /// Two to the power `n`, exactly; `n` stays within the normal range of a double.
-fn power_of_two(n: i32) -> f64 {
+pub(crate) fn power_of_two(n: i32) -> f64 {
     f64::from_bits(((1023 + n) as u64) << 52)
 }
 

@@ -135,13 +135,16 @@ pub(crate) fn load(config: &IdxConfig, places: &SearchPath) -> Result<Dataset, D
     }
     let mut pixels = train.samples.elements;
     pixels.extend(test.samples.elements);
+    let mut mantissas = Mantissas::U8(pixels);
+    mantissas.channels_last(shape);
     let name = config.dir.file_name().unwrap_or(folder.as_os_str());
     Ok(Dataset {
         name: name.to_string_lossy().into_owned(),
         shape,
-        samples: Samples { mantissas: Mantissas::U8(pixels), exponent: -8, rounding_error: 0.0 },
+        samples: Samples { mantissas, exponent: -8, rounding_error: 0.0 },
         targets,
         split,
+        augment: None,
     })
 }
 
@@ -226,6 +229,24 @@ mod tests {
         set.copy_sample(4, &mut sample);
         assert_eq!(sample, [255; 6]);
         assert_eq!(load_with(None, Some(10)).unwrap().outputs(), 10);
+    }
+
+    #[test]
+    fn four_dimensions_are_planes() {
+        let pictures: Vec<u8> = (0..8).collect();
+        let (train, test) = (encode(&[2, 2, 1, 2], &pictures), encode(&[1, 2, 1, 2], &[8; 4]));
+        let labels = (encode(&[2], &[0, 1]), encode(&[1], &[1]));
+        let files = [&train, &labels.0, &test, &labels.1];
+        let names = NAMES.map(|name| name.replace("idx3", "idx4").replace(".gz", ""));
+        let files: Vec<(&str, &[u8])> =
+            names.iter().map(String::as_str).zip(files.map(Vec::as_slice)).collect();
+        let folder = folder(&files);
+        let config = IdxConfig { dir: "x".into(), validation: Part::Count(0), classes: None };
+        let set = load(&config, &SearchPath::new(Some(folder.path()), None, None)).unwrap();
+        assert_eq!(set.shape, [2, 1, 2]);
+        let mut sample = [0; 4];
+        set.copy_sample(1, &mut sample);
+        assert_eq!(sample, [4, 6, 5, 7]);
     }
 
     #[test]

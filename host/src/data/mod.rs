@@ -4,6 +4,7 @@
 //! layer sees the same integers on the desktop and on the chip. Everything that is read here is
 //! untrusted: a wrong file gives a [`DataError`] that says what was expected and what was found.
 
+mod augment;
 mod cifar;
 mod config;
 mod csv;
@@ -14,14 +15,20 @@ mod find;
 mod fixed;
 mod idx;
 mod labels;
+mod layout;
+mod normalize;
 mod npy;
 mod records;
+mod section;
 mod split;
 
-pub use config::{CifarConfig, Column, CsvConfig, DataConfig, IdxConfig, NpyConfig};
+pub use augment::{Augment, Change, Draws, Flip};
+pub use config::{Channels, CifarConfig, Column, CsvConfig, IdxConfig, NpyConfig};
 pub use error::DataError;
 pub use find::{DATA_VARIABLE, SearchPath};
 pub use idx::IdxArray;
+pub use normalize::Normalize;
+pub use section::{DataConfig, Source};
 pub use split::{Part, Split};
 
 /// Samples, what they should give, and which of them may be used for what.
@@ -29,7 +36,8 @@ pub use split::{Part, Split};
 pub struct Dataset {
     /// A short name for tables and reports.
     pub name: String,
-    /// Channels, height and width of a sample; a vector of `n` features is `[n, 1, 1]`.
+    /// Channels, height and width of a sample; a vector of `n` features is `[n, 1, 1]`. In memory
+    /// a sample lies pixel after pixel, the channels of a pixel side by side.
     pub shape: [usize; 3],
     /// The samples, one after the other.
     pub samples: Samples,
@@ -37,6 +45,8 @@ pub struct Dataset {
     pub targets: Targets,
     /// Training, validation and test set.
     pub split: Split,
+    /// What happens to training samples, anew in every epoch.
+    pub augment: Option<Augment>,
 }
 
 /// The elements of all samples: `value = mantissa * 2^exponent`.
@@ -55,6 +65,8 @@ pub struct Samples {
 pub enum Mantissas {
     /// Pixels.
     U8(Vec<u8>),
+    /// Pixels around zero.
+    I8(Vec<i8>),
     /// Everything else.
     I16(Vec<i16>),
 }
@@ -110,14 +122,15 @@ impl Dataset {
         let start = index as usize * len;
         let out = &mut out[..len];
         match &self.samples.mantissas {
-            Mantissas::U8(all) => {
-                for (to, &from) in out.iter_mut().zip(&all[start..start + len]) {
-                    *to = from.into();
-                }
-            }
+            Mantissas::U8(all) => widen(&all[start..start + len], out),
+            Mantissas::I8(all) => widen(&all[start..start + len], out),
             Mantissas::I16(all) => out.copy_from_slice(&all[start..start + len]),
         }
     }
+}
+
+fn widen<T: Copy + Into<i16>>(from: &[T], to: &mut [i16]) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from.into());
 }
 
 impl Mantissas {
@@ -125,6 +138,7 @@ impl Mantissas {
     pub fn len(&self) -> usize {
         match self {
             Mantissas::U8(all) => all.len(),
+            Mantissas::I8(all) => all.len(),
             Mantissas::I16(all) => all.len(),
         }
     }
@@ -161,20 +175,23 @@ mod tests {
 
     #[test]
     fn samples_are_copied_out_whatever_their_width() {
-        for mantissas in
-            [Mantissas::U8(vec![1, 2, 3, 4, 5, 255]), Mantissas::I16(vec![1, 2, 3, 4, 5, 255])]
-        {
+        for mantissas in [
+            Mantissas::U8(vec![1, 2, 3, 4, 5, 100]),
+            Mantissas::I8(vec![1, 2, 3, 4, 5, 100]),
+            Mantissas::I16(vec![1, 2, 3, 4, 5, 100]),
+        ] {
             let set = Dataset {
                 name: "three pairs".into(),
                 shape: [2, 1, 1],
                 samples: Samples { mantissas, exponent: 0, rounding_error: 0.0 },
                 targets: Targets::Classes { labels: vec![0, 0, 0], names: vec!["0".into()] },
                 split: Split::default(),
+                augment: None,
             };
             assert_eq!((set.len(), set.sample_len(), set.outputs()), (3, 2, 1));
             let mut out = [7; 3];
             set.copy_sample(2, &mut out);
-            assert_eq!(out, [5, 255, 7]);
+            assert_eq!(out, [5, 100, 7]);
         }
     }
 }

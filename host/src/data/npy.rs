@@ -4,7 +4,7 @@ mod array;
 mod header;
 
 use self::array::Array;
-use super::config::NpyConfig;
+use super::config::{Channels, NpyConfig};
 use super::file::stem;
 use super::{DataError, Dataset, SearchPath, Split, fixed, labels, sample_shape};
 
@@ -50,12 +50,22 @@ pub(crate) fn load(config: &NpyConfig, places: &SearchPath) -> Result<Dataset, D
         let numbers = answers.numbers()?;
         fixed::from_numbers(&targets_path, &numbers, width, 0)?.into_targets(width)
     };
+    let mut samples = array.samples(config.scale_exponent)?;
+    let shape = match (config.channels, &array.shape[1..]) {
+        (Channels::Last, &[height, width, channels]) => [channels, height, width],
+        (_, dims) => {
+            let shape = sample_shape(dims);
+            samples.mantissas.channels_last(shape);
+            shape
+        }
+    };
     Ok(Dataset {
         name: stem(samples_path),
-        shape: sample_shape(&array.shape[1..]),
-        samples: array.samples(config.scale_exponent)?,
+        shape,
+        samples,
         targets,
         split: Split::shuffled(samples_path, total, config.validation, config.test)?,
+        augment: None,
     })
 }
 
@@ -84,6 +94,7 @@ mod tests {
             targets: (!are_labels).then(|| "y.npy".into()),
             classes: None,
             scale_exponent: None,
+            channels: Channels::First,
             validation: Part::Count(0),
             test: Part::Count(1),
         }
@@ -106,7 +117,7 @@ mod tests {
             (samples.mantissas, samples.exponent)
         };
         assert_eq!(exact(encode(&[2], &[3_u8, 255])), (Mantissas::U8(vec![3, 255]), -8));
-        assert_eq!(exact(encode(&[2], &[3_i8, -128])), (Mantissas::I16(vec![3, -128]), 0));
+        assert_eq!(exact(encode(&[2], &[3_i8, -128])), (Mantissas::I8(vec![3, -128]), 0));
         assert_eq!(exact(encode(&[2], &[3_i16, -129])), (Mantissas::I16(vec![3, -129]), 0));
         let halves = Mantissas::I16(vec![8192, -16384]);
         assert_eq!(exact(encode(&[2], &[0.5_f32, -1.0])), (halves.clone(), -14));
@@ -146,6 +157,24 @@ mod tests {
         let mantissas = vec![8192, 16384, -16384, 0];
         let expected = Targets::Values { mantissas, exponent: -14, width: 2, rounding_error: 0.0 };
         assert_eq!(set.targets, expected);
+    }
+
+    #[test]
+    fn channels_lie_side_by_side_whatever_the_file_has() {
+        let (planes, pixels) = ([1_u8, 2, 3, 10, 20, 30], [1_u8, 10, 2, 20, 3, 30]);
+        let twice = |one: [u8; 6]| [one, one].concat();
+        let first = labelled(&encode(&[2, 2, 1, 3], &twice(planes))).unwrap();
+        let config = NpyConfig { channels: Channels::Last, ..config(true) };
+        let y = encode(&[2], &[0_i64, 1]);
+        let last = load_with(&config, &encode(&[2, 1, 3, 2], &twice(pixels)), &y).unwrap();
+        for set in [first, last] {
+            assert_eq!(set.shape, [2, 1, 3]);
+            assert_eq!(set.samples.mantissas, Mantissas::U8(twice(pixels)));
+        }
+        // Without channels there is nothing to tell apart.
+        let grey = load_with(&config, &encode(&[2, 2, 3], &twice(planes)), &y).unwrap();
+        assert_eq!(grey.shape, [1, 2, 3]);
+        assert_eq!(grey.samples.mantissas, Mantissas::U8(twice(planes)));
     }
 
     #[test]

@@ -53,20 +53,24 @@ fn item(sample: &Wrong) -> String {
     )
 }
 
-/// The sample as dark ink on white, or nothing when the pixels are not a picture.
+/// The sample, or nothing when the pixels are not a picture. Grey is dark ink on white.
 fn png(sample: &Wrong) -> Option<Vec<u8>> {
     let (width, height) = (sample.width, sample.height);
-    if width == 0 || width.checked_mul(height)? != sample.pixels.len() || height == 0 {
+    let area = width.checked_mul(height).filter(|&area| area > 0)?;
+    let (color, pixels) = if sample.pixels.len() == area {
+        (png::ColorType::Grayscale, sample.pixels.iter().map(|p| 255 - p).collect())
+    } else if sample.pixels.len() == area.checked_mul(3)? {
+        (png::ColorType::Rgb, sample.pixels.clone())
+    } else {
         return None;
-    }
+    };
     let mut bytes = Vec::new();
     let (width, height) = (width.try_into().ok()?, height.try_into().ok()?);
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
-    let inverted: Vec<u8> = sample.pixels.iter().map(|p| 255 - p).collect();
     let mut writer = encoder.write_header().ok()?;
-    writer.write_image_data(&inverted).ok()?;
+    writer.write_image_data(&pixels).ok()?;
     writer.finish().ok()?;
     Some(bytes)
 }
@@ -85,6 +89,16 @@ mod tests {
         let text = item(&sample(2, 1, vec![0, 255]));
         example::assert_markup(&text);
         assert!(text.contains("data:image/png;base64,iVBORw0KGgo"), "{text}");
+    }
+
+    #[test]
+    fn three_numbers_a_pixel_are_colours() {
+        let bytes = png(&sample(1, 2, vec![255, 0, 0, 1, 2, 3])).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = [0; 6];
+        let frame = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!(frame.color_type, png::ColorType::Rgb);
+        assert_eq!(pixels, [255, 0, 0, 1, 2, 3]);
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use std::{
     hint, mem,
-    ops::Range,
     sync::{Mutex, PoisonError},
 };
 
 use fixgrad::trainer::{SampleData, Samples, Targets};
 
 use crate::{
-    data::{Dataset, Mantissas, Targets as Answers},
+    data::{Change, Dataset, Mantissas, Targets as Answers},
     kernel,
 };
 
@@ -31,7 +30,7 @@ impl<'d> Loader<'d> {
         Self { now: Batch::new(data), next: Batch::new(data) }
     }
 
-    /// Calls `work` with the samples of step 0, 1, ..., `steps - 1`, whose indices `pick` gives.
+    /// Calls `work` with the samples of step 0, 1, ..., `steps - 1`, as `pick` picks them.
     ///
     /// # Errors
     /// The first one that `work` returns; the steps after it are left out.
@@ -42,11 +41,11 @@ impl<'d> Loader<'d> {
         mut work: impl FnMut(u32, &Batch<'d>) -> Result<(), E> + Send,
     ) -> Result<(), E>
     where
-        I: IntoIterator<Item = u32, IntoIter: Send>,
+        I: IntoIterator<Item: Into<Pick>, IntoIter: Send>,
         E: Send,
     {
         let Self { now, next } = self;
-        let next = &Mutex::new(Filling { batch: next, indices: None });
+        let next = &Mutex::new(Filling { batch: next, picks: None });
         let help = || next.try_lock().is_ok_and(|mut next| next.piece());
         kernel::meanwhile(&help, move || {
             for step in 0..steps {
@@ -67,28 +66,44 @@ impl<'d> Loader<'d> {
     }
 }
 
+/// A sample of a data set, and what happens to it on its way into a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Its index in the data set.
+    pub index: u32,
+    /// What happens to it.
+    pub change: Option<Change>,
+}
+
+impl From<u32> for Pick {
+    /// The sample as it is.
+    fn from(index: u32) -> Self {
+        Self { index, change: None }
+    }
+}
+
 /// A batch that is being gathered.
 struct Filling<'b, 'd, I> {
     batch: &'b mut Batch<'d>,
-    indices: Option<I>,
+    picks: Option<I>,
 }
 
-impl<I: Iterator<Item = u32>> Filling<'_, '_, I> {
+impl<I: Iterator<Item: Into<Pick>>> Filling<'_, '_, I> {
     /// Samples that are gathered in one go: a thread that is asked to help with a step is not busy
     /// here for long.
     const PIECE: usize = 8;
 
-    fn begin(&mut self, indices: impl IntoIterator<IntoIter = I>) {
+    fn begin(&mut self, picks: impl IntoIterator<IntoIter = I>) {
         self.batch.clear();
-        self.indices = Some(indices.into_iter());
+        self.picks = Some(picks.into_iter());
     }
 
     /// Gathers some more. False when there were none left.
     fn piece(&mut self) -> bool {
-        let Some(indices) = &mut self.indices else { return false };
-        let more = self.batch.extend(indices.by_ref().take(Self::PIECE));
+        let Some(picks) = &mut self.picks else { return false };
+        let more = self.batch.extend(picks.by_ref().take(Self::PIECE));
         if !more {
-            self.indices = None;
+            self.picks = None;
         }
         more
     }
@@ -98,8 +113,9 @@ impl<I: Iterator<Item = u32>> Filling<'_, '_, I> {
 #[derive(Debug)]
 pub struct Batch<'d> {
     data: &'d Dataset,
-    rows: Vec<Range<usize>>,
+    picks: Vec<Pick>,
     bytes: Vec<u8>,
+    codes: Vec<i8>,
     words: Vec<i16>,
     classes: Vec<u16>,
     values: Vec<i16>,
@@ -110,8 +126,9 @@ impl<'d> Batch<'d> {
     pub const fn new(data: &'d Dataset) -> Self {
         Self {
             data,
-            rows: Vec::new(),
+            picks: Vec::new(),
             bytes: Vec::new(),
+            codes: Vec::new(),
             words: Vec::new(),
             classes: Vec::new(),
             values: Vec::new(),
@@ -119,28 +136,28 @@ impl<'d> Batch<'d> {
     }
 
     /// Takes these samples in place of those that it held.
-    pub fn fill(&mut self, indices: impl IntoIterator<Item = u32>) {
+    pub fn fill(&mut self, picks: impl IntoIterator<Item: Into<Pick>>) {
         self.clear();
-        self.extend(indices);
+        self.extend(picks);
     }
 
     fn clear(&mut self) {
-        let Self { data: _, rows, bytes, words, classes, values } = self;
-        rows.clear();
+        let Self { data: _, picks, bytes, codes, words, classes, values } = self;
+        picks.clear();
         bytes.clear();
+        codes.clear();
         words.clear();
         classes.clear();
         values.clear();
     }
 
     /// Takes more samples. False when there were none.
-    fn extend(&mut self, indices: impl IntoIterator<Item = u32>) -> bool {
-        let Self { data, rows, bytes, words, classes, values } = self;
-        let len = data.sample_len();
-        rows.clear();
-        for index in indices {
-            let index = index as usize;
-            rows.push(index * len..(index + 1) * len);
+    fn extend(&mut self, more: impl IntoIterator<Item: Into<Pick>>) -> bool {
+        let Self { data, picks, bytes, codes, words, classes, values } = self;
+        picks.clear();
+        picks.extend(more.into_iter().map(Into::into));
+        for pick in &*picks {
+            let index = pick.index as usize;
             match &data.targets {
                 Answers::Classes { labels, .. } => classes.push(labels[index]),
                 Answers::Values { mantissas, width, .. } => {
@@ -149,16 +166,18 @@ impl<'d> Batch<'d> {
             }
         }
         match &data.samples.mantissas {
-            Mantissas::U8(all) => gather(all, rows, bytes),
-            Mantissas::I16(all) => gather(all, rows, words),
+            Mantissas::U8(all) => gather(all, data.shape, picks, bytes),
+            Mantissas::I8(all) => gather(all, data.shape, picks, codes),
+            Mantissas::I16(all) => gather(all, data.shape, picks, words),
         }
-        !rows.is_empty()
+        !picks.is_empty()
     }
 
     /// The samples, for a trainer.
     pub fn samples(&self) -> Samples<'_> {
         let data = match &self.data.samples.mantissas {
             Mantissas::U8(_) => SampleData::U8(&self.bytes),
+            Mantissas::I8(_) => SampleData::I8(&self.codes),
             Mantissas::I16(_) => SampleData::I16(&self.words),
         };
         Samples { data, exponent: self.data.samples.exponent.into() }
@@ -175,21 +194,27 @@ impl<'d> Batch<'d> {
     }
 }
 
-/// Appends rows of `all` that are far from each other.
+/// Appends samples of `all` that are far from each other.
 ///
-/// A copy of such a row waits for memory, and the next copy begins after it. So the cache lines of
-/// all rows are asked for first: these loads wait together.
+/// A copy of such a sample waits for memory, and the next copy begins after it. So the cache lines
+/// of all are asked for first: these loads wait together.
 fn gather<T: Copy + Default + std::ops::BitXor<Output = T>>(
     all: &[T],
-    rows: &[Range<usize>],
+    shape: [usize; 3],
+    picks: &[Pick],
     out: &mut Vec<T>,
 ) {
-    let line = CACHE_LINE / size_of::<T>();
-    for rows in rows.chunks(ROWS_AHEAD) {
-        let rows = rows.iter().map(|row| &all[row.clone()]);
-        let lines = rows.clone().flat_map(|row| row.chunks(line));
+    let (line, len) = (CACHE_LINE / size_of::<T>(), shape.iter().product::<usize>());
+    let sample = |pick: &Pick| &all[pick.index as usize * len..][..len];
+    for picks in picks.chunks(ROWS_AHEAD) {
+        let lines = picks.iter().flat_map(|pick| sample(pick).chunks(line));
         hint::black_box(lines.fold(T::default(), |seen, line| seen ^ line[0]));
-        rows.for_each(|row| out.extend_from_slice(row));
+        for pick in picks {
+            match &pick.change {
+                Some(change) => change.append(sample(pick), shape, out),
+                None => out.extend_from_slice(sample(pick)),
+            }
+        }
     }
 }
 
@@ -214,6 +239,7 @@ mod tests {
                 names: Vec::new(),
             },
             split: Split::default(),
+            augment: None,
         };
         let pick = |step| step * 30..(step + 1) * 30;
         for threads in 1..4 {
@@ -254,10 +280,11 @@ mod tests {
                 rounding_error: 0.0,
             },
             split: Split::default(),
+            augment: None,
         };
         let mut batch = Batch::new(&data);
         for _ in 0..2 {
-            batch.fill([2, 0]);
+            batch.fill([2_u32, 0]);
             let Samples { data: SampleData::U8(bytes), exponent: -8 } = batch.samples() else {
                 panic!("{batch:?}");
             };

@@ -38,7 +38,7 @@ impl Job {
 
     /// Loads the data of an experiment and compiles it.
     pub fn new(experiment: Experiment, places: &SearchPath, overrides: Overrides) -> Result<Self> {
-        let data = experiment.data().load(places)?;
+        let data = experiment.load_data(places)?;
         Self::with_data(experiment, Arc::new(data), overrides)
     }
 

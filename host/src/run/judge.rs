@@ -8,10 +8,11 @@ use fixgrad::{
 };
 
 use super::{
+    picture::picture,
     record::{Test, Wrong},
     session::Session,
 };
-use crate::data::{Dataset, Mantissas, Targets};
+use crate::data::Targets;
 
 /// Wrongly classified samples that are kept as pictures.
 const PICTURES: usize = 12;
@@ -50,7 +51,14 @@ pub fn judge<K: Kernel + Copy + Send>(session: &mut Session<'_, K>) -> Result<Te
                     }
                     if predicted != label && out.wrong.len() < PICTURES {
                         let place = (group * size + i) as u64;
-                        out.wrong.extend(picture(session.data, index, place, label, predicted));
+                        out.wrong.extend(picture(session.data, index).map(|picture| Wrong {
+                            index: place,
+                            label,
+                            predicted,
+                            width: picture.width,
+                            height: picture.height,
+                            pixels: picture.pixels,
+                        }));
                     }
                 }
                 Targets::Values { mantissas, exponent, width, .. } => {
@@ -71,17 +79,4 @@ pub(crate) fn means(tally: Tally, classes: bool) -> (f64, f64) {
     let loss = tally.loss as f64 * f64::from(LOSS_EXPONENT).exp2() / samples;
     let accuracy = if classes { f64::from(tally.correct) / samples } else { f64::NAN };
     (loss, accuracy)
-}
-
-/// The sample as a picture, when it is one.
-fn picture(data: &Dataset, index: u32, place: u64, label: u16, predicted: u16) -> Option<Wrong> {
-    let (&[1, height, width], Mantissas::U8(all)) = (&data.shape, &data.samples.mantissas) else {
-        return None;
-    };
-    let from = index as usize * height * width;
-    // Value 1 is full: pixels of 16 steps shall be seen too.
-    let full = f64::from(data.samples.exponent).exp2() * 256.0;
-    let grey = |&pixel: &u8| (f64::from(pixel) * full).min(255.0) as u8;
-    let pixels = all[from..from + height * width].iter().map(grey).collect();
-    Some(Wrong { index: place, label, predicted, width, height, pixels })
 }

@@ -11,6 +11,7 @@ mod job;
 mod judge;
 pub mod log;
 mod model;
+mod picture;
 mod probe;
 mod progress;
 pub mod record;

@@ -203,7 +203,7 @@ pub struct Wrong {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Grey values, row-major; 0 is empty.
+    /// Row-major. One number a pixel is grey, and 0 is empty; three are red, green and blue.
     pub pixels: Vec<u8>,
 }
 

@@ -13,19 +13,21 @@ use fixgrad::{
 };
 
 use super::{
-    batch::{Batch, Loader},
+    batch::{Batch, Loader, Pick},
     model::{Model, ModelError},
     probe::{self, Sightings},
 };
 use crate::{
     config::{Compiled, MAX_LAYERS},
-    data::Dataset,
+    data::{Dataset, Draws},
 };
 
 /// 32-bit sums in memory at once: enough for most layers in one piece. No result depends on it.
 const TILE: usize = 1 << 22;
 /// The stream of random numbers that orders the samples. No step has this number.
 const SHUFFLE: u32 = u32::MAX;
+/// The stream of an epoch that augments its samples. Its order uses children from 0 on.
+const AUGMENT: u32 = u32::MAX;
 
 /// The memory that a session trains in.
 #[derive(Debug)]
@@ -191,11 +193,12 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
     }
 }
 
-/// The order of the training samples in one epoch.
+/// The training samples of one epoch: their order, and what happens to each.
 #[derive(Debug)]
 pub(crate) struct Order<'d> {
     samples: &'d [u32],
     places: Permutation,
+    draws: Option<Draws>,
     batch: u32,
 }
 
@@ -204,12 +207,51 @@ impl<'d> Order<'d> {
     pub(crate) fn new(data: &'d Dataset, seed: u64, batch: u16, epoch: u32) -> Self {
         let samples = data.split.train.as_slice();
         let key = Key::new(seed).child(SHUFFLE).child(epoch);
-        Self { samples, places: Permutation::new(key, samples.len() as u32), batch: batch.into() }
+        let draws = data.augment.map(|augment| Draws::new(augment, data.shape, key.child(AUGMENT)));
+        let places = Permutation::new(key, samples.len() as u32);
+        Self { samples, places, draws, batch: batch.into() }
     }
 
     /// The samples of a step of the epoch.
-    pub(crate) fn step(&self, step: u32) -> impl Iterator<Item = u32> {
+    pub(crate) fn step(&self, step: u32) -> impl Iterator<Item = Pick> {
         let places = step * self.batch..(step + 1) * self.batch;
-        places.map(|place| self.samples[self.places.at(place) as usize])
+        places.map(|place| {
+            let index = self.samples[self.places.at(place) as usize];
+            Pick { index, change: self.draws.map(|draws| draws.of(index)) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Augment, DataConfig, Flip, SearchPath, Source};
+
+    fn digits(augment: Option<Augment>) -> Dataset {
+        let config = DataConfig { augment: augment.map(Into::into), ..Source::Digits.into() };
+        config.load(&SearchPath::new(None, None, None)).unwrap()
+    }
+
+    fn picks(data: &Dataset, batch: u16, epoch: u32) -> Vec<Pick> {
+        let order = Order::new(data, 5, batch, epoch);
+        (0..1280 / u32::from(batch)).flat_map(|step| order.step(step).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn a_change_belongs_to_sample_and_epoch_and_not_to_the_batch() {
+        let all = Augment { flip: Some(Flip::Horizontal), crop: Some(2), cutout: Some(3) };
+        let data = digits(Some(all));
+        let first = picks(&data, 32, 0);
+        assert_eq!(first, picks(&data, 128, 0));
+        let plain = digits(None);
+        let indices = |picks: &[Pick]| picks.iter().map(|pick| pick.index).collect::<Vec<_>>();
+        assert_eq!(indices(&first), indices(&picks(&plain, 32, 0)), "the order stays");
+        let sorted = |mut picks: Vec<Pick>| {
+            picks.sort_by_key(|pick| pick.index);
+            picks
+        };
+        let (first, second) = (sorted(first), sorted(picks(&data, 32, 1)));
+        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+        assert!(same < 20, "{same} samples are the same in two epochs");
     }
 }

@@ -110,7 +110,7 @@ fn compile(file: &Path, data: Option<&Path>, grid: &Grid) -> Result<Vec<(Cell, J
         let set = match known {
             Some(set) => set,
             None => {
-                let set = Arc::new(wanted.load(&places)?);
+                let set = Arc::new(experiment.load_data(&places)?);
                 loaded.push((wanted, set.clone()));
                 set
             }

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use crate::support::Desk;
+use crate::support::{Desk, augmented};
 
 /// A stand-in for a board, stopped when the test ends.
 struct Board {
@@ -34,6 +34,7 @@ impl Drop for Board {
 #[test]
 fn a_board_trains_like_the_desktop_and_its_state_comes_and_goes() {
     let desk = Desk::new();
+    std::fs::write(desk.path("tiny.yaml"), augmented()).unwrap();
     let board = Board::start(&desk, "--frame 300 --store 2500");
     let link = format!("--link {}", board.address);
     let ours = desk.json(&format!("stream tiny.yaml {link} --out a --json"));

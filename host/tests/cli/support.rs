@@ -19,6 +19,13 @@ data: digits
 train: { epochs: 3, batch: 32, lr: 0.5, momentum: 0.5, schedule: cosine }
 ";
 
+/// The same on samples that are normalised and, to train on, augmented.
+pub(crate) fn augmented() -> String {
+    let data =
+        "data: { digits: {}, normalize: mean, augment: { flip: horizontal, crop: 2, cutout: 3 } }";
+    CONFIG.replace("data: digits", data)
+}
+
 /// A folder with `tiny.yaml` in it, where the program runs.
 pub(crate) struct Desk {
     folder: tempfile::TempDir,

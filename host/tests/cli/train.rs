@@ -4,7 +4,7 @@ use std::{fs, thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{CONFIG, Desk, names};
+use crate::support::{CONFIG, Desk, augmented, names};
 
 const RUN: [&str; 6] =
     ["checkpoint.fxg", "config.yaml", "metrics.jsonl", "model.fxg", "origin.json", "report.html"];
@@ -49,8 +49,10 @@ fn a_run_leaves_a_folder_and_ends_with_its_results() {
 #[test]
 fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
     let desk = Desk::new();
-    let whole = desk.json("train tiny.yaml --epochs 150 --out whole --json");
-    let mut child = desk.command("train tiny.yaml --epochs 150 --out cut -q").spawn().unwrap();
+    fs::write(desk.path("tiny.yaml"), augmented()).unwrap();
+    let whole = desk.json("train tiny.yaml --epochs 150 --threads 2 --out whole --json");
+    let mut child =
+        desk.command("train tiny.yaml --epochs 150 --threads 1 --out cut -q").spawn().unwrap();
     let log = desk.path("cut/metrics.jsonl");
     while fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 4 {
         assert!(child.try_wait().unwrap().is_none(), "ended before it could be killed");

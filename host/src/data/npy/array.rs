@@ -92,9 +92,7 @@ impl<'a> Array<'a> {
                 let mantissas = self.elements(u8::from_le_bytes);
                 exact(Mantissas::U8(mantissas), scale.unwrap_or(-8))
             }
-            Some(('i', 1)) => {
-                exact(Mantissas::I16(self.elements(|x| i8::from_le_bytes(x).into())), unit)
-            }
+            Some(('i', 1)) => exact(Mantissas::I8(self.elements(i8::from_le_bytes)), unit),
             Some(('i', 2)) => exact(Mantissas::I16(self.elements(i16::from_le_bytes)), unit),
             _ => {
                 let width = self.shape[1..].iter().product();
