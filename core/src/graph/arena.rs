@@ -79,7 +79,8 @@ pub(crate) fn pick<'m, const K: usize>(
     parts
 }
 
-const fn nothing<'m>() -> MantissasMut<'m> {
+/// No mantissas.
+pub(crate) const fn nothing<'m>() -> MantissasMut<'m> {
     MantissasMut::I8(&mut [])
 }
 

@@ -44,8 +44,8 @@ pub use transients::Life;
 pub(crate) use transients::attempt;
 
 pub use crate::message::Message;
-pub(crate) use arena::pick;
 pub use arena::{Arena, too_small};
+pub(crate) use arena::{nothing, pick};
 pub use builder::Graph;
 pub use error::{GraphError, PlanError};
 pub use layer::{Layer, Name};

@@ -372,7 +372,6 @@ impl<const N: usize> Plan<N> {
             ) else {
                 return None;
             };
-            plan.way.average = [forward, backward];
             // Products with a factor, whose bits are all of its magnitude.
             plan.forward = Sum::of(1, input_bits, terms.forward * forward.factor as usize);
             plan.input_grad = Sum::of(1, grad.bits, terms.backward * backward.factor as usize);

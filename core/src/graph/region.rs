@@ -1,7 +1,7 @@
 //! The parts of a plan: places in memory, and sums that cannot overflow.
 
 use crate::{
-    layer::{Average, Input, Kind, Output},
+    layer::{Input, Kind, Output},
     quant::ceil_log2,
     tensor::{Shape, Width},
     trainer::Tensor,
@@ -174,8 +174,6 @@ pub struct Way {
     pub depth: u32,
     /// What the numbers of the output are.
     pub output: Output,
-    /// What outputs are multiplied by, and gradients.
-    pub average: [Average; 2],
     /// The layer whose output this one reads, and the one whose activation holds it.
     pub input: u8,
     /// See [`input`](Self::input).
@@ -247,7 +245,6 @@ impl Way {
         outputs: 0,
         depth: 0,
         output: Output::InPlace,
-        average: [Average::NONE; 2],
         input: 0,
         holder: 0,
         input_bits: 0,

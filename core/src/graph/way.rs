@@ -36,7 +36,6 @@ impl<const N: usize> Plan<N> {
                 outputs: layer.shape.elements() as u32,
                 depth: depth as u32,
                 output: facts.output,
-                average: plan.way.average,
                 input: layer.input,
                 holder: below.output,
                 input_bits: below.output_bits,

@@ -62,17 +62,16 @@ impl Dense {
 impl Operator for Dense {
     #[inline(always)]
     fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
-        let Forward { kernel, from, samples, x, weight, drop, rows, sums, .. } = run;
-        let inputs = from.elements();
-        let x = Matrix::new(x, samples, inputs).row_range(rows.start, rows.len());
-        let weight = Matrix::new(weight, self.units.into(), inputs);
+        let Forward { kernel, depth, samples, x, weight, drop, rows, sums, .. } = run;
+        let x = Matrix::new(x, samples, depth).row_range(rows.start, rows.len());
+        let weight = Matrix::new(weight, self.units.into(), depth);
         product::<K, U>(kernel, x, weight.t(), drop, false, sums);
     }
 
     #[inline(always)]
     fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
-        let InputGrad { kernel, from, samples, grad, weight, drop, first, sums, .. } = run;
-        let (units, inputs) = (self.units.into(), from.elements().max(1));
+        let InputGrad { kernel, depth, samples, grad, weight, drop, first, sums, .. } = run;
+        let (units, inputs) = (self.units.into(), depth.max(1));
         let (first, rows) = (first / inputs, sums.len() / inputs);
         let grad = Matrix::new(grad, samples, units).row_range(first, rows);
         let weight = Matrix::new(weight, units, inputs);
@@ -86,10 +85,10 @@ impl Operator for Dense {
 
     #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
-        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, .. } = run;
+        let WeightGrad { kernel, depth, samples, grad, x, drop, units, cols, add, sums, .. } = run;
         let width = self.units.into();
         let grad = Matrix::columns(grad, samples, width, units.start, units.len());
-        let x = Matrix::columns(x, samples, from.elements(), cols.start, cols.len());
+        let x = Matrix::columns(x, samples, depth, cols.start, cols.len());
         product::<K, U>(kernel, grad.t(), x, drop, add, sums);
     }
 }

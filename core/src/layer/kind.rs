@@ -46,7 +46,7 @@ macro_rules! layers {
 
         /// A kind without its settings.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Tag {
+        pub enum Tag {
             $(
                 #[doc = $word]
                 $layer,

@@ -17,10 +17,10 @@ pub use dense::Dense;
 pub use facts::{Facts, Misfit, Output, Padding, Terms};
 pub use flatten::Flatten;
 pub use input::Input;
-pub use kind::Kind;
+pub use kind::{Kind, Tag};
 pub use max_pool::MaxPool2d;
 pub use relu::Relu;
 
 pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
-pub(crate) use kind::{Tag, operate};
+pub(crate) use kind::operate;
 pub(crate) use run::{Forward, InputGrad, Operator, WeightGrad};

@@ -46,8 +46,9 @@ pub(crate) trait Operator: Copy {
 /// A layer on its way forward.
 pub(crate) struct Forward<'r, K> {
     pub(crate) kernel: &'r K,
-    /// Shape of one input.
+    /// Shape of one input, and numbers in a row of the weight.
     pub(crate) from: Shape,
+    pub(crate) depth: usize,
     pub(crate) samples: usize,
     pub(crate) x: Mantissas<'r>,
     pub(crate) weight: Mantissas<'r>,
@@ -65,8 +66,9 @@ pub(crate) struct Forward<'r, K> {
 /// A layer on its way back.
 pub(crate) struct InputGrad<'r, K> {
     pub(crate) kernel: &'r K,
-    /// Shape of one input.
+    /// Shape of one input, and numbers in a row of the weight.
     pub(crate) from: Shape,
+    pub(crate) depth: usize,
     pub(crate) samples: usize,
     /// Gradient of the output.
     pub(crate) grad: Mantissas<'r>,
@@ -84,8 +86,9 @@ pub(crate) struct InputGrad<'r, K> {
 /// The gradient of a weight.
 pub(crate) struct WeightGrad<'r, K> {
     pub(crate) kernel: &'r K,
-    /// Shape of one input.
+    /// Shape of one input, and numbers in a row of the weight.
     pub(crate) from: Shape,
+    pub(crate) depth: usize,
     pub(crate) samples: usize,
     /// Gradient of the output.
     pub(crate) grad: Mantissas<'r>,

@@ -7,9 +7,9 @@ use super::{
     state::Tensor,
 };
 use crate::{
-    graph::{Region, Way, pick},
+    graph::{Region, Way, nothing, pick},
     kernel::Kernel,
-    layer::{Channels, InputGrad, Operator, Output, operate},
+    layer::{Average, Channels, InputGrad, Operator, Output, operate},
     loss::{Outputs, Target},
     optim::block,
     strategy::Strategy,
@@ -158,8 +158,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 let slack = Sums::slack_of(from.outputs());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
-            Source::Layer if plan.way.output != Output::InPlace => {
-                let [_, average] = plan.way.average;
+            Source::Layer if U::links_windows() && plan.way.output != Output::InPlace => {
+                let average = from.average(false);
                 let exponent = grid(now.grad, 0, -i16::from(average.shift));
                 Sums { exponent, bits: plan.input_grad.bits, slack: 0 }
             }
@@ -197,31 +197,31 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (plan, way) = (from.plan, &from.plan.way);
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
-        let (memo, room) = if U::links_windows() {
-            (&plan.memo, self.room_for(own))
+        let windows = U::links_windows();
+        let weight = &plan.weight.codes;
+        let [sums, own, weight, memo, room] = if windows {
+            let room = self.room_for(own);
+            pick(self.memory, [tile, own, weight, &plan.memo, &room])
         } else {
-            (&Region::NONE, Region::NONE)
+            let [sums, own, weight] = pick(self.memory, [tile, own, weight]);
+            [sums, own, weight, nothing(), nothing()]
         };
-        let regions = [tile, own, &plan.weight.codes, memo, &room];
-        let [sums, own, weight, memo, room] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), Mantissas::I8(memo)) = (sums, memo.as_ref()) else { return };
         let grad = U::codes(own.as_ref());
-        if way.output == Output::InPlace {
-            if U::uses(Part::PassingPoints) {
-                widen(grad.part(first, sums.len()), sums);
-            }
-            return;
+        if U::uses(Part::PassingPoints) && way.output == Output::InPlace {
+            return widen(grad.part(first, sums.len()), sums);
         }
         operate!(way.kind, U, layer => layer.input_grad::<K, U>(InputGrad {
             kernel: self.kernel,
             from: way.from,
+            depth: way.depth as usize,
             samples: count,
             grad,
             weight: U::codes(weight.as_ref()),
             drop: plan.input_grad.drop,
             first,
             sums,
-            average: way.average[1],
+            average: if windows { from.average(false) } else { Average::NONE },
             memo,
             room,
         }));

@@ -11,6 +11,7 @@ use crate::{
     config::{LayerConfig, LossKind, Train},
     graph::{LayerPlan, Region},
     kernel::Kernel,
+    layer::{Average, Facts},
     optim::Lr,
     quant::{Quant, RangeState},
     rng::Key,
@@ -70,6 +71,17 @@ impl At<'_> {
     /// Numbers in one output.
     pub(crate) const fn outputs(&self) -> usize {
         self.plan.way.outputs as usize
+    }
+
+    /// What a mean over the layer's windows is multiplied by: forward, or else backward.
+    pub(crate) fn average(&self, forward: bool) -> Average {
+        let way = &self.plan.way;
+        let facts = way.kind.facts(way.from).ok();
+        let average = facts.and_then(|Facts { mean, terms, .. }| match forward {
+            true => Average::of(mean, terms.forward, way.input_bits),
+            false => Average::of(mean, terms.backward, self.config.activation_grad?.bits),
+        });
+        average.unwrap_or(Average::NONE)
     }
 
     /// Rows of the weight.

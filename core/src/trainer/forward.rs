@@ -8,9 +8,9 @@ use super::{
     state::Tensor,
 };
 use crate::{
-    graph::{Kind, LayerPlan, Region, pick},
+    graph::{Kind, LayerPlan, Region, nothing, pick},
     kernel::Kernel,
-    layer::{self, Forward, Operator, Output, operate},
+    layer::{self, Average, Forward, Operator, Output, operate},
     quant::Point,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Source, Width},
@@ -110,7 +110,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 Some(_) if is_input && !U::uses(Part::InputPoint) => {}
                 Some(point) => self.forward_point(at, point, samples, count, base),
                 None if is_input => self.read_in_place(samples),
-                None if usize::from(at.plan.output) == i => {
+                None if U::links_windows() && usize::from(at.plan.output) == i => {
                     self.forward_codes(at, samples, count);
                 }
                 None => self.forward_in_place(at, count),
@@ -171,7 +171,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
             _ if plan.weight.master.len > 0 => self.product_sums(at),
-            _ if plan.way.output == Output::Sums => self.mean_sums(at),
+            _ if U::links_windows() && plan.way.output == Output::Sums => self.mean_sums(at),
             _ if U::uses(Part::PassingPoints) => passed_on(plan.way.input_bits.saturating_sub(1)),
             _ => return,
         };
@@ -257,13 +257,17 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let input = self.input_region(plan);
         let below = if is_input { &Region::NONE } else { input };
         let channels = if U::uses(Part::Channels) { &plan.channels_now } else { &Region::NONE };
-        let (memo, room) = if U::links_windows() {
-            (&plan.memo, self.room_for(input))
+        let windows = U::links_windows();
+        let weight = &plan.weight.codes;
+        let [sums, row, weight, channels, x, memo, room] = if windows {
+            let room = self.room_for(input);
+            let regions = [tile, &self.row, weight, channels, below, &plan.memo, &room];
+            pick(self.memory, regions)
         } else {
-            (&Region::NONE, Region::NONE)
+            let regions = [tile, &self.row, weight, channels, below];
+            let [sums, row, weight, channels, x] = pick(self.memory, regions);
+            [sums, row, weight, channels, x, nothing(), nothing()]
         };
-        let regions = [tile, &self.row, &plan.weight.codes, channels, below, memo, &room];
-        let [sums, row, weight, channels, x, memo, room] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
         let MantissasMut::I8(memo) = memo else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
@@ -271,17 +275,18 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             Kind::Input(_) if U::uses(Part::InputPoint) => {
                 samples.source().part(rows.start * row_len, sums.len()).copy_to(sums);
             }
-            kind if way.output != Output::InPlace => {
+            kind if !U::uses(Part::PassingPoints) || way.output != Output::InPlace => {
                 operate!(kind, U, layer => layer.forward::<K, U>(Forward {
                     kernel: self.kernel,
                     from: way.from,
+                    depth: way.depth as usize,
                     samples: count,
                     x,
                     weight: U::codes(weight.as_ref()),
                     drop: plan.forward.drop,
                     rows,
                     sums: &mut *sums,
-                    average: way.average[0],
+                    average: if windows { at.average(true) } else { Average::NONE },
                     memo,
                     room,
                 }));
@@ -338,7 +343,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// What is known of means: sums of codes times a factor.
     fn mean_sums(&self, at: At<'e>) -> Sums {
-        let shift = at.plan.way.average[0].shift;
+        let shift = at.average(true).shift;
         let exponent = grid(self.input_exponent(at.plan), 0, -i16::from(shift));
         Sums { exponent, bits: at.plan.forward.bits, slack: 0 }
     }

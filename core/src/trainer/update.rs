@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Master,
-    graph::{ParamPlan, Region, pick},
+    graph::{ParamPlan, Region, nothing, pick},
     kernel::Kernel,
     layer::{self, Operator, WeightGrad, operate},
     optim::{Descend, Lr, Momentum, Update, velocity_bits},
@@ -139,13 +139,19 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         add: bool,
     ) {
         let (plan, way, input) = (at.plan, &at.plan.way, self.input_region(at.plan));
-        let room = if U::links_windows() { self.room_for(input) } else { Region::NONE };
-        let [sums, grad, x, room] = pick(self.memory, [to, &plan.grad, input, &room]);
+        let [sums, grad, x, room] = if U::links_windows() {
+            let room = self.room_for(input);
+            pick(self.memory, [to, &plan.grad, input, &room])
+        } else {
+            let [sums, grad, x] = pick(self.memory, [to, &plan.grad, input]);
+            [sums, grad, x, nothing()]
+        };
         let MantissasMut::I32(sums) = sums else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
         operate!(way.kind, U, layer => layer.weight_grad::<K, U>(WeightGrad {
             kernel: self.kernel,
             from: way.from,
+            depth: way.depth as usize,
             samples: count,
             grad: U::codes(grad.as_ref()),
             x,
