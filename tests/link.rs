@@ -229,9 +229,9 @@ fn a_difference_is_named_by_layer_tensor_and_element() {
     assert_eq!(difference(&ours, &ours, plan.layers()), None);
     let mut theirs = ours.clone();
     let weight = plan.layers()[3].weight.master;
-    assert_eq!(weight.width.bytes(), 2);
+    assert_eq!(weight.width().bytes(), 2);
     // Unit 4, input 5 of 8.
-    theirs.parameters[weight.offset as usize + 2 * (4 * 8 + 5)] ^= 1;
+    theirs.parameters[weight.offset() as usize + 2 * (4 * 8 + 5)] ^= 1;
     let text = difference(&ours, &theirs, plan.layers()).expect("a difference");
     assert!(text.starts_with("layer fc2, weight[4, 5]: "), "{text}");
 }

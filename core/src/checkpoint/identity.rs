@@ -48,9 +48,9 @@ fn storage(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
             .into_iter()
             .filter(|region| region.len > 0)
         {
-            sum(&mut digest, &region.offset.to_le_bytes());
+            sum(&mut digest, &region.offset().to_le_bytes());
             sum(&mut digest, &region.len.to_le_bytes());
-            sum(&mut digest, &[region.width.bits()]);
+            sum(&mut digest, &[region.width().bits()]);
         }
         for (region, master) in [(weight.master, config.master), (bias.master, config.bias_master)]
         {

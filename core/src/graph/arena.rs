@@ -93,14 +93,14 @@ fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<
         if region.len > 0 {
             left += 1;
         } else {
-            *part = typed(&mut [], region.width);
+            *part = typed(&mut [], region.width());
         }
     }
     // From the front to the back: of those that begin here or later, the first.
     while left > 0 {
         let (mut first, mut place) = (usize::MAX, 0);
         for (region, i) in regions.iter().zip(0..) {
-            let offset = region.offset as usize;
+            let offset = region.offset() as usize;
             if offset < first && offset >= at && region.len > 0 {
                 (first, place) = (offset, i);
             }
@@ -109,7 +109,7 @@ fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<
         let Some((_, here)) = rest.split_at_mut_checked(first - at) else { break };
         let len = region.bytes();
         let Some((bytes, behind)) = here.split_at_mut_checked(len) else { break };
-        *part = typed(bytes, region.width);
+        *part = typed(bytes, region.width());
         (rest, at, left) = (behind, first + len, left - 1);
     }
     if left > 0 {
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn regions_come_back_in_their_widths() {
         let mut arena = Arena::<32>::new();
-        let region = |offset, len, width| Region { offset, len, width };
+        let region = Region::new;
         let regions =
             [region(16, 3, Width::I32), region(0, 5, Width::I8), region(8, 2, Width::I16)];
         let [wide, narrow, none] = pick(arena.as_mut_slice(), regions.each_ref());
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn overlapping_or_outlying_regions_are_empty_and_never_panic() {
         let mut arena = Arena::<16>::new();
-        let region = |offset, len| Region { offset, len, width: Width::I8 };
+        let region = |offset, len| Region::new(offset, len, Width::I8);
         for regions in [[region(0, 8), region(4, 8)], [region(0, 8), region(12, 8)]] {
             let parts = pick(arena.as_mut_slice(), regions.each_ref());
             assert!(parts.iter().all(|part| part.as_ref().is_empty()));

@@ -32,7 +32,7 @@ impl Cursor {
     pub(super) const fn take(&mut self, len: usize, width: Width) -> Region {
         match Region::sized(len, width).at(self.at as u64) {
             // Nothing, but of the kind that its users expect.
-            _ if len == 0 => Region { width, ..Region::NONE },
+            _ if len == 0 => Region::new(0, 0, width),
             Ok(region) => {
                 self.at = region.end() as u32;
                 region
@@ -53,7 +53,7 @@ impl Region {
     /// A region without a place yet. What 32 bits cannot count finds no place either.
     pub(super) const fn sized(len: usize, width: Width) -> Self {
         let len = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
-        Self { offset: 0, len, width }
+        Self::new(0, len, width)
     }
 
     /// The same at this place.
@@ -61,17 +61,17 @@ impl Region {
         if offset + self.footprint() > u32::MAX as u64 {
             return Err(TooLarge);
         }
-        Ok(Self { offset: offset as u32, ..self })
+        Ok(Self::new(offset as u32, self.len, self.width()))
     }
 
     /// Bytes with padding: every region starts at a multiple of four, so that any width is
     /// aligned.
     pub(super) const fn footprint(self) -> u64 {
-        (self.len as u64 * self.width.bytes() as u64).next_multiple_of(4)
+        (self.len as u64 * self.width().bytes() as u64).next_multiple_of(4)
     }
 
     pub(super) const fn end(self) -> u64 {
-        self.offset as u64 + self.footprint()
+        self.offset() as u64 + self.footprint()
     }
 }
 
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn places_are_aligned_and_end_before_four_gibibytes() {
         let mut cursor = Cursor::new();
-        assert_eq!(cursor.take(3, Width::I8).offset, 0);
-        assert_eq!(cursor.take(3, Width::I16).offset, 4);
+        assert_eq!(cursor.take(3, Width::I8).offset(), 0);
+        assert_eq!(cursor.take(3, Width::I16).offset(), 4);
         assert_eq!((cursor.at(), cursor.overflowed()), (12, false));
         cursor.take(1 << 30, Width::I32);
         assert_eq!((cursor.at(), cursor.overflowed()), (12, true));

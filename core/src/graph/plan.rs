@@ -477,10 +477,10 @@ mod tests {
     fn check<const N: usize>(graph: GraphView<'_>, plan: &Plan<N>) {
         let all = regions(graph, plan);
         for (i, &(a, life)) in all.iter().enumerate() {
-            assert!(a.range().end <= plan.ram() && a.offset % 4 == 0, "{a:?}");
+            assert!(a.range().end <= plan.ram() && a.offset() % 4 == 0, "{a:?}");
             for &(b, other) in &all[i + 1..] {
                 let together = life.0 <= other.1 && other.0 <= life.1;
-                let overlap = u64::from(a.offset) < b.end() && u64::from(b.offset) < a.end();
+                let overlap = u64::from(a.offset()) < b.end() && u64::from(b.offset()) < a.end();
                 // Codes that are the master itself are the one case of shared memory.
                 assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
             }

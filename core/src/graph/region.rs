@@ -1,5 +1,7 @@
 //! The parts of a plan: places in memory, and sums that cannot overflow.
 
+use core::fmt;
+
 use crate::{
     layer::{Input, Kind, Output},
     quant::ceil_log2,
@@ -7,29 +9,57 @@ use crate::{
     trainer::Tensor,
 };
 
-/// A tensor's place in the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A tensor's place in the arena. Eight bytes: on a chip, a plan is hundreds of them in flash.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Region {
-    /// First byte.
-    pub offset: u32,
+    /// The first byte, which is a multiple of four, and in its low bits the storage.
+    place: u32,
     /// Mantissas.
     pub len: u32,
-    /// Storage of one.
-    pub width: Width,
 }
 
 impl Region {
     /// No memory at all.
-    pub const NONE: Self = Self { offset: 0, len: 0, width: Width::I8 };
+    pub const NONE: Self = Self::new(0, 0, Width::I8);
+
+    /// `len` mantissas from byte `offset` on, rounded down to a multiple of four.
+    pub const fn new(offset: u32, len: u32, width: Width) -> Self {
+        Self { place: offset & !3 | width as u32, len }
+    }
+
+    /// First byte.
+    pub const fn offset(self) -> u32 {
+        self.place & !3
+    }
+
+    /// Storage of one mantissa.
+    pub const fn width(self) -> Width {
+        match self.place & 3 {
+            0 => Width::I8,
+            1 => Width::I16,
+            _ => Width::I32,
+        }
+    }
 
     /// Bytes, without padding.
     pub const fn bytes(self) -> usize {
-        self.len as usize * self.width.bytes()
+        self.len as usize * self.width().bytes()
+    }
+
+    /// Its first `len` mantissas, or as if there were as many.
+    pub(crate) const fn first(self, len: usize) -> Self {
+        Self { len: len as u32, ..self }
     }
 
     pub(crate) const fn range(self) -> core::ops::Range<usize> {
-        self.offset as usize..self.offset as usize + self.bytes()
+        self.offset() as usize..self.offset() as usize + self.bytes()
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} at {}", self.len, self.width(), self.offset())
     }
 }
 

@@ -68,7 +68,7 @@ impl<const N: usize> Plan<N> {
                 let other = others[k];
                 let together = lives[k].0 <= life.1 && life.0 <= lives[k].1;
                 let overlap =
-                    (other.offset as u64) < offset + shape.footprint() && offset < other.end();
+                    (other.offset() as u64) < offset + shape.footprint() && offset < other.end();
                 if other.len > 0 && together && overlap {
                     offset = other.end();
                     moved = true;
@@ -105,7 +105,7 @@ impl<const N: usize> Plan<N> {
         while i <= self.len as usize {
             // A gap begins at the start, or where something ends.
             let (starts, lives) = match i.checked_sub(1) {
-                None => ([Region { offset: base, ..Region::NONE }; 5], [(time, time); 5]),
+                None => ([Region::new(base, 0, Width::I8); 5], [(time, time); 5]),
                 Some(layer) => (self.layers[layer].transients(), graph.lives(layer)),
             };
             let mut k = 0;
@@ -117,7 +117,7 @@ impl<const N: usize> Plan<N> {
                 // What has no place has no end.
                 if start >= base as u64 && len > best.len as u64 {
                     let (offset, len) = (start as u32, len as u32);
-                    best = Region { offset, len, width: Width::I32 };
+                    best = Region::new(offset, len, Width::I32);
                 }
                 k += 1;
             }
@@ -135,7 +135,7 @@ impl<const N: usize> Plan<N> {
             while k < others.len() {
                 let other = others[k];
                 if other.len > 0 && lives_at(lives[k], time) && other.end() > start {
-                    let begin = other.offset as u64;
+                    let begin = other.offset() as u64;
                     end = if begin <= start {
                         start
                     } else if begin < end {

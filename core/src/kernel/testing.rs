@@ -6,7 +6,9 @@ use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
 
-pub(super) use convolutions::{check_convolutions, check_deep_convolutions};
+pub(super) use convolutions::check_convolutions;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(super) use convolutions::check_deep_convolutions;
 
 use super::{Kernel, Scalar};
 use crate::{

@@ -17,7 +17,9 @@ pub use dense::Dense;
 pub use facts::{Facts, Misfit, Output, Padding, Terms};
 pub use flatten::Flatten;
 pub use input::Input;
-pub use kind::{Kind, Tag};
+pub use kind::Kind;
+#[expect(unreachable_pub, reason = "a function of a public trait takes it")]
+pub use kind::Tag;
 pub use max_pool::MaxPool2d;
 pub use relu::Relu;
 

@@ -94,7 +94,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Compares the outputs of a forward pass with their targets.
     pub(crate) fn judge(&mut self, targets: Targets<'_>, count: usize) {
         let Some(top) = self.at(self.plan.len().saturating_sub(1)) else { return };
-        let tile = Region { len: top.outputs() as u32, ..self.scratch };
+        let tile = self.scratch.first(top.outputs());
         for sample in 0..count {
             self.lose(targets, top, &tile, sample * top.outputs());
         }
@@ -122,7 +122,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let base = base.wrapping_mul(numbers as u32);
         let (rows, row) = (count * to.plan.way.rows as usize, usize::from(to.plan.way.channels));
         for (at, rows) in pieces(rows, to.plan.way.grad_rows as usize) {
-            let tile = Region { len: (rows * row) as u32, ..tile };
+            let tile = tile.first(rows * row);
             match source {
                 Source::Loss(targets) => self.lose(targets, from, &tile, at * row),
                 Source::Layer => self.produce(from, &tile, at * row, count),

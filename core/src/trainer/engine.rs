@@ -84,10 +84,9 @@ impl At<'_> {
         average.unwrap_or(Average::NONE)
     }
 
-    /// Rows of the weight.
+    /// Rows of the weight: one for every channel of the output.
     pub(crate) const fn units(&self) -> usize {
-        (self.plan.weight.master.len
-            / if self.plan.way.depth == 0 { 1 } else { self.plan.way.depth }) as usize
+        self.plan.way.channels as usize
     }
 }
 

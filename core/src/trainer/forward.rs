@@ -145,7 +145,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let way = &at.plan.way;
         let (rows, channels) = (count * way.rows as usize, usize::from(way.channels));
         for (from, rows) in pieces(rows, way.forward_rows as usize) {
-            let tile = Region { len: (rows * channels) as u32, ..at.plan.forward_tile };
+            let tile = at.plan.forward_tile.first(rows * channels);
             self.forward_sums(at, samples, &tile, from..from + rows, count);
             let [sums, mut codes] = pick(self.memory, [&tile, &at.plan.activation]);
             if let MantissasMut::I32(sums) = sums {
@@ -189,7 +189,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let base = base.wrapping_mul(numbers as u32);
             let (rows, row) = (count * plan.way.rows as usize, usize::from(plan.way.channels));
             for (from, rows) in pieces(rows, plan.way.forward_rows as usize) {
-                let tile = Region { len: (rows * row) as u32, ..plan.forward_tile };
+                let tile = plan.forward_tile.first(rows * row);
                 self.forward_sums(at, samples, &tile, from..from + rows, count);
                 let codes = [&plan.activation, &plan.pass];
                 self.emit_tile(&mut pass, &tile, codes, from * row, base);
@@ -337,8 +337,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Room for windows of codes like those of a region.
     pub(crate) fn room_for(&self, codes: &Region) -> Region {
-        let width = if codes.len > 0 { codes.width } else { Width::I8 };
-        Region { len: self.room.len / width.bytes() as u32, width, ..self.room }
+        let width = if codes.len > 0 { codes.width() } else { Width::I8 };
+        Region::new(self.room.offset(), self.room.len / width.bytes() as u32, width)
     }
 
     /// What is known of means: sums of codes times a factor.

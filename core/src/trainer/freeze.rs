@@ -42,7 +42,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             return Err(settings);
         };
         let range = infer_range(config).ok_or(settings)?;
-        if plan.activation.width != Width::I8 || plan.weight.codes != plan.weight.master {
+        if plan.activation.width() != Width::I8 || plan.weight.codes != plan.weight.master {
             return Err(settings);
         }
         let known = self.range(plan, Tensor::Activation).bound();

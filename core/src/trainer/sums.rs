@@ -6,7 +6,7 @@ use super::{
     update::{Block, Which},
 };
 use crate::{
-    graph::{Region, pick},
+    graph::pick,
     kernel::Kernel,
     layer::{Operator, operate},
     quant::{Format, Overflow, Round, requantize},
@@ -41,7 +41,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     self.block_sums(at, count, &plan.weight.sum, &block, true);
                     continue;
                 }
-                let part = Region { len: (rows * cols) as u32, ..self.scratch };
+                let part = self.scratch.first(rows * cols);
                 self.block_sums(at, count, &part, &block, false);
                 let [part, sums] = pick(self.memory, [&part, &plan.weight.sum]);
                 let (MantissasMut::I32(part), MantissasMut::I32(sums)) = (part, sums) else {
@@ -51,7 +51,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
             }
         }
-        let row = Region { len: plan.bias.master.len, ..self.row };
+        let row = self.row.first(plan.bias.master.len as usize);
         self.bias_sums(&plan.grad, count * plan.way.rows as usize, &row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [&plan.bias.sum, &row])

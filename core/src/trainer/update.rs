@@ -103,7 +103,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let mut velocity_peak = 0;
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(inputs, cols) {
-                let sums = Region { len: (rows * cols) as u32, ..room };
+                let sums = room.first(rows * cols);
                 match which {
                     Which::Weight => {
                         self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
@@ -270,7 +270,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if !U::uses(Part::Momentum) || self.train.momentum == 0 {
             return None;
         }
-        let bits = velocity_bits(param.plan.velocity.width);
+        let bits = velocity_bits(param.plan.velocity.width());
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
         let old_exponent = param.which.choose(self.exponents.get(param.layer)?.velocities);
         let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);

@@ -59,14 +59,14 @@ pub fn difference(board: &Model, desktop: &Model, plans: &[LayerPlan]) -> Option
 
 /// The first element of a tensor that differs.
 fn element(board: &Model, desktop: &Model, region: Region) -> Option<(usize, i64, i64)> {
-    let from = region.offset as usize;
+    let from = region.offset() as usize;
     let range = from..from + region.bytes();
     let ours = board.parameters.get(range.clone())?;
     let theirs = desktop.parameters.get(range)?;
-    let size = region.width.bytes();
+    let size = region.width().bytes();
     let mut pairs = ours.chunks_exact(size).zip(theirs.chunks_exact(size)).enumerate();
     let (at, (ours, theirs)) = pairs.find(|(_, (ours, theirs))| ours != theirs)?;
-    Some((at, number(ours, region.width), number(theirs, region.width)))
+    Some((at, number(ours, region.width()), number(theirs, region.width())))
 }
 
 fn number(bytes: &[u8], width: Width) -> i64 {

@@ -85,7 +85,7 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
         out.push(MemoryRegion {
             name: name.to_owned(),
             layer: layer.to_owned(),
-            offset: region.offset as usize,
+            offset: region.offset() as usize,
             bytes: region.bytes(),
             from: phase(life.0),
             to: phase(life.1),

@@ -30,8 +30,8 @@ fn mantissas(bytes: &[u8], region: Region) -> Vec<i64> {
     if region.len == 0 {
         return Vec::new();
     }
-    let bytes = &bytes[region.offset as usize..][..region.bytes()];
-    match region.width {
+    let bytes = &bytes[region.offset() as usize..][..region.bytes()];
+    match region.width() {
         Width::I8 => bytes.iter().map(|&b| i64::from(b as i8)).collect(),
         Width::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b).into()).collect(),
         Width::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),

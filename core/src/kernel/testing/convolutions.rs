@@ -130,6 +130,7 @@ pub(in crate::kernel) fn check_convolutions(kernel: &dyn Kernel, name: &str) {
 }
 
 /// More rows, columns and depth than panels take at once.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(in crate::kernel) fn check_deep_convolutions(kernel: &dyn Kernel, name: &str) {
     let square = |from, size| Windows {
         from: [from; 2],
