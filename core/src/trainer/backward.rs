@@ -155,7 +155,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             Source::Layer if plan.weight.master.len > 0 => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = grid(now.grad, now.weight, up);
-                let slack = Sums::slack_of(from.outputs());
+                let slack = Sums::slack_of(from.units());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
             Source::Layer if U::links_windows() && plan.way.output != Output::InPlace => {

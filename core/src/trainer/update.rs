@@ -172,7 +172,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             Which::Bias => (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.bits),
         };
-        let slack = Sums::slack_of(self.train.batch.into());
+        let terms = usize::from(self.train.batch).saturating_mul(at.plan.way.rows as usize);
+        let slack = Sums::slack_of(terms);
         Param { layer, which, plan, quant, master, sums: Sums { exponent, bits, slack } }
     }
 
