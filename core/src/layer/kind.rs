@@ -60,7 +60,7 @@ macro_rules! layers {
         })*
 
         /// Calls a function of [`Operator`](super::Operator), where the kind of layer is linked.
-        macro_rules! operate {
+        macro_rules! operate_on {
             ($kind:expr, $uses:ty, $layer_name:ident => $call:expr) => {
                 match $kind {
                     $($crate::layer::Kind::$layer($layer_name)
@@ -91,7 +91,7 @@ layers! {
     /// The mean of every channel.
     GlobalAvgPool = "global_avg_pool",
 }
-pub(crate) use operate;
+pub(crate) use operate_on as operate;
 
 impl Kind {
     /// The kind as a set of one, beside the parts of the trainer.

@@ -32,7 +32,7 @@ struct Share(u32);
 
 impl Share {
     fn index(self, len: usize) -> usize {
-        (u64::from(self.0) * len as u64 >> 32) as usize
+        ((u64::from(self.0) * len as u64) >> 32) as usize
     }
 }
 
