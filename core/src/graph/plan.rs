@@ -360,23 +360,22 @@ impl<const N: usize> Plan<N> {
                 };
             }
         }
-        let Some(grad) = config.activation_grad else { return Some(()) };
         let Facts { terms, mean, .. } = *facts;
         if i == 0 || matches!(facts.output, Output::InPlace) {
             return Some(());
         }
         if facts.weights() == 0 {
-            let (Some(forward), Some(backward)) = (
-                Average::of(mean, terms.forward, input_bits),
-                Average::of(mean, terms.backward, grad.bits),
-            ) else {
-                return None;
-            };
             // Products with a factor, whose bits are all of its magnitude.
+            let Some(forward) = Average::of(mean, terms.forward, input_bits) else { return None };
             plan.forward = Sum::of(1, input_bits, terms.forward * forward.factor as usize);
-            plan.input_grad = Sum::of(1, grad.bits, terms.backward * backward.factor as usize);
+            // Below all that trains there may be no gradient.
+            if let Some(grad) = config.activation_grad {
+                let Some(back) = Average::of(mean, terms.backward, grad.bits) else { return None };
+                plan.input_grad = Sum::of(1, grad.bits, terms.backward * back.factor as usize);
+            }
             return Some(());
         }
+        let Some(grad) = config.activation_grad else { return Some(()) };
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
         let [_, height, width] = layer.shape.0;
         let rows = sizes.batch as usize * height as usize * width as usize;
