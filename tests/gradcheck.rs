@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, TestRunner};
 #[test]
 fn every_step_equals_its_float_reference() {
     let coverage = Coverage::default();
-    let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
     let cases = case(Variety { strategies: false, ..ANYTHING });
     let result = TestRunner::new(config).run(&cases, |case| {
         check(&case, &coverage);
@@ -59,14 +59,13 @@ fn a_window_over_a_flattened_picture_gets_gradients_of_whole_pictures() {
 
 /// Every layer in every role that it has, and windows of every kind.
 fn layers() -> impl Iterator<Item = String> {
-    const SUMS: [&str; 4] = ["dense", "conv2d", "avg_pool2d", "global_avg_pool"];
     const WINDOWS: [&str; 3] = ["conv2d", "max_pool2d", "avg_pool2d"];
     let kinds = || Kind::WORDS.iter().filter(|&&kind| kind != "data");
     let roles = kinds().flat_map(|kind| {
         let roles = ["", " with a point", " with a mask", " of samples in their place"];
         roles.map(|role| format!("{kind}{role}"))
     });
-    let flattened = SUMS.into_iter().chain(WINDOWS);
+    let flattened = ["dense", "conv2d"].into_iter();
     let flattened = flattened.map(|kind| format!("{kind} of flattened pictures"));
     let windows = WINDOWS.into_iter().flat_map(|kind| {
         [

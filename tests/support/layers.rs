@@ -29,14 +29,21 @@ fn of_vectors() -> impl Strategy<Value = Kind> {
 }
 
 fn of_pictures() -> impl Strategy<Value = Kind> {
-    let window = || (vec(1..=5u8, 2), vec(1..=3u8, 2), any::<[bool; 2]>(), padding());
     let window = || {
-        window().prop_map(|(size, stride, [square, apart], padding)| {
-            let kernel = [size[0], if square { size[0] } else { size[1] }];
-            // Side by side, or every few pixels.
-            let stride = if apart { kernel } else { [stride[0], stride[1]] };
-            (kernel, stride, padding)
-        })
+        (vec(1..=5u8, 2), vec(1..=3u8, 2), any::<[bool; 2]>(), 0..5u8, vec(0..5u8, 2)).prop_map(
+            |(size, stride, [square, apart], padding, pad)| {
+                let kernel = [size[0], if square { size[0] } else { size[1] }];
+                // Side by side, or every few pixels.
+                let stride = if apart { kernel } else { [stride[0], stride[1]] };
+                let padding = match padding {
+                    0 => Padding::Valid,
+                    1 => Padding::Explicit([pad[0], pad[1]]),
+                    2 => Padding::Explicit(kernel.map(|size| size / 2)),
+                    _ => Padding::Same,
+                };
+                (kernel, stride, padding)
+            },
+        )
     };
     let conv = (1..4u16, window(), any::<[bool; 2]>()).prop_map(
         |(channels, (kernel, stride, padding), [bias, dense])| {
@@ -51,19 +58,10 @@ fn of_pictures() -> impl Strategy<Value = Kind> {
         window().prop_map(|(kernel, stride, padding)| AvgPool2d { kernel, stride, padding }.into());
     prop_oneof![
         6 => conv,
-        3 => max,
-        3 => avg,
+        4 => max,
+        4 => avg,
         1 => Just(GlobalAvgPool.into()),
         3 => of_vectors(),
-    ]
-}
-
-fn padding() -> impl Strategy<Value = Padding> {
-    prop_oneof![
-        1 => Just(Padding::Valid),
-        2 => Just(Padding::Same),
-        1 => any::<[bool; 2]>().prop_map(|pad| Padding::Explicit(pad.map(u8::from))),
-        1 => (0..5u8, 0..5u8).prop_map(|pad| Padding::Explicit(pad.into())),
     ]
 }
 
