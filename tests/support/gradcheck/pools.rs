@@ -1,9 +1,8 @@
-//! Pools. A mean is a sum times a factor of at most 15 bits, on a finer grid: `1 / n` is a shift where
-//! `n` is a power of two, and else the nearest number of as many bits as 30 bits of sums leave. The
-//! place behind the point is the plan's; that the factor is the nearest one, and long enough, is
-//! checked here.
+//! Pools. A mean is a sum times a factor, on a finer grid: `1 / n` is a shift where `n` is a power of
+//! two, and else the nearest number of as many bits as 30 bits of sums leave, at most 15. So it is
+//! exact, or within a part in `2^bits` of the true mean.
 
-use fixgrad::{graph::Average, quant::Quant};
+use fixgrad::quant::Quant;
 
 use super::{Step, forward::Layer};
 use crate::reference::Expected;
@@ -46,10 +45,7 @@ impl Step<'_> {
     /// Means of windows.
     pub(super) fn means(&self, i: usize, below: &[f64]) -> Vec<f64> {
         let (outputs, inputs) = self.shape(i);
-        let [average, _] = self.plans[i].way.average;
-        let bits = self.bits_below(i);
-        let terms = self.facts(i).terms.forward;
-        let factor = self.factor(i, average, bits, terms);
+        let factor = self.factor(i, self.bits_below(i), self.facts(i).terms.forward);
         let mean = |x: &[f64]| {
             let mut row = vec![0.0; outputs];
             self.terms[i].iter().for_each(|term| row[term.output] += x[term.input]);
@@ -62,9 +58,8 @@ impl Step<'_> {
     /// The gradient of every mean goes to all of its window, divided as the mean is.
     pub(super) fn spread(&self, i: usize, grad: &[Expected]) -> Vec<Expected> {
         let (outputs, inputs) = self.shape(i);
-        let [_, average] = self.plans[i].way.average;
         let bits = self.config(i).activation_grad.map_or(8, |quant: Quant| quant.bits);
-        let factor = self.factor(i, average, bits, self.facts(i).terms.backward);
+        let factor = self.factor(i, bits, self.facts(i).terms.backward);
         let spread = |g: &[Expected]| {
             let mut row = vec![0.0; inputs];
             self.terms[i].iter().for_each(|term| row[term.input] += g[term.output].value);
@@ -80,13 +75,12 @@ impl Step<'_> {
     }
 
     /// What sums of `terms` codes of `bits` bits are multiplied by.
-    fn factor(&self, i: usize, average: Average, bits: u8, terms: usize) -> f64 {
+    fn factor(&self, i: usize, bits: u8, terms: usize) -> f64 {
         let count = self.window(i) as f64;
-        let unit = (-f64::from(average.shift)).exp2();
+        let log = count.log2().ceil();
+        let room = (30.0 - f64::from(bits - 1) - (terms as f64).log2().ceil()).min(15.0);
+        let unit = if count.log2() == log { (-log).exp2() } else { (1.0 - log - room).exp2() };
         let factor = (1.0 / count / unit).round() * unit;
-        // What sums leave of 30 bits, at most 15.
-        let growth = (terms as f64).log2().ceil();
-        let room = (30.0 - f64::from(bits - 1) - growth).min(15.0);
         let error = (factor * count - 1.0).abs();
         assert!(error <= (-room).exp2(), "layer {i}: {count} * {factor} with {room} bits");
         self.coverage.note_if(error > 0.0, "means that are no shift");
