@@ -212,12 +212,12 @@ impl<const N: usize> Plan<N> {
     }
 
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
-    /// activations and their gradients do not look at the tensor: no weight gradient drops bits
-    /// before it is added up.
+    /// activations and their gradients do not look at the tensor: no gradient of a weight or a bias
+    /// drops bits before it is added up.
     pub const fn exact_micro_batches(&self) -> bool {
         let (layers, mut i) = (self.layers(), 0);
         while i < layers.len() {
-            if layers[i].weight_grad.drop > 0 {
+            if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
                 return false;
             }
             i += 1;
