@@ -2,14 +2,14 @@
 //! and within which bounds: see [`fixgrad_tests::gradcheck`].
 
 use fixgrad::{
-    config::LayerConfig,
+    config::{LayerConfig, LossKind},
     graph::{Conv2d, Graph, Kind},
     quant::{Overflow, Round},
 };
 use fixgrad_tests::{
     coverage::Coverage,
     gradcheck::check,
-    net::{ANYTHING, Variety, case, noise},
+    net::{ANYTHING, STEPS, Variety, Wanted, case, noise},
 };
 use proptest::test_runner::{Config, TestRunner};
 
@@ -55,6 +55,18 @@ fn a_window_over_a_flattened_picture_gets_gradients_of_whole_pictures() {
     ] {
         check(&noise(graph, LayerConfig::tiny(), 8), &Coverage::default());
     }
+}
+
+#[test]
+fn bias_gradients_of_more_pixels_than_32_bits_hold_drop_bits() {
+    let graph = Graph::input([1, 64, 64]).conv2d("conv", Conv2d::new(1, 1)).avg_pool(32);
+    let mut case = noise(graph, LayerConfig::new(16), 32);
+    // All outputs are far below their targets, so that all gradients have one sign.
+    case.config.train.loss = LossKind::Mse;
+    case.targets = Wanted::Values(vec![i16::MAX; 4 * 32 * STEPS], 0);
+    let coverage = Coverage::default();
+    check(&case, &coverage);
+    coverage.assert_seen(["dropped bits bias gradient of conv2d".to_owned()]);
 }
 
 /// Every layer in every role that it has, and windows of every kind.

@@ -78,7 +78,8 @@ impl Step<'_> {
         let units = self.dropped(i, self.plans[i].weight_grad.drop, "weight gradient");
         let zero = Expected::exactly(0.0);
         let mut weights = vec![Expected { units, ..zero }; self.before.masters[i][0].len()];
-        let mut biases = vec![zero; self.before.masters[i][1].len()];
+        let units = self.dropped(i, self.plans[i].bias_grad.drop, "bias gradient");
+        let mut biases = vec![Expected { units, ..zero }; self.before.masters[i][1].len()];
         for (g, x) in grad.chunks_exact(outputs).zip(input.chunks_exact(inputs)) {
             // One for each channel of a pixel, or for each unit.
             for pixel in g.chunks_exact(biases.len().max(1)) {
