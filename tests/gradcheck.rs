@@ -1,18 +1,22 @@
 //! The integer step against 64-bit floats, on random networks with any settings. What is compared
 //! and within which bounds: see [`fixgrad_tests::gradcheck`].
 
-use fixgrad::quant::{Overflow, Round};
+use fixgrad::{
+    config::{LayerConfig, LossKind},
+    graph::{Conv2d, Graph, Kind},
+    quant::{Overflow, Round},
+};
 use fixgrad_tests::{
     coverage::Coverage,
     gradcheck::check,
-    net::{ANYTHING, Variety, case},
+    net::{ANYTHING, STEPS, Variety, Wanted, case, noise},
 };
 use proptest::test_runner::{Config, TestRunner};
 
 #[test]
 fn every_step_equals_its_float_reference() {
     let coverage = Coverage::default();
-    let config = Config { cases: 500, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
     let cases = case(Variety { strategies: false, ..ANYTHING });
     let result = TestRunner::new(config).run(&cases, |case| {
         check(&case, &coverage);
@@ -24,13 +28,10 @@ fn every_step_equals_its_float_reference() {
     coverage.assert_no_drift();
     coverage.assert_seen(points());
     coverage.assert_seen(updates());
+    coverage.assert_seen(layers());
     coverage.assert_seen(
         [
             "Weight ternary",
-            "channels with bounds of their own",
-            "dropped bits forward",
-            "dropped bits backward",
-            "dropped bits weight gradient",
             "blocked outputs",
             "blocked parameters",
             "SoftmaxCrossEntropy of classes",
@@ -42,6 +43,71 @@ fn every_step_equals_its_float_reference() {
         ]
         .map(str::to_owned),
     );
+}
+
+#[test]
+fn a_window_over_a_flattened_picture_gets_gradients_of_whole_pictures() {
+    let picture = Graph::input([1, 13, 13]).conv2d("conv", Conv2d::new(3, 1)).flatten();
+    for graph in [
+        picture.global_avg_pool().dense("fc", 10),
+        picture.conv2d("conv2", Conv2d::new(5, 1)).dense("fc", 10),
+        picture.max_pool(1).dense("fc", 10),
+    ] {
+        check(&noise(graph, LayerConfig::tiny(), 8), &Coverage::default());
+    }
+}
+
+#[test]
+fn bias_gradients_of_more_pixels_than_32_bits_hold_drop_bits() {
+    let graph = Graph::input([1, 64, 64]).conv2d("conv", Conv2d::new(1, 1)).avg_pool(32);
+    let mut case = noise(graph, LayerConfig::new(16), 32);
+    // All outputs are far below their targets, so that all gradients have one sign.
+    case.config.train.loss = LossKind::Mse;
+    case.targets = Wanted::Values(vec![i16::MAX; 4 * 32 * STEPS], 0);
+    let coverage = Coverage::default();
+    check(&case, &coverage);
+    coverage.assert_seen(["dropped bits bias gradient of conv2d".to_owned()]);
+}
+
+/// Every layer in every role that it has, and windows of every kind.
+fn layers() -> impl Iterator<Item = String> {
+    const WINDOWS: [&str; 3] = ["conv2d", "max_pool2d", "avg_pool2d"];
+    let kinds = || Kind::WORDS.iter().filter(|&&kind| kind != "data");
+    let roles = kinds().flat_map(|kind| {
+        let roles = ["", " with a point", " with a mask", " of samples in their place"];
+        roles.map(|role| format!("{kind}{role}"))
+    });
+    let flattened = ["dense", "conv2d"].into_iter();
+    let flattened = flattened.map(|kind| format!("{kind} of flattened pictures"));
+    let windows = WINDOWS.into_iter().flat_map(|kind| {
+        [
+            "several windows",
+            "oblong windows",
+            "two strides",
+            "strides",
+            "overlapping windows",
+            "windows apart",
+            "uneven padding",
+            "even padding",
+            "explicit padding",
+        ]
+        .map(|what| format!("{kind} with {what}"))
+    });
+    let products = ["dense", "conv2d"].into_iter().flat_map(|kind| {
+        let dropped = ["forward", "backward", "weight gradient"]
+            .map(|what| format!("dropped bits {what} of {kind}"));
+        dropped.into_iter().chain([format!("channels of {kind} with bounds of their own")])
+    });
+    let others = [
+        "groups",
+        "depthwise",
+        "conv2d without a bias",
+        "equal numbers in a max pool",
+        "a winner of two windows",
+        "means that are no shift",
+    ];
+    let others = others.into_iter().map(str::to_owned);
+    roles.chain(flattened).chain(windows).chain(products).chain(others)
 }
 
 /// Every rounding and every overflow rule at every point, the latter with values that overflow.

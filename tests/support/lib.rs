@@ -6,6 +6,7 @@ pub mod flash;
 pub mod golden;
 pub mod gradcheck;
 pub mod kernels;
+pub mod layers;
 pub mod line;
 pub mod mutate;
 pub mod net;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use fixgrad::{
     config::{Config, Init, LayerConfig, LossKind, Master, Train},
-    graph::{Dense, Flatten, Graph, Kind, PlanError, Relu},
+    graph::{Conv2d, Graph, PlanError},
     kernel::Scalar,
     optim::{Lr, Schedule},
     quant::{Overflow, Point, Quant, Range, Round},
@@ -15,8 +15,8 @@ use fixgrad::{
 };
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
-/// Layers that a random graph holds at most.
-pub const LAYERS: usize = 7;
+pub use crate::layers::LAYERS;
+use crate::layers::{self, Draft};
 
 /// A network, its settings, and one batch for each step.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Case {
     pub config: Config<LAYERS>,
     /// Mantissas of the samples, one batch after the other.
     pub samples: Vec<i16>,
+    /// The same as bytes where the first layer reads them in their place, else empty.
+    pub codes: Vec<i8>,
     /// Exponent of their unit.
     pub exponent: i16,
     /// What the samples should give.
@@ -72,7 +74,11 @@ impl Case {
 
     /// Samples `from..from + count` of the whole case.
     pub fn samples(&self, from: usize, count: usize) -> Samples<'_> {
-        let all = Samples { data: SampleData::I16(&self.samples), exponent: self.exponent };
+        let data = match self.codes[..] {
+            [] => SampleData::I16(&self.samples),
+            _ => SampleData::I8(&self.codes),
+        };
+        let all = Samples { data, exponent: self.exponent };
         all.part(from * self.features(), count * self.features())
     }
 
@@ -105,25 +111,20 @@ pub struct Variety {
 pub const ANYTHING: Variety =
     Variety { whole_batch_ranges: true, deterministic: false, strategies: true, parts: 1 };
 
-/// Random cases.
+/// Random cases: as many of vectors as of pictures.
 pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
-    let layers = vec((layer_kind(), layer(variety), any::<bool>(), any::<bool>()), 1..LAYERS - 1);
+    let draft = (any::<prop::sample::Index>(), layer(variety), any::<[bool; 2]>());
+    let layers = vec(draft, 1..LAYERS - 1);
     let strategies = vec(strategy(), 0..if variety.strategies { 3 } else { 1 });
-    (1..100u16, layers, layer(variety), train(variety), strategies, -12..4i16)
-        .prop_map(|(features, middle, first, train, strategies, exponent)| {
-            let mut graph = Graph::<LAYERS>::input([features, 1, 1]);
-            let mut layers = vec![first];
-            for (i, (kind, mut config, own_point, own_grad)) in middle.into_iter().enumerate() {
-                // The name says the place, so it is free.
-                if graph.push(&format!("layer{i}"), kind).is_err() {
-                    break;
-                }
-                if !matches!(kind, Kind::Dense(_)) {
-                    config.activation = config.activation.filter(|_| own_point);
-                    config.activation_grad = config.activation_grad.filter(|_| own_grad);
-                }
-                layers.push(config);
+    let first = (layer(variety), prop_oneof![3 => Just(true), 1 => Just(false)]);
+    (layers::shape_and_kinds(), layers, first, train(variety), strategies, -12..4i16)
+        .prop_map(|((shape, kinds), middle, (mut first, point), train, strategies, exponent)| {
+            first.activation = first.activation.filter(|_| point);
+            let mut draft = Draft::new(shape, first);
+            for (kind, (chosen, config, own)) in kinds.into_iter().zip(middle) {
+                draft.push(kind, chosen, config, own);
             }
+            let Draft { graph, layers } = draft;
             let config = Config {
                 train,
                 layers: layers.into_iter().collect(),
@@ -141,8 +142,13 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
             let features = layers[0].shape.elements();
             let outputs = layers[layers.len() - 1].shape.elements();
             let count = usize::from(config.train.batch) * STEPS;
-            let samples = (any::<u64>(), 0..SAMPLES.len())
-                .prop_map(move |(seed, kind)| numbers(seed, count * features, SAMPLES[kind]));
+            // What is read in its place is a code of eight bits.
+            let wide = if config.layers[0].activation.is_some() { 0 } else { 8 };
+            let samples = (any::<u64>(), 0..SAMPLES.len()).prop_map(move |(seed, kind)| {
+                let mut numbers = numbers(seed, count * features, SAMPLES[kind]);
+                numbers.iter_mut().for_each(|number| *number >>= wide);
+                numbers
+            });
             let classes = any::<u64>().prop_map(move |seed| {
                 let key = Key::new(seed);
                 Wanted::Classes(
@@ -154,12 +160,10 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
             });
             (Just((graph, config, exponent)), samples, prop_oneof![classes, values])
         })
-        .prop_map(|((graph, config, exponent), samples, targets)| Case {
-            graph,
-            config,
-            samples,
-            exponent,
-            targets,
+        .prop_map(|((graph, config, exponent), samples, targets)| {
+            let in_place = config.layers[0].activation.is_none();
+            let codes = samples.iter().filter(|_| in_place).map(|&number| number as i8).collect();
+            Case { graph, config, samples, codes, exponent, targets }
         })
 }
 
@@ -196,24 +200,34 @@ fn numbers(seed: u64, count: usize, of: fn(u16) -> i16) -> Vec<i16> {
 /// A network large enough that work is cut for threads, and a batch of noise for it.
 pub fn large(layer: LayerConfig) -> Case {
     let graph = Graph::input([1, 28, 28]).dense("fc1", 100).relu().dense("fc2", 10);
-    let train = Train { momentum: 29_491, ..Train::new(64, Lr::ratio(1, 4)) };
-    let count = usize::from(train.batch) * STEPS;
+    noise(graph, layer, 64)
+}
+
+/// The same with convolutions and pools.
+pub fn large_pictures(layer: LayerConfig) -> Case {
+    let graph = Graph::input([3, 28, 28])
+        .conv2d("conv1", Conv2d::new(16, 5))
+        .relu()
+        .max_pool(2)
+        .conv2d("conv2", Conv2d::new(32, 3).same().groups(4))
+        .avg_pool(4)
+        .dense("fc", 10);
+    noise(graph, layer, 8)
+}
+
+/// Uniform settings, and a batch of noise of ten classes for each step.
+pub fn noise(graph: Graph<LAYERS>, layer: LayerConfig, batch: u16) -> Case {
+    let train = Train { momentum: 29_491, ..Train::new(batch, Lr::ratio(1, 4)) };
+    let count = usize::from(batch) * STEPS;
     let key = Key::new(5);
     Case {
         config: Config::uniform(graph.view(), layer, train),
         graph,
-        samples: numbers(6, count * 784, SAMPLES[1]),
+        samples: numbers(6, count * graph.view().layers()[0].shape.elements(), SAMPLES[1]),
+        codes: Vec::new(),
         exponent: -8,
         targets: Wanted::Classes((0..count as u32).map(|i| key.below(i, 10) as u16).collect()),
     }
-}
-
-fn layer_kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![
-        4 => (1..50u16, any::<bool>()).prop_map(|(units, bias)| Dense { units, bias }.into()),
-        2 => Just(Relu.into()),
-        1 => Just(Flatten.into()),
-    ]
 }
 
 fn layer(variety: Variety) -> impl Strategy<Value = LayerConfig> {

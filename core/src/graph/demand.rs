@@ -49,13 +49,13 @@ impl Demand {
             && summed
             && (point.train.range.needs_whole_tensor() || point.infer.range.needs_whole_tensor())
         {
-            whole = samples * outputs;
+            whole = samples.saturating_mul(outputs);
         }
         if let Some(grad) = config.activation_grad
             && grad.range.needs_whole_tensor()
             && trains(graph, i)
         {
-            whole = max(whole, samples * outputs);
+            whole = max(whole, samples.saturating_mul(outputs));
         }
         let accumulate = sizes.micro_batch < sizes.batch;
         if config.weight_grad.range.needs_whole_tensor() && !accumulate {
@@ -98,8 +98,9 @@ pub(super) const fn largest_tensor(graph: GraphView<'_>, sizes: Sizes) -> usize 
     let (mut largest, mut i) = (0, 0);
     while i < graph.layers().len() {
         let (weights, _) = graph.layer_parameters(i);
-        let samples = sizes.micro_batch as usize * graph.layers()[i].shape.elements();
-        largest = max(largest, max(weights, samples));
+        let numbers = graph.layers()[i].shape.elements();
+        let numbers = numbers.saturating_mul(sizes.micro_batch as usize);
+        largest = max(largest, max(weights, numbers));
         i += 1;
     }
     largest

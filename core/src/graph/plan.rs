@@ -212,12 +212,12 @@ impl<const N: usize> Plan<N> {
     }
 
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
-    /// activations and their gradients do not look at the tensor: no weight gradient drops bits
-    /// before it is added up.
+    /// activations and their gradients do not look at the tensor: no gradient of a weight or a bias
+    /// drops bits before it is added up.
     pub const fn exact_micro_batches(&self) -> bool {
         let (layers, mut i) = (self.layers(), 0);
         while i < layers.len() {
-            if layers[i].weight_grad.drop > 0 {
+            if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
                 return false;
             }
             i += 1;
@@ -360,27 +360,26 @@ impl<const N: usize> Plan<N> {
                 };
             }
         }
-        let Some(grad) = config.activation_grad else { return Some(()) };
         let Facts { terms, mean, .. } = *facts;
         if i == 0 || matches!(facts.output, Output::InPlace) {
             return Some(());
         }
         if facts.weights() == 0 {
-            let (Some(forward), Some(backward)) = (
-                Average::of(mean, terms.forward, input_bits),
-                Average::of(mean, terms.backward, grad.bits),
-            ) else {
-                return None;
-            };
             // Products with a factor, whose bits are all of its magnitude.
-            plan.forward = Sum::of(1, input_bits, terms.forward * forward.factor as usize);
-            plan.input_grad = Sum::of(1, grad.bits, terms.backward * backward.factor as usize);
+            let Some(forward) = Average::of(mean, terms.forward, input_bits) else { return None };
+            plan.forward = Sum::of(1, input_bits, terms.forward as u64 * forward.factor as u64);
+            // Below all that trains there may be no gradient.
+            if let Some(grad) = config.activation_grad {
+                let Some(back) = Average::of(mean, terms.backward, grad.bits) else { return None };
+                plan.input_grad = Sum::of(1, grad.bits, terms.backward as u64 * back.factor as u64);
+            }
             return Some(());
         }
+        let Some(grad) = config.activation_grad else { return Some(()) };
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
         let [_, height, width] = layer.shape.0;
-        let rows = sizes.batch as usize * height as usize * width as usize;
-        plan.forward = Sum::of(input_bits, weight_bits, terms.forward);
+        let rows = sizes.batch as u64 * height as u64 * width as u64;
+        plan.forward = Sum::of(input_bits, weight_bits, terms.forward as u64);
         plan.weight_grad = Sum::of(input_bits, grad.bits, rows);
         // As many products with a one, which has no magnitude bits.
         plan.bias_grad = Sum::of(1, grad.bits, rows);
@@ -388,7 +387,7 @@ impl<const N: usize> Plan<N> {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad.bits));
         }
-        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, terms.backward);
+        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, terms.backward as u64);
         Some(())
     }
 
@@ -544,11 +543,11 @@ mod tests {
     fn sums_of_every_width_stay_below_31_bits() {
         for a in 1..=16 {
             for b in 1..=16 {
-                for terms in [1, 2, 63, 64, 65, 784, 65_535] {
+                for terms in [1, 2, 63, 64, 65, 784, 65_535, u64::from(u32::MAX) + 2] {
                     let sum = Sum::of(a, b, terms);
                     let exact = (1i128 << (a - 1)) * (1i128 << (b - 1)) * terms as i128;
                     assert!(exact <= 1 << sum.bits, "{a} {b} {terms}");
-                    assert!(sum.kept() <= 30 && (a > 8 || b > 8 || sum.drop == 0));
+                    assert!(sum.kept() <= 30 && (a.max(b) > 8 || terms > 65_535 || sum.drop == 0));
                 }
             }
         }

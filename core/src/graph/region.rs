@@ -4,7 +4,6 @@ use core::fmt;
 
 use crate::{
     layer::{Input, Kind, Output},
-    quant::ceil_log2,
     tensor::{Shape, Width},
     trainer::Tensor,
 };
@@ -69,7 +68,8 @@ impl fmt::Debug for Region {
 pub struct Sum {
     /// Magnitudes stay at or below `2^bits` before anything is dropped.
     pub bits: u8,
-    /// Low bits that are jammed so that the rest fits 32 bits; zero for 8-bit operands.
+    /// Low bits that are jammed so that the rest fits 32 bits; zero for 65,536 products of 8-bit
+    /// operands.
     pub drop: u8,
 }
 
@@ -78,11 +78,9 @@ impl Sum {
     /// Sums keep two bits of headroom in 32: one for the sign, one for adding the bias.
     pub(super) const LIMIT: u8 = 30;
 
-    pub(super) const fn of(a: u8, b: u8, terms: usize) -> Self {
-        let log = match ceil_log2(terms as u32) {
-            Some(log) => log,
-            None => 0,
-        };
+    /// Terms are counted in 64 bits: those of the pixels of a batch are more than memory holds.
+    pub(super) const fn of(a: u8, b: u8, terms: u64) -> Self {
+        let log = (u64::BITS - terms.saturating_sub(1).leading_zeros()) as u8;
         let bits = (a - 1) + (b - 1) + log;
         Self { bits, drop: bits.saturating_sub(Self::LIMIT) }
     }

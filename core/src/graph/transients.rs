@@ -19,7 +19,9 @@ impl<const N: usize> Plan<N> {
         config: &LayerConfig,
         hooks: &[HookNeeds],
     ) -> Result<(), TooLarge> {
-        let numbers = self.micro_batch as usize * graph.layers()[i].shape.elements();
+        // What 32 bits cannot count finds no place.
+        let numbers = graph.layers()[i].shape.elements();
+        let numbers = numbers.saturating_mul(self.micro_batch as usize);
         let off = i < hooks.len() && hooks[i].activation_off_grid;
         let lives = graph.lives(i);
         if let Some(point) = config.activation {
@@ -37,7 +39,7 @@ impl<const N: usize> Plan<N> {
         if let Some(facts) = graph.facts(i)
             && facts.memo > 0
         {
-            let memo = Region::sized(numbers * facts.memo, Width::I8);
+            let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
             self.layers[i].memo = attempt!(self.fit(base, graph, memo, lives[4]));
         }
         if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {

@@ -54,8 +54,8 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Rows of a tile of sums of the gradient of layer `i`'s output: in the scratch of the loss, or in
-    /// the tile of the layer above that has a gradient. One that sees an output as a vector, as the
-    /// loss does, makes the gradients of whole samples.
+    /// the tile of the layer above that has a gradient. One that sees an output as a vector, because
+    /// it is dense or above a flatten, makes the gradients of whole samples, as the loss does.
     const fn grad_rows(&self, graph: GraphView<'_>, i: usize) -> usize {
         let [channels, height, width] = graph.layers()[i].shape.0;
         let (channels, pixels) = (channels as usize, height as usize * width as usize);
@@ -64,7 +64,9 @@ impl<const N: usize> Plan<N> {
         while above < graph.layers().len() {
             let room = self.layers[above].backward_tile.len as usize;
             if self.layers[above].grad.len > 0 {
-                if matches!(graph.layers()[above].kind, Kind::Dense(_)) {
+                let [seen, ..] = graph.layers()[graph.layers()[above].input as usize].shape.0;
+                let flat = seen as usize != channels;
+                if flat || matches!(graph.layers()[above].kind, Kind::Dense(_)) {
                     return pixels * tile_rows(room, channels * pixels, samples);
                 }
                 return tile_rows(room, channels, samples * pixels);

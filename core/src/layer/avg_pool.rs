@@ -107,10 +107,8 @@ impl Average {
         let (Some(log), Some(growth)) = (ceil_log2(count as u32), ceil_log2(terms as u32)) else {
             return None;
         };
-        if count.is_power_of_two() {
-            return Some(Self { factor: 1, shift: log });
-        }
         let room = match 30u8.checked_sub(bits - 1 + growth) {
+            Some(_) if count.is_power_of_two() => return Some(Self { factor: 1, shift: log }),
             Some(room) if room > 15 => 15,
             Some(room @ 1..) => room,
             _ => return None,
@@ -190,5 +188,8 @@ mod tests {
             assert!(most <= 1 << 30, "{count} {bits}");
         }
         assert_eq!(Average::of(3 << 14, 3 << 14, 16), None);
+        // A shift needs no room of its own, but the sum must fit too.
+        assert_eq!(Average::of(1 << 15, 1 << 15, 16), Some(Average { factor: 1, shift: 15 }));
+        assert_eq!(Average::of(1 << 16, 1 << 16, 16), None);
     }
 }

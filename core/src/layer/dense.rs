@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, WeightGrad};
 use crate::{
     kernel::Kernel,
-    quant::{Format, Overflow, Round, requantize_word},
+    quant::{Format, Overflow, Round, jam, requantize_word},
     tensor::{Mantissa, Mantissas, Matrix, Shape, Windows, for_width},
     uses::{Part, Uses},
 };
@@ -151,10 +151,17 @@ impl Channels<'_> {
     }
 }
 
-/// The gradient of the bias: the sums of all rows, one a sample. The plan has proved that they fit.
-pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
+/// The gradient of the bias: the sums of all rows, a pixel or a sample each, without their `drop`
+/// lowest bits. The plan has proved that they fit then.
+#[inline(always)]
+pub(crate) fn bias_grad<U: Uses>(grad: Mantissas<'_>, rows: usize, drop: u8, sums: &mut [i32]) {
     let units = sums.len().max(1);
-    for_width!(Mantissas, grad.part(0, samples * units), grad => {
+    let grad = grad.part(0, rows * units);
+    // Samples of bytes are too few for that.
+    if drop > 0 && (U::uses(Part::WideCodes) || U::links_windows()) {
+        return jammed_bias_grad(grad, drop, sums);
+    }
+    for_width!(Mantissas, grad, grad => {
         for (unit, slot) in sums.iter_mut().enumerate() {
             let (mut at, mut sum) = (unit, 0i32);
             while let Some(g) = grad.get(at) {
@@ -165,10 +172,21 @@ pub(crate) fn bias_grad(grad: Mantissas<'_>, samples: usize, sums: &mut [i32]) {
     });
 }
 
+/// [`bias_grad`] where 32 bits cannot hold the sums.
+#[inline(never)]
+fn jammed_bias_grad(grad: Mantissas<'_>, drop: u8, sums: &mut [i32]) {
+    let units = sums.len().max(1);
+    for (unit, slot) in sums.iter_mut().enumerate() {
+        let column = (unit..grad.len()).step_by(units);
+        let sum = column.fold(0i64, |sum, at| sum.wrapping_add(grad.get(at).into()));
+        *slot = jam(sum, drop.into()) as i32;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Scalar;
+    use crate::{kernel::Scalar, uses::Everything};
 
     #[test]
     fn a_bias_lands_on_the_grid_of_the_sums() {
@@ -180,6 +198,19 @@ mod tests {
         assert_eq!(row, [3, -2, 50]);
         align_bias(Mantissas::I8(&bias), 60, &mut row);
         assert_eq!(row, [(1 << 30) - 1, 1 - (1 << 30), (1 << 30) - 1]);
+    }
+
+    #[test]
+    fn a_bias_gradient_that_32_bits_cannot_hold_drops_low_bits() {
+        let grad = std::vec![i16::MIN; 3 << 16];
+        let mut sums = [0; 3];
+        bias_grad::<Everything>(Mantissas::I16(&grad), 1 << 16, 1, &mut sums);
+        assert_eq!(sums, [-1 << 30; 3]);
+        bias_grad::<Everything>(Mantissas::I16(&grad), 1 << 15, 0, &mut sums);
+        assert_eq!(sums, [-1 << 30; 3]);
+        // What is dropped is kept as a last bit.
+        bias_grad::<Everything>(Mantissas::I8(&[4, 1]), 2, 2, &mut sums[..1]);
+        assert_eq!(sums[0], 1);
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub enum Misfit {
         /// Its height and width.
         size: [u16; 2],
     },
+    /// More windows side by side than a shape can count.
+    Windows,
     /// Padding as large as the window: some windows would see nothing.
     Padding {
         /// Zeros above and to the left.
@@ -128,6 +130,9 @@ impl Misfit {
             Self::Window { size } => {
                 let m = pair(m.text(" has no window of "), size);
                 m.text(" pixels; make the kernel smaller or the padding larger")
+            }
+            Self::Windows => {
+                m.text(" has more than 65,535 windows side by side; pad less, or take a stride")
             }
             Self::Padding { pad } => {
                 let m = pair(m.text(" with a padding of "), pad);
@@ -176,26 +181,29 @@ pub(super) const fn windows(
     let (mut count, mut pad, mut dropped) = ([0; 2], [0; 2], [0; 2]);
     let mut i = 0;
     while i < 2 {
-        let (len, size, stride) = (from[i] as u32, size[i] as u32, stride[i] as u32);
-        if size == 0 || stride == 0 || len == 0 {
+        let (len, taps, stride) = (from[i] as u32, size[i] as u32, stride[i] as u32);
+        if taps == 0 || stride == 0 || len == 0 {
             return Err(Misfit::Zero);
         }
         let (before, both) = match padding {
             Padding::Valid => (0, 0),
             Padding::Same => {
-                let both = (len.div_ceil(stride) - 1) * stride + size;
+                let both = (len.div_ceil(stride) - 1) * stride + taps;
                 let both = both.saturating_sub(len);
                 (both / 2, both)
             }
             Padding::Explicit(pad) => (pad[i] as u32, 2 * pad[i] as u32),
         };
-        let Some(room) = (len + both).checked_sub(size) else {
-            return Err(Misfit::Window { size: [size as u16; 2] });
+        let Some(room) = (len + both).checked_sub(taps) else {
+            return Err(Misfit::Window { size });
         };
-        let covered = room / stride * stride + size;
+        if room / stride >= u16::MAX as u32 {
+            return Err(Misfit::Windows);
+        }
+        let covered = room / stride * stride + taps;
         let left = (before + len).saturating_sub(covered);
         // Strides wider than a window leave pixels out everywhere.
-        let left = left.saturating_sub(stride.saturating_sub(size));
+        let left = left.saturating_sub(stride.saturating_sub(taps));
         count[i] = (room / stride + 1) as u16;
         (pad[i], dropped[i]) = (before as u16, left as u16);
         i += 1;
@@ -240,6 +248,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
+        let one = |from, padding| windows(Shape([1, 1, from]), [1, 255], [1; 2], padding);
+        let all = one(65_535, Padding::Same).unwrap();
+        assert_eq!((all.count, all.pad), ([1, 65_535], [0, 127]));
+        assert_eq!(one(65_535, Padding::Explicit([0, 254])), Err(Misfit::Windows));
+        assert_eq!(one(9, Padding::Valid), Err(Misfit::Window { size: [1, 255] }));
         assert_eq!(of(4, 5, 1, Padding::Valid), Err(Misfit::Window { size: [5; 2] }));
         assert_eq!(of(4, 0, 1, Padding::Valid), Err(Misfit::Zero));
         assert_eq!(of(4, 2, 0, Padding::Valid), Err(Misfit::Zero));

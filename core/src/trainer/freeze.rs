@@ -50,10 +50,12 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             Range::Fixed(bound) => bound,
             _ => known.ok_or(FrozenError::Untrained { layer: layer.name })?,
         };
+        // Pictures have more numbers than a frozen layer counts.
+        let inputs = u16::try_from(self.graph.input_shape(i).elements()).map_err(|_| settings)?;
         let exponents = [config.master, config.bias_master].map(|master| master.exponent());
         let of = |region: Region| self.memory.get(region.range()).unwrap_or_default();
         Ok(FrozenDense {
-            inputs: self.graph.input_shape(i).elements() as u16,
+            inputs,
             units: layer.shape.elements() as u16,
             relu: false,
             exponents: [exponents[0], exponents[1], exponent_of(bound, FORMAT.bits)],

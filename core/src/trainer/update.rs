@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Master,
-    graph::{ParamPlan, Region, nothing, pick},
+    graph::{LayerPlan, ParamPlan, Region, nothing, pick},
     kernel::Kernel,
     layer::{self, Operator, WeightGrad, operate},
     optim::{Descend, Lr, Momentum, Update, velocity_bits},
@@ -69,8 +69,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(always)]
     pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
         let plan = at.plan;
-        let bias = self.exponents.get(at.i).map_or(0, |now| now.grad);
-        let weight = grid(bias, self.input_exponent(plan), plan.weight_grad.drop.into());
+        let grad = self.exponents.get(at.i).map_or(0, |now| now.grad);
+        // Samples of bytes are too few to drop anything of their sums.
+        let drops = U::uses(Part::WideCodes) || U::links_windows();
+        let bias = if drops { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
+        let weight = grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into());
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(at, count, [weight, bias]);
             return;
@@ -108,7 +111,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     Which::Weight => {
                         self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
                     }
-                    Which::Bias => self.bias_sums(&plan.grad, count * way.rows as usize, &sums),
+                    Which::Bias => self.bias_sums(plan, count, &sums),
                 }
                 let tile = GradTile {
                     sums,
@@ -170,7 +173,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             Which::Weight => {
                 (&plan.weight, &config.weight_grad, config.master, plan.weight_grad.kept())
             }
-            Which::Bias => (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.bits),
+            Which::Bias => {
+                (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.kept())
+            }
         };
         let terms = usize::from(self.train.batch).saturating_mul(at.plan.way.rows as usize);
         let slack = Sums::slack_of(terms);
@@ -320,11 +325,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    /// The bias gradient of `count` rows of a layer's gradient.
-    pub(super) fn bias_sums(&mut self, grad: &Region, count: usize, sums: &Region) {
-        let [sums, grad] = pick(self.memory, [sums, grad]);
+    /// The bias gradient of `count` samples.
+    pub(super) fn bias_sums(&mut self, plan: &LayerPlan, count: usize, sums: &Region) {
+        let [sums, grad] = pick(self.memory, [sums, &plan.grad]);
         if let MantissasMut::I32(sums) = sums {
-            layer::bias_grad(U::codes(grad.as_ref()), count, sums);
+            let rows = count * plan.way.rows as usize;
+            layer::bias_grad::<U>(U::codes(grad.as_ref()), rows, plan.bias_grad.drop, sums);
         }
     }
 }

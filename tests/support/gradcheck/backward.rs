@@ -75,21 +75,27 @@ impl Step<'_> {
 
     /// What a layer sends down.
     pub(super) fn downwards(&self, i: usize, grad: Vec<Expected>, layer: &Layer) -> Vec<Expected> {
-        let (units, inputs) = self.shape(i);
-        let Some([weight, _]) = &layer.params else {
-            let relu = matches!(self.case.graph.view().layers()[i].kind, Kind::Relu(_));
-            let blocked = layer.outputs.iter().map(|&y| relu && y <= 0.0);
-            return grad.into_iter().zip(blocked).map(|(g, blocked)| g.unless(blocked)).collect();
-        };
-        let weights = values(&weight.codes);
-        let allowed = self.dropped(self.plans[i].input_grad.drop, "backward");
-        let mut below = Vec::new();
-        for g in grad.chunks_exact(units) {
-            for k in 0..inputs {
-                let products = g.iter().enumerate().map(|(u, g)| g.value * weights[u * inputs + k]);
-                below.push(Expected { units: allowed, ..Expected::exactly(products.sum()) });
+        let (outputs, inputs) = self.shape(i);
+        match (self.case.graph.view().layers()[i].kind, &layer.params) {
+            (Kind::MaxPool2d(_), _) => self.to_winners(i, &grad, layer),
+            (Kind::AvgPool2d(_) | Kind::GlobalAvgPool(_), _) => self.spread(i, &grad),
+            (_, Some([weight, _])) => {
+                let weights = values(&weight.codes);
+                let units = self.dropped(i, self.plans[i].input_grad.drop, "backward");
+                let below = grad.chunks_exact(outputs).flat_map(|g| {
+                    let mut row = vec![Expected { units, ..Expected::exactly(0.0) }; inputs];
+                    for term in &self.terms[i] {
+                        row[term.input].value += g[term.output].value * weights[term.weight];
+                    }
+                    row
+                });
+                below.collect()
+            }
+            (kind, None) => {
+                let relu = matches!(kind, Kind::Relu(_));
+                let blocked = layer.outputs.iter().map(|&y| relu && y <= 0.0);
+                grad.into_iter().zip(blocked).map(|(g, blocked)| g.unless(blocked)).collect()
             }
         }
-        below
     }
 }

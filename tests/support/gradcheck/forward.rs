@@ -10,8 +10,10 @@ pub(super) struct Layer {
     pub(super) outputs: Vec<f64>,
     /// Where the outputs were clipped; empty without a point.
     pub(super) clipped: Vec<bool>,
-    /// Weight and bias of a dense layer.
+    /// Weight and bias, where there are any.
     pub(super) params: Option<[Quantised; 2]>,
+    /// The input that each output is, in a max pool: in all samples.
+    pub(super) winners: Vec<usize>,
 }
 
 impl Step<'_> {
@@ -19,25 +21,34 @@ impl Step<'_> {
     pub(super) fn forward(&self, i: usize, below: Option<&Layer>) -> Layer {
         let kind = self.case.graph.view().layers()[i].kind;
         let config = self.config(i);
-        let params = matches!(kind, Kind::Dense(_))
+        self.note_samples_in_place(i);
+        let params = (self.facts(i).weights() > 0)
             .then(|| [Tensor::Weight, Tensor::Bias].map(|tensor| self.param(i, tensor)));
-        let expected: Vec<f64> = match (&params, below) {
-            (Some(params), Some(below)) => self.dense(i, &below.outputs, params),
-            (_, Some(below)) if matches!(kind, Kind::Relu(_)) => {
-                below.outputs.iter().map(|x| x.max(0.0)).collect()
+        let mut winners = Vec::new();
+        let expected: Vec<f64> = match (below, kind) {
+            (None, _) => self.samples(),
+            (Some(below), Kind::Relu(_)) => below.outputs.iter().map(|x| x.max(0.0)).collect(),
+            (Some(below), Kind::MaxPool2d(_)) => {
+                winners = self.winners(i, &below.outputs);
+                winners.iter().map(|&input| below.outputs[input]).collect()
             }
-            (_, Some(below)) => below.outputs.clone(),
-            (_, None) => self.samples(),
+            (Some(below), Kind::AvgPool2d(_) | Kind::GlobalAvgPool(_)) => {
+                self.means(i, &below.outputs)
+            }
+            (Some(below), _) => match &params {
+                Some(params) => self.products(i, &below.outputs, params),
+                None => below.outputs.clone(),
+            },
         };
         let Some(point) = config.activation else {
-            return Layer { outputs: expected, clipped: Vec::new(), params };
+            return Layer { outputs: expected, clipped: Vec::new(), params, winners };
         };
-        let units = self.dropped(self.plans[i].forward.drop, "forward");
+        let units = self.dropped(i, self.plans[i].forward.drop, "forward");
         let bounded = |value: f64| Expected { units, ..Expected::exactly(value) };
         let expected: Vec<_> = expected.into_iter().map(bounded).collect();
         let Quantised { codes, clipped } =
             self.quantised(i, Tensor::Activation, point.train, &expected);
-        Layer { outputs: values(&codes), clipped, params }
+        Layer { outputs: values(&codes), clipped, params, winners }
     }
 
     /// The samples of the step.
@@ -48,9 +59,9 @@ impl Step<'_> {
         samples.iter().map(|&mantissa| f64::from(mantissa) * unit).collect()
     }
 
-    /// `W x + b`, the bias rounded to units of the sums.
-    fn dense(&self, i: usize, below: &[f64], [weight, bias]: &[Quantised; 2]) -> Vec<f64> {
-        let (units, inputs) = self.shape(i);
+    /// Products with the weights, and the bias rounded to units of the sums.
+    fn products(&self, i: usize, below: &[f64], [weight, bias]: &[Quantised; 2]) -> Vec<f64> {
+        let (outputs, inputs) = self.shape(i);
         let weights = values(&weight.codes);
         let sums = self.recorded(i, Tensor::Activation, false);
         let unit = sums.first().map_or(1.0, |sum| sum.unit());
@@ -60,11 +71,14 @@ impl Step<'_> {
         let biases: Vec<f64> = bias.codes.iter().map(|b| aligned(b.value())).collect();
         let mut out = Vec::new();
         for x in below.chunks_exact(inputs) {
-            for u in 0..units {
-                let row = &weights[u * inputs..(u + 1) * inputs];
-                let sum: f64 = row.iter().zip(x).map(|(w, x)| w * x).sum();
-                out.push(sum + biases.get(u).copied().unwrap_or(0.0));
+            let mut row = vec![0.0; outputs];
+            for term in &self.terms[i] {
+                row[term.output] += weights[term.weight] * x[term.input];
             }
+            // One for each channel of a pixel, or for each unit.
+            let biased = row.iter_mut().zip(biases.iter().cycle());
+            biased.for_each(|(sum, bias)| *sum += bias);
+            out.extend(row);
         }
         out
     }
@@ -83,7 +97,8 @@ impl Step<'_> {
         if tensor == Tensor::Weight {
             let first = found.codes[0].exponent;
             let differ = found.codes.iter().any(|code| code.exponent != first);
-            self.coverage.note_if(differ, "channels with bounds of their own");
+            let kind = self.case.graph.view().layers()[i].kind.word();
+            self.coverage.note_if(differ, format!("channels of {kind} with bounds of their own"));
             let symmetric = point.train.overflow == fixgrad::quant::Overflow::SatSym;
             self.coverage.note_if(point.train.bits == 2 && symmetric, "Weight ternary");
         }

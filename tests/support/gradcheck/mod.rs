@@ -9,6 +9,8 @@
 //! |---|---|---|
 //! | sums of products | 0 | products and sums of whole numbers below 2^53 are exact in floats |
 //! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
+//! | largest numbers of windows | 0 | they are chosen, not computed |
+//! | means of windows | 0 | sums times a whole factor; see [`pools`] for the factor |
 //! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
 //! | the loss | see [`softmax_loss`](crate::reference::softmax_loss) and [`mse_loss`](crate::reference::mse_loss) | the same, and 16 bits |
 //! | squared error | 1 unit | see [`mse`](crate::reference::mse) |
@@ -18,14 +20,17 @@
 //! | weights | 0 | one rounding of one product, and one of the decay |
 
 mod backward;
+mod features;
 mod forward;
 mod memory;
+mod pools;
 mod tally;
+mod terms;
 mod update;
 
 use fixgrad::{
     config::LayerConfig,
-    graph::{Kind, LayerPlan},
+    graph::{Facts, LayerPlan},
     kernel::Scalar,
     optim::Lr,
     quant::Quant,
@@ -34,7 +39,7 @@ use fixgrad::{
     trainer::{LayerMemory, Tally, Tensor, Trainer},
 };
 
-use self::{forward::Layer, memory::Stored};
+use self::{forward::Layer, memory::Stored, terms::Term};
 use crate::{
     coverage::Coverage,
     net::{Case, LAYERS, STEPS},
@@ -59,6 +64,8 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let mut plain = Memory::bytes(plan.ram());
     let mut plain =
         Trainer::new(&case.graph, &case.config, plain.as_mut_slice(), Scalar, ()).expect("as well");
+    let view = case.graph.view();
+    let terms: Vec<_> = (0..view.layers().len()).map(|i| terms::of(view, i)).collect();
     let batch = usize::from(case.config.train.batch);
     let mut before = Stored::read(&plan, trainer.persistent());
     let mut units = vec![[0; 2]; plan.layers().len()];
@@ -83,6 +90,7 @@ pub fn check(case: &Case, coverage: &Coverage) {
             tally: record.tally,
             seen: &seen,
             plans: plan.layers(),
+            terms: &terms,
             before,
             after,
             old_units: units.clone(),
@@ -110,6 +118,8 @@ struct Step<'c> {
     tally: Tally,
     seen: &'c Recorder,
     plans: &'c [LayerPlan],
+    /// Of one sample, layer by layer.
+    terms: &'c [Vec<Term>],
     before: Stored,
     after: Stored,
     /// Exponents of the velocities of weights and biases, before and after.
@@ -131,13 +141,14 @@ impl Step<'_> {
         for i in 0..layers.len() {
             below.push(self.forward(i, below.last()));
         }
-        let trains = |i: usize| (0..=i).any(|k| matches!(layers[k].kind, Kind::Dense(_)));
+        let trains = |i: usize| (0..=i).any(|k| self.facts(k).weights() > 0);
         let outputs = &below.last().expect("a layer").outputs;
         self.assert_tally(outputs);
         let mut arriving = self.loss(outputs);
         for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
             let grad = self.backward(i, arriving, &below[i]);
-            if matches!(layers[i].kind, Kind::Dense(_)) {
+            self.note_features(i, &grad);
+            if self.facts(i).weights() > 0 {
                 self.update(i, &grad, &below[i - 1].outputs, &below[i]);
             }
             arriving = self.downwards(i, grad, &below[i]);
@@ -146,6 +157,10 @@ impl Step<'_> {
 
     fn config(&self, layer: usize) -> &LayerConfig {
         &self.case.config.layers[layer]
+    }
+
+    fn facts(&self, layer: usize) -> Facts {
+        self.case.graph.view().facts(layer).expect("a layer of the graph")
     }
 
     /// Numbers in an output and in an input.
@@ -203,9 +218,10 @@ impl Step<'_> {
         Quantised { codes, clipped }
     }
 
-    /// Largest error of sums from which the plan drops so many bits, in their units.
-    fn dropped(&self, drop: u8, what: &str) -> f64 {
-        self.coverage.note_if(drop > 0, format!("dropped bits {what}"));
+    /// Largest error of sums of a layer from which the plan drops so many bits, in their units.
+    fn dropped(&self, layer: usize, drop: u8, what: &str) -> f64 {
+        let kind = self.case.graph.view().layers()[layer].kind.word();
+        self.coverage.note_if(drop > 0, format!("dropped bits {what} of {kind}"));
         if drop > 0 { 1.0 } else { 0.0 }
     }
 }

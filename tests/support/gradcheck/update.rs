@@ -73,19 +73,23 @@ impl Step<'_> {
 
     /// Gradients of weights and biases, their codes, and the masters after the update.
     pub(super) fn update(&self, i: usize, grad: &[Expected], input: &[f64], layer: &Layer) {
-        let (units, inputs) = self.shape(i);
+        let (outputs, inputs) = self.shape(i);
         let config = self.config(i);
-        let allowed = self.dropped(self.plans[i].weight_grad.drop, "weight gradient");
+        let units = self.dropped(i, self.plans[i].weight_grad.drop, "weight gradient");
         let zero = Expected::exactly(0.0);
-        let mut weights = vec![Expected { units: allowed, ..zero }; units * inputs];
-        let mut biases = vec![zero; self.before.masters[i][1].len()];
-        for (g, x) in grad.chunks_exact(units).zip(input.chunks_exact(inputs)) {
-            biases.iter_mut().zip(g).for_each(|(sum, g)| sum.value += g.value);
-            for (g, row) in g.iter().zip(weights.chunks_exact_mut(inputs)) {
-                row.iter_mut().zip(x).for_each(|(sum, x)| sum.value += g.value * x);
+        let mut weights = vec![Expected { units, ..zero }; self.before.masters[i][0].len()];
+        let units = self.dropped(i, self.plans[i].bias_grad.drop, "bias gradient");
+        let mut biases = vec![Expected { units, ..zero }; self.before.masters[i][1].len()];
+        for (g, x) in grad.chunks_exact(outputs).zip(input.chunks_exact(inputs)) {
+            // One for each channel of a pixel, or for each unit.
+            for pixel in g.chunks_exact(biases.len().max(1)) {
+                biases.iter_mut().zip(pixel).for_each(|(sum, g)| sum.value += g.value);
+            }
+            for term in &self.terms[i] {
+                weights[term.weight].value += g[term.output].value * x[term.input];
             }
         }
-        let [weight, bias] = layer.params.as_ref().expect("a dense layer has parameters");
+        let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
         let weight = Param {
             layer: i,
             which: 0,
