@@ -50,7 +50,7 @@ pub use builder::Graph;
 pub use error::{GraphError, PlanError};
 pub use layer::{Layer, Name};
 pub use plan::Plan;
-pub use region::{Bounds, LayerPlan, ParamPlan, Region, Sum, Way};
+pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 

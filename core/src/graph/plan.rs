@@ -9,7 +9,7 @@ use super::{
     cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
-    region::{Bounds, LayerPlan, Region, Sum},
+    region::{Bounds, LayerPlan, Region, Shared, Sum},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -27,12 +27,8 @@ use crate::{
 pub struct Plan<const N: usize> {
     pub(super) layers: [LayerPlan; N],
     pub(super) len: u8,
-    /// Sums on their way to a point.
-    pub scratch: Region,
-    /// One row of sums: a bias on the grid of the output sums, or a bias gradient.
-    pub row: Region,
-    /// Windows of pictures on their way to a product.
-    pub room: Region,
+    /// What all layers share.
+    pub shared: Shared,
     /// Samples in memory at once.
     pub micro_batch: u16,
     /// What a sample is of a batch.
@@ -119,9 +115,7 @@ impl<const N: usize> Plan<N> {
         let mut plan = Self {
             layers: [LayerPlan::NONE; N],
             len: count as u8,
-            scratch: Region::NONE,
-            row: Region::NONE,
-            room: Region::NONE,
+            shared: Shared { scratch: Region::NONE, row: Region::NONE, room: Region::NONE },
             micro_batch: sizes.micro_batch,
             share: Lr::quotient(1, sizes.batch as u32),
             persistent: 0,
@@ -177,12 +171,12 @@ impl<const N: usize> Plan<N> {
             }
             i += 1;
         }
-        plan.row = cursor.take(row, Width::I32);
-        plan.room = cursor.take(room, Width::I8);
+        plan.shared.row = cursor.take(row, Width::I32);
+        plan.shared.room = cursor.take(room, Width::I8);
         // Tiles larger than the largest tensor would only waste memory.
         let largest = largest_tensor(graph, sizes);
         let tile = if tile > largest { largest } else { tile };
-        plan.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32);
+        plan.shared.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32);
         let base = cursor.at();
         let mut i = 0;
         while i < count {
@@ -468,7 +462,7 @@ mod tests {
             kept.chain(lent).chain(tiles)
         });
         layers
-            .chain([(plan.scratch, always), (plan.row, always)])
+            .chain([(plan.shared.scratch, always), (plan.shared.row, always)])
             .filter(|(region, _)| region.len > 0)
             .collect()
     }

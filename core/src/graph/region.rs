@@ -62,6 +62,18 @@ impl fmt::Debug for Region {
     }
 }
 
+/// Memory that all layers share, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Shared {
+    /// Sums on their way to a point.
+    pub scratch: Region,
+    /// One row of sums: a bias on the grid of the output sums, or a bias gradient.
+    pub row: Region,
+    /// Windows of pictures on their way to a product.
+    pub room: Region,
+}
+
 /// A sum that cannot overflow: `terms` products of `a` and `b` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -92,7 +92,7 @@ impl<const N: usize> Plan<N> {
             let (forward, backward) = if !graph.is_in_place(i) {
                 (self.spare(base, graph, i as u16), self.spare(base, graph, 2 * n - i as u16))
             } else {
-                (self.scratch, self.scratch)
+                (self.shared.scratch, self.shared.scratch)
             };
             self.layers[i].forward_tile = forward;
             self.layers[i].backward_tile = backward;
@@ -102,7 +102,7 @@ impl<const N: usize> Plan<N> {
 
     /// The largest piece of memory between what lives at this time, or the scratch region.
     const fn spare(&self, base: u32, graph: GraphView<'_>, time: u16) -> Region {
-        let mut best = self.scratch;
+        let mut best = self.shared.scratch;
         let mut i = 0;
         while i <= self.len as usize {
             // A gap begins at the start, or where something ends.

@@ -73,7 +73,7 @@ impl<const N: usize> Plan<N> {
             }
             above += 1;
         }
-        pixels * tile_rows(self.scratch.len as usize, channels * pixels, samples)
+        pixels * tile_rows(self.shared.scratch.len as usize, channels * pixels, samples)
     }
 }
 

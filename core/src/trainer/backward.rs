@@ -94,7 +94,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Compares the outputs of a forward pass with their targets.
     pub(crate) fn judge(&mut self, targets: Targets<'_>, count: usize) {
         let Some(top) = self.at(self.plan.len().saturating_sub(1)) else { return };
-        let tile = self.scratch.first(top.outputs());
+        let tile = self.shared.scratch.first(top.outputs());
         for sample in 0..count {
             self.lose(targets, top, &tile, sample * top.outputs());
         }
@@ -106,7 +106,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     fn downwards(&mut self, source: Source<'_>, i: usize, count: usize, base: u32) {
         let Some(from) = self.at(i) else { return };
         let (below, tile) = match source {
-            Source::Loss(_) => (i, &self.scratch),
+            Source::Loss(_) => (i, &self.shared.scratch),
             Source::Layer => (i - 1, &from.plan.backward_tile),
         };
         let tile = *tile;
@@ -178,7 +178,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if spread == 0 {
             return;
         }
-        let regions = [&self.scratch, &plan.grad, &plan.aligned_grad, &plan.channels_now];
+        let regions = [&self.shared.scratch, &plan.grad, &plan.aligned_grad, &plan.channels_now];
         let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
             return;

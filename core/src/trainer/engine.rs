@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
-    graph::{LayerPlan, Region},
+    graph::{LayerPlan, Shared},
     kernel::Kernel,
     layer::{Average, Facts},
     optim::Lr,
@@ -31,10 +31,7 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) layers: &'e [LayerConfig],
     pub(crate) train: &'e Train,
     pub(crate) plan: &'e [LayerPlan],
-    pub(crate) scratch: Region,
-    pub(crate) row: Region,
-    /// Windows on their way to a product.
-    pub(crate) room: Region,
+    pub(crate) shared: &'e Shared,
     pub(crate) memory: &'e mut [u8],
     /// Codes that are read in place.
     pub(crate) samples: &'e [i8],

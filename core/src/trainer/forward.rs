@@ -261,10 +261,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let weight = &plan.weight.codes;
         let [sums, row, weight, channels, x, memo, room] = if windows {
             let room = self.room_for(input);
-            let regions = [tile, &self.row, weight, channels, below, &plan.memo, &room];
+            let regions = [tile, &self.shared.row, weight, channels, below, &plan.memo, &room];
             pick(self.memory, regions)
         } else {
-            let regions = [tile, &self.row, weight, channels, below];
+            let regions = [tile, &self.shared.row, weight, channels, below];
             let [sums, row, weight, channels, x] = pick(self.memory, regions);
             [sums, row, weight, channels, x, nothing(), nothing()]
         };
@@ -338,7 +338,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Room for windows of codes like those of a region.
     pub(crate) fn room_for(&self, codes: &Region) -> Region {
         let width = if codes.len > 0 { codes.width() } else { Width::I8 };
-        Region::new(self.room.offset(), self.room.len / width.bytes() as u32, width)
+        Region::new(self.shared.room.offset(), self.shared.room.len / width.bytes() as u32, width)
     }
 
     /// What is known of means: sums of codes times a factor.
@@ -372,7 +372,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let bias = &at.plan.bias;
         let from = self.exponents.get(at.i).map_or(0, |now| now.bias);
         let left = i32::from(from) - i32::from(exponent);
-        let [row, codes] = pick(self.memory, [&self.row, &bias.codes]);
+        let [row, codes] = pick(self.memory, [&self.shared.row, &bias.codes]);
         if let MantissasMut::I32(row) = row {
             let row = row.get_mut(..bias.master.len as usize).unwrap_or_default();
             layer::align_bias(codes.as_ref(), left, row);

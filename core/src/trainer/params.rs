@@ -91,7 +91,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             pass.settle(&[]);
             return Passed { exponent: sums.exponent, ..pass.finish() };
         }
-        let regions = [&self.scratch, &plan.master, &plan.codes, &plan.pass];
+        let regions = [&self.shared.scratch, &plan.master, &plan.codes, &plan.pass];
         let [scratch, master, mut codes, mask] = pick(self.memory, regions);
         let (MantissasMut::I32(scratch), MantissasMut::I8(mask)) = (scratch, mask) else {
             return pass.finish();
@@ -143,7 +143,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let Sums { exponent, bits, .. } = known;
         let plan = self.plan.get(layer).unwrap_or(&LayerPlan::NONE);
         let regions = [
-            &self.scratch,
+            &self.shared.scratch,
             &plan.weight.master,
             &plan.weight.codes,
             &plan.weight.pass,

@@ -26,7 +26,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
         let [weights, biases] = now.sums;
         let (plan, units, depth) = (at.plan, at.units(), at.plan.way.depth as usize);
-        let room = (self.scratch.len as usize).max(1);
+        let room = (self.shared.scratch.len as usize).max(1);
         let mut whole = weights == exponents[0];
         operate!(plan.way.kind, U, layer => whole &= layer.adds());
         let (rows, cols) = match room / depth.max(1) {
@@ -41,7 +41,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     self.block_sums(at, count, &plan.weight.sum, &block, true);
                     continue;
                 }
-                let part = self.scratch.first(rows * cols);
+                let part = self.shared.scratch.first(rows * cols);
                 self.block_sums(at, count, &part, &block, false);
                 let [part, sums] = pick(self.memory, [&part, &plan.weight.sum]);
                 let (MantissasMut::I32(part), MantissasMut::I32(sums)) = (part, sums) else {
@@ -51,7 +51,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 add_shifted(sums, part, i32::from(exponents[0]) - i32::from(weights));
             }
         }
-        let row = self.row.first(plan.bias.master.len as usize);
+        let row = self.shared.row.first(plan.bias.master.len as usize);
         self.bias_sums(plan, count, &row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [&plan.bias.sum, &row])

@@ -70,9 +70,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(crate) fn param_grads(&mut self, at: At<'e>, count: usize) {
         let plan = at.plan;
         let grad = self.exponents.get(at.i).map_or(0, |now| now.grad);
-        // Samples of bytes are too few to drop anything of their sums.
-        let drops = U::uses(Part::WideCodes) || U::links_windows();
-        let bias = if drops { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
+        let bias =
+            if Self::drops_biases() { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
         let weight = grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into());
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(at, count, [weight, bias]);
@@ -98,7 +97,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             Which::Bias => {
                 let len = plan.bias.master.len as usize;
-                (1, len, 1, len, self.row)
+                (1, len, 1, len, self.shared.row)
             }
         };
         let param = self.param(at, which, exponent);
@@ -167,6 +166,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }));
     }
 
+    /// Whether sums of a bias gradient may drop bits: samples of bytes are too few for that.
+    fn drops_biases() -> bool {
+        U::uses(Part::WideCodes) || U::links_windows()
+    }
+
     pub(super) fn param(&self, at: At<'e>, which: Which, exponent: i16) -> Param<'e> {
         let At { i: layer, plan, config } = at;
         let (plan, quant, master, bits) = match which {
@@ -174,7 +178,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 (&plan.weight, &config.weight_grad, config.master, plan.weight_grad.kept())
             }
             Which::Bias => {
-                (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.kept())
+                let drop = if Self::drops_biases() { plan.bias_grad.drop } else { 0 };
+                (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.bits - drop)
             }
         };
         let terms = usize::from(self.train.batch).saturating_mul(at.plan.way.rows as usize);
@@ -329,7 +334,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(super) fn bias_sums(&mut self, plan: &LayerPlan, count: usize, sums: &Region) {
         let [sums, grad] = pick(self.memory, [sums, &plan.grad]);
         if let MantissasMut::I32(sums) = sums {
-            let rows = count * plan.way.rows as usize;
+            // Without pictures, a sample is a row.
+            let rows = if U::links_windows() { count * plan.way.rows as usize } else { count };
             layer::bias_grad::<U>(U::codes(grad.as_ref()), rows, plan.bias_grad.drop, sums);
         }
     }

@@ -113,9 +113,9 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
         add("aligned gradient", layer, *aligned_grad, aligned);
         add("winners", layer, plan.memo, kept);
     }
-    add("row of sums", "", plan.row, always);
-    add("sums", "", plan.scratch, always);
-    add("windows", "", plan.room, always);
+    add("row of sums", "", plan.shared.row, always);
+    add("sums", "", plan.shared.scratch, always);
+    add("windows", "", plan.shared.room, always);
     out
 }
 
