@@ -4,14 +4,16 @@
 //! bits do not depend on where the cuts are.
 
 mod convolve;
+mod desktop;
 
 use std::{
     ops::Range,
     sync::atomic::{AtomicBool, Ordering},
 };
 
+pub use desktop::Desktop;
 use fixgrad::{
-    kernel::{Blocked, Kernel},
+    kernel::Kernel,
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -22,97 +24,6 @@ use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 const PRODUCTS: usize = 1 << 20;
 /// Elements that are worth a second thread.
 const ELEMENTS: usize = 1 << 14;
-
-/// The fastest kernel of this processor.
-#[derive(Clone, Copy, Debug)]
-pub enum Desktop {
-    /// Plain code.
-    Portable(Blocked),
-    /// Vector units of x86-64.
-    #[cfg(target_arch = "x86_64")]
-    X86(fixgrad::kernel::X86),
-}
-
-impl Desktop {
-    /// What this processor can run.
-    #[must_use]
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(x86) = fixgrad::kernel::X86::detect() {
-            return Self::X86(x86);
-        }
-        Self::Portable(Blocked)
-    }
-
-    fn kernel(&self) -> &(dyn Kernel + Sync) {
-        match self {
-            Self::Portable(kernel) => kernel,
-            #[cfg(target_arch = "x86_64")]
-            Self::X86(kernel) => kernel,
-        }
-    }
-}
-
-impl std::fmt::Display for Desktop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Portable(_) => f.write_str("portable"),
-            #[cfg(target_arch = "x86_64")]
-            Self::X86(kernel) => kernel.fmt(f),
-        }
-    }
-}
-
-impl Kernel for Desktop {
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        self.kernel().gemm(a, b, drop, add, out);
-    }
-    fn convolve(
-        &self,
-        x: &Patches<'_>,
-        weight: &Taps<'_>,
-        drop: u32,
-        first: usize,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        self.kernel().convolve(x, weight, drop, first, out, room);
-    }
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        self.kernel().convolve_grad(grad, x, cols, drop, out, room);
-    }
-    fn peak(&self, source: Source<'_>) -> u32 {
-        self.kernel().peak(source)
-    }
-    fn quantize(
-        &self,
-        quantizer: &Quantizer,
-        source: Source<'_>,
-        first: u32,
-        codes: MantissasMut<'_>,
-    ) -> Counts {
-        self.kernel().quantize(quantizer, source, first, codes)
-    }
-    fn descend(
-        &self,
-        descend: &Descend,
-        grad: &[i32],
-        first: u32,
-        pass: &[u8],
-        velocity: MantissasMut<'_>,
-        master: MantissasMut<'_>,
-    ) -> Descent {
-        self.kernel().descend(descend, grad, first, pass, velocity, master)
-    }
-}
 
 /// The best kernel of this machine on `threads` threads.
 ///

@@ -32,6 +32,11 @@ mod sizes;
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
 )]
+mod sums;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod transients;
 mod view;
 #[expect(

@@ -1,7 +1,7 @@
 //! A trained network at work: outputs, loss and accuracy by the inference settings.
 
 use super::{
-    Planned, Samples, StepError, Tally, Targets, Trainer, engine::Mode, forward::linked_samples,
+    Planned, Samples, StepError, Tally, Targets, Trainer, engine::Mode, samples::linked_samples,
 };
 use crate::{
     graph::{Region, pick},

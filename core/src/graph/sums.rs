@@ -1,0 +1,104 @@
+//! Where the output of a layer lies, and how wide its sums are: what proves that none overflows.
+
+use super::{
+    plan::Plan,
+    region::Sum,
+    sizes::{HookNeeds, Sizes},
+    view::GraphView,
+};
+use crate::{
+    config::LayerConfig,
+    layer::{Average, Facts, Kind, Output},
+    tensor::Width,
+};
+
+/// Channel bounds may lie this far below the tensor's.
+const MAX_SPREAD: u8 = 7;
+/// Bits of codes that lie between the grid's.
+const OFF_GRID_BITS: u8 = 16;
+
+impl<const N: usize> Plan<N> {
+    pub(super) const fn find_sums(
+        &mut self,
+        graph: GraphView<'_>,
+        i: usize,
+        facts: &Facts,
+        config: &LayerConfig,
+        sizes: Sizes,
+        hook: HookNeeds,
+    ) -> Option<()> {
+        let layer = graph.layers()[i];
+        let from = self.layers[layer.input as usize];
+        let input_bits = from.output_bits;
+        let plan = &mut self.layers[i];
+        match config.activation {
+            None if matches!(facts.output, Output::Codes) => {
+                plan.output = i as u8;
+                plan.output_bits = input_bits;
+            }
+            Some(point) => {
+                plan.output = i as u8;
+                plan.output_bits =
+                    if hook.activation_off_grid { OFF_GRID_BITS } else { point.bits() };
+            }
+            None => {
+                plan.output = from.output;
+                plan.output_bits = match layer.kind {
+                    Kind::Input(_) => 8,
+                    _ => input_bits,
+                };
+            }
+        }
+        let Facts { terms, mean, .. } = *facts;
+        if i == 0 || matches!(facts.output, Output::InPlace) {
+            return Some(());
+        }
+        if facts.weights() == 0 {
+            // Products with a factor, whose bits are all of its magnitude.
+            let Some(forward) = Average::of(mean, terms.forward, input_bits) else { return None };
+            plan.forward = Sum::of(1, input_bits, terms.forward as u64 * forward.factor as u64);
+            // Below all that trains there may be no gradient.
+            if let Some(grad) = config.activation_grad {
+                let Some(back) = Average::of(mean, terms.backward, grad.bits) else { return None };
+                plan.input_grad = Sum::of(1, grad.bits, terms.backward as u64 * back.factor as u64);
+            }
+            return Some(());
+        }
+        let Some(grad) = config.activation_grad else { return Some(()) };
+        let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
+        let [_, height, width] = layer.shape.0;
+        let rows = sizes.batch as u64 * height as u64 * width as u64;
+        plan.forward = Sum::of(input_bits, weight_bits, terms.forward as u64);
+        plan.weight_grad = Sum::of(input_bits, grad.bits, rows);
+        // As many products with a one, which has no magnitude bits.
+        plan.bias_grad = Sum::of(1, grad.bits, rows);
+        if config.per_channel {
+            let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
+            plan.spread = min(MAX_SPREAD, min(room, 16 - grad.bits));
+        }
+        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, terms.backward as u64);
+        Some(())
+    }
+
+    /// Bytes for windows of the input and of the gradient.
+    pub(super) const fn window_bytes(
+        &self,
+        graph: GraphView<'_>,
+        i: usize,
+        config: &LayerConfig,
+        numbers: usize,
+    ) -> usize {
+        let input = self.layers[graph.layers()[i].input as usize].output_bits;
+        let grad = match config.activation_grad {
+            Some(_) if self.layers[i].spread > 0 => 16,
+            Some(grad) => grad.bits,
+            None => 8,
+        };
+        let bits = if input > grad { input } else { grad };
+        numbers * Width::for_bits(bits).bytes()
+    }
+}
+
+const fn min(a: u8, b: u8) -> u8 {
+    if a < b { a } else { b }
+}
