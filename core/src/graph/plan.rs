@@ -352,7 +352,10 @@ pub(super) const fn max(a: usize, b: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::transients::Life, *};
+    use super::{
+        super::{region::Sum, transients::Life},
+        *,
+    };
     use proptest::prelude::*;
 
     const NET: Graph<5> =
