@@ -441,6 +441,7 @@ const fn min(a: u8, b: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::{super::transients::Life, *};
+    use crate::layer::Conv2d;
     use proptest::prelude::*;
 
     const NET: Graph<5> =
@@ -588,6 +589,33 @@ mod tests {
         assert!(plan(1000, 8).exact_micro_batches());
         assert!(plan(1, 16).exact_micro_batches());
         assert!(!plan(2, 16).exact_micro_batches());
+        // A convolution adds up all pixels of a batch, and its bias does.
+        let convolved = |channels, bits| {
+            let conv = Conv2d::new(1, 1);
+            let graph: Graph<2> = Graph::input([channels, 32, 32]).conv2d("conv", conv);
+            move |batch| graph.plan(&Train::new(batch, Lr::ZERO), &LayerConfig::new(bits))
+        };
+        assert!(convolved(3, 8)(64).exact_micro_batches());
+        assert!(!convolved(3, 8)(65).exact_micro_batches());
+        let plan = convolved(3, 16)(33);
+        assert_eq!((plan.layers()[1].bias_grad.bits, plan.layers()[1].bias_grad.drop), (31, 1));
+    }
+
+    #[test]
+    fn a_mean_over_more_than_its_sums_can_hold_is_refused() {
+        let plan = |side, bits| {
+            let graph: Graph<3> = Graph::input([1, side, side]).global_avg_pool().dense("fc", 2);
+            let settings = [LayerConfig::new(bits); 3];
+            let sizes = Sizes::of(&Train::new(1, Lr::ZERO));
+            Plan::<3>::new(graph.view(), &settings, sizes, &[]).map(|plan| plan.layers()[1].forward)
+        };
+        assert_eq!(plan(128, 16).unwrap(), Sum { bits: 29, drop: 0 });
+        assert!(plan(256, 8).is_ok());
+        for side in [255, 256] {
+            let error = plan(side, 16).unwrap_err();
+            let text = std::format!("{error}");
+            assert!(text.starts_with("layer global_avg_p1: its sums leave no bit"), "{text}");
+        }
     }
 
     proptest! {
