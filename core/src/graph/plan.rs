@@ -447,6 +447,12 @@ mod tests {
     const NET: Graph<5> =
         Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10).expect([10, 1, 1]);
 
+    const PICTURES: Graph<5> = Graph::input([2, 8, 8])
+        .conv2d("conv1", Conv2d::new(4, 3))
+        .max_pool(2)
+        .avg_pool(3)
+        .conv2d("conv2", Conv2d::new(6, 1).groups(2));
+
     /// All regions, and when they are in use.
     fn regions<const N: usize>(
         graph: GraphView<'_>,
@@ -463,7 +469,7 @@ mod tests {
             kept.chain(lent).chain(tiles)
         });
         layers
-            .chain([(plan.shared.scratch, always), (plan.shared.row, always)])
+            .chain([plan.shared.scratch, plan.shared.row, plan.shared.room].map(|r| (r, always)))
             .filter(|(region, _)| region.len > 0)
             .collect()
     }
@@ -639,11 +645,14 @@ mod tests {
                 activation: hooks[2],
                 activation_off_grid: hooks[2],
             };
-            match Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]) {
-                Ok(plan) => check(NET.view(), &plan),
-                Err(error) => prop_assert!(
-                    channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
-                ),
+            let suited = PICTURES.uniform(&layer);
+            for (graph, settings) in [(NET.view(), &settings[..]), (PICTURES.view(), &suited)] {
+                match Plan::<5>::new(graph, settings, sizes, &[needs; 5]) {
+                    Ok(plan) => check(graph, &plan),
+                    Err(error) => prop_assert!(
+                        channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
+                    ),
+                }
             }
         }
     }
