@@ -7,7 +7,12 @@ use std::{fs, io::Write, panic, path::Path};
 
 use fixgrad::{
     frozen::Frozen,
+    graph::{
+        AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool, GraphView, Input, Kind, Layer, MaxPool2d,
+        Name, Padding,
+    },
     prelude::*,
+    tensor::Shape,
     trainer::{LayerMemory, Tensor},
 };
 use fixgrad_host::{
@@ -40,6 +45,27 @@ strategies:
   - noise: {layers: 'fc*', place: weight, pre: {uniform: {min: -0.4, max: 0.4}}}
 ";
 
+const PICTURES: &str = "\
+model:
+  layers:
+    - conv2d: {name: conv1, channels: 4, kernel: 3, padding: same, stride: 2}
+    - relu
+    - max_pool2d: {name: pool1, kernel: 2}
+    - conv2d: {name: conv2, channels: 8, kernel: [1, 2], groups: 4, bias: false}
+    - avg_pool2d: {name: pool2, kernel: [2, 1], stride: 1}
+    - global_avg_pool: {name: mean}
+    - dense: {name: fc, units: 10}
+data: digits
+train: {epochs: 3, batch: 4, lr: 0.5}
+fixed:
+  default:
+    weight: {bits: 8}
+    activation: {bits: 8}
+    weight_grad: {bits: 8}
+    activation_grad: {bits: 8}
+    master: {bits: 16, bound: 1}
+";
+
 const NICS_FIX: &str = "\
 configs:
   hw:
@@ -65,8 +91,8 @@ fn fuzz(good: &[u8], rounds: u64, check: impl Fn(Mutator, Vec<u8>) + panic::RefU
     }
 }
 
-fn compiled() -> Compiled {
-    let experiment = Experiment::parse("fuzz.yaml", YAML).expect("good YAML");
+fn compiled(yaml: &str) -> Compiled {
+    let experiment = Experiment::parse("fuzz.yaml", yaml).expect("good YAML");
     experiment.compile(&FACTS).expect("a good configuration").0
 }
 
@@ -79,7 +105,7 @@ fn state(trainer: &Trainer<'_, MAX_LAYERS, Scalar, ()>) -> (u32, Vec<LayerMemory
 /// Trains one sample when the network is small enough, from a model when there is one.
 fn use_it(compiled: &Compiled, model: Option<&Model>) {
     let Ok(plan) = compiled.plan() else { return };
-    if plan.ram() > 1 << 22 {
+    if plan.ram() > 1 << 22 || work(compiled.graph.view()) > 1 << 24 {
         return;
     }
     let mut memory = Memory::bytes(plan.ram());
@@ -112,6 +138,16 @@ fn use_it(compiled: &Compiled, model: Option<&Model>) {
     trainer.step(samples, Targets::Classes(&[0])).expect("one sample");
 }
 
+/// Numbers that one sample reads: pools have no weights, but windows.
+fn work(view: GraphView<'_>) -> usize {
+    let of = |i| {
+        let (facts, from) = (view.facts(i)?, view.input_shape(i).0[0]);
+        let read = facts.windows.taps().saturating_mul(from.into()).max(facts.weights[1]);
+        Some(facts.shape.elements().saturating_mul(read))
+    };
+    (0..view.layers().len()).filter_map(of).fold(0, usize::saturating_add)
+}
+
 fn fuzz_blob(good: &[u8], rounds: u64, check: impl Fn(&[u8]) + panic::RefUnwindSafe) {
     fuzz(good, rounds, |mut mutator, mut bytes| {
         if mutator.below(8) > 0 {
@@ -123,18 +159,20 @@ fn fuzz_blob(good: &[u8], rounds: u64, check: impl Fn(&[u8]) + panic::RefUnwindS
 
 #[test]
 fn compiled_configurations() {
-    let good = compiled().encode().expect("bytes");
-    use_it(&Compiled::decode(&good).expect("what was encoded"), None);
-    fuzz_blob(&good, 20_000, |bytes| {
-        if let Ok(compiled) = Compiled::decode(bytes) {
-            use_it(&compiled, None);
-        }
-    });
+    for yaml in [YAML, PICTURES] {
+        let good = compiled(yaml).encode().expect("bytes");
+        use_it(&Compiled::decode(&good).expect("what was encoded"), None);
+        fuzz_blob(&good, 20_000, |bytes| {
+            if let Ok(compiled) = Compiled::decode(bytes) {
+                use_it(&compiled, None);
+            }
+        });
+    }
 }
 
 #[test]
 fn models() {
-    let compiled = compiled();
+    let compiled = compiled(YAML);
     let plan = compiled.plan().expect("a plan");
     let mut memory = Memory::bytes(plan.ram());
     let memory = memory.as_mut_slice();
@@ -179,7 +217,7 @@ fn frozen_layers() {
 /// Damage inside the frame: lengths, bounds and bytes that do not belong to this network.
 #[test]
 fn states() {
-    let compiled = compiled();
+    let compiled = compiled(YAML);
     let plan = compiled.plan().expect("a plan");
     let mut memory = Memory::bytes(plan.ram());
     let trainer =
@@ -196,13 +234,94 @@ fn states() {
 
 #[test]
 fn graphs() {
-    let good = postcard::to_stdvec(&compiled().graph).expect("bytes");
-    fuzz(&good, 20_000, |_, bytes| {
-        if let Ok(graph) = postcard::from_bytes::<Graph<MAX_LAYERS>>(&bytes) {
-            let view = graph.view();
-            let (_, _) = (view.hash(), view.parameters());
+    for yaml in [YAML, PICTURES] {
+        let good = postcard::to_stdvec(&compiled(yaml).graph).expect("bytes");
+        fuzz(&good, 20_000, |_, bytes| {
+            if let Ok(graph) = postcard::from_bytes::<Graph<MAX_LAYERS>>(&bytes) {
+                look_at(&graph);
+            }
+        });
+    }
+}
+
+/// All that is asked of a graph before there is memory for it; a step where it is small.
+fn look_at(graph: &Graph<MAX_LAYERS>) {
+    let view = graph.view();
+    let (_, _, _) = (view.hash(), view.parameters(), view.training_macs());
+    for batch in [1, u16::MAX] {
+        for layer in [LayerConfig::tiny(), LayerConfig::new(16)] {
+            let train = Train::new(batch, Lr::ratio(1, 2));
+            let config = Config::uniform(view, layer, train);
+            // A plan, or a sentence that says why there is none.
+            match Trainer::<MAX_LAYERS, Scalar, ()>::plan_for(graph, &config, &(), 0) {
+                Ok(plan) if batch == 1 && plan.ram() < 1 << 18 && work(view) < 1 << 16 => {
+                    let mut memory = Memory::bytes(plan.ram());
+                    let memory = memory.as_mut_slice();
+                    let mut trainer =
+                        Trainer::new(graph, &config, memory, Scalar, ()).expect("memory");
+                    let data = vec![77; view.layers()[0].shape.elements()];
+                    let samples = Samples { data: SampleData::I8(&data), exponent: -7 };
+                    trainer.step(samples, Targets::Classes(&[0])).expect("a step");
+                }
+                Ok(plan) => assert!(plan.ram() > 0),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
         }
-    });
+    }
+}
+
+#[test]
+fn forged_layers() {
+    let (mut refused, mut taken) = (0, 0);
+    for seed in 0..100_000 {
+        let layers = forged(&mut Mutator::new(seed));
+        let bytes = postcard::to_stdvec(&layers).expect("bytes");
+        // A graph has the byte form of its rows.
+        match panic::catch_unwind(|| {
+            postcard::from_bytes::<Graph<MAX_LAYERS>>(&bytes).map(|graph| look_at(&graph))
+        }) {
+            Ok(Ok(())) => taken += 1,
+            Ok(Err(_)) => refused += 1,
+            Err(_) => panic!("seed {seed}: {layers:?}"),
+        }
+    }
+    assert!(refused > 10_000 && taken > 10_000, "{refused} refused, {taken} taken");
+}
+
+/// An input of any shape and a layer with any numbers, most of them extremes, mostly with the shape
+/// that it has.
+fn forged(draw: &mut Mutator) -> Vec<Layer> {
+    const SIDES: [u16; 12] = [0, 1, 1, 1, 2, 3, 5, 255, 256, 257, 65_534, 65_535];
+    const SIZES: [u8; 12] = [0, 1, 1, 1, 2, 2, 3, 15, 16, 17, 254, 255];
+    let side = |draw: &mut Mutator| SIDES[draw.below(SIDES.len())];
+    let pair = |draw: &mut Mutator| [0; 2].map(|_: u8| SIZES[draw.below(SIZES.len())]);
+    let (from, stated) = ([0; 3].map(|_: u16| side(draw)), [0; 3].map(|_: u16| side(draw)));
+    let (kernel, stride) = (pair(draw), pair(draw));
+    let padding = [Padding::Valid, Padding::Same, Padding::Explicit(pair(draw))][draw.below(3)];
+    let (channels, groups, bias) = (side(draw), side(draw), draw.below(2) == 0);
+    let kind = match draw.below(7) {
+        0 => Dense { units: channels, bias }.into(),
+        1 => Flatten.into(),
+        2 => MaxPool2d { kernel, stride, padding }.into(),
+        3 => AvgPool2d { kernel, stride, padding }.into(),
+        4 => GlobalAvgPool.into(),
+        _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),
+    };
+    let from = Shape(from);
+    let shape = match Kind::facts(kind, from) {
+        Ok(facts) if draw.below(8) > 0 => facts.shape,
+        _ => Shape(stated),
+    };
+    let name = |name| Name::new(name).expect("a name");
+    let mut layers = vec![Layer { name: name("data"), kind: Input.into(), input: 0, shape: from }];
+    if draw.below(2) == 0 {
+        // Something that wants a gradient.
+        let [channels, ..] = from.0;
+        let kind = Conv2d::new(channels, 1).groups(channels).into();
+        layers.push(Layer { name: name("conv"), kind, input: 0, shape: from });
+    }
+    layers.push(Layer { name: name("forged"), kind, input: layers.len() as u8 - 1, shape });
+    layers
 }
 
 #[test]
@@ -293,13 +412,15 @@ fn files_of_nics_fix() {
 
 #[test]
 fn yaml() {
-    fuzz(YAML.as_bytes(), 5_000, |_, bytes| {
-        let text = String::from_utf8_lossy(&bytes);
-        if let Ok(experiment) = Experiment::parse("fuzz.yaml", &text)
-            && let Ok((compiled, _)) = experiment.compile(&FACTS)
-        {
-            let bytes = compiled.encode().expect("bytes of what was compiled");
-            assert_eq!(Compiled::decode(&bytes).expect("what was encoded"), compiled);
-        }
-    });
+    for good in [YAML, PICTURES] {
+        fuzz(good.as_bytes(), 5_000, |_, bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Ok(experiment) = Experiment::parse("fuzz.yaml", &text)
+                && let Ok((compiled, _)) = experiment.compile(&FACTS)
+            {
+                let bytes = compiled.encode().expect("bytes of what was compiled");
+                assert_eq!(Compiled::decode(&bytes).expect("what was encoded"), compiled);
+            }
+        });
+    }
 }

@@ -41,7 +41,11 @@ fn refusal(name: &str, body: &str) -> Option<String> {
 
 #[track_caller]
 fn assert_refused(name: &str, body: &str, sentence: &str) {
-    let text = refusal(name, body).expect("a build error");
+    assert_says(&refusal(name, body).expect("a build error"), sentence);
+}
+
+#[track_caller]
+fn assert_says(text: &str, sentence: &str) {
     // The compiler may break lines, never words.
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(sentence), "no \"{sentence}\" in\n{text}");
@@ -84,6 +88,45 @@ fn a_name_twice() {
         "pub const NET: Graph<3> = Graph::input([1, 8, 8]).dense(\"fc\", 10).dense(\"fc\", 10);",
         "layer fc: another layer has this name",
     );
+}
+
+#[test]
+fn windows_and_groups_that_do_not_fit() {
+    // All of them in one build, which stops at each.
+    let nets = [
+        ("A", "[1, 4, 4]", "conv2d(\"conv1\", Conv2d::new(6, 5))"),
+        ("B", "[3, 9, 9]", "max_pool(2)"),
+        ("C", "[3, 4, 4]", "conv2d(\"conv1\", Conv2d::new(6, 3).groups(2))"),
+        ("D", "[4, 4, 4]", "conv2d(\"conv1\", Conv2d::new(6, 3).groups(4))"),
+        (
+            "E",
+            "[1, 4, 4]",
+            "conv2d(\"conv1\", Conv2d::new(6, 3).padding(Padding::Explicit([3, 0])))",
+        ),
+        ("F", "[1, 4, 4]", "conv2d(\"conv1\", Conv2d::new(6, 3).stride(0))"),
+    ];
+    let body: String = nets
+        .iter()
+        .map(|(name, input, layer)| {
+            format!("pub const {name}: Graph<3> = Graph::input({input}).{layer};\n")
+        })
+        .collect();
+    let body = format!("use fixgrad::graph::{{Conv2d, Padding}};\n{body}");
+    let text = refusal("ui-windows", &body).expect("a build error");
+    for sentence in [
+        "layer conv1: an input of [1, 4, 4] has no window of 5 x 5 pixels; make the kernel smaller \
+         or the padding larger",
+        "layer max_pool2d1: an input of [3, 9, 9] loses its last 1 x 1 rows and columns to a stride \
+         of 2 x 2; pad it, crop it, or change kernel or stride",
+        "layer conv1: an input of [3, 4, 4]: 2 groups do not divide 3 channels; choose groups that \
+         divide those that come in and those that go out",
+        "layer conv1: an input of [4, 4, 4]: 4 groups do not divide 6 channels; choose groups",
+        "layer conv1: an input of [1, 4, 4] with a padding of 3 x 0 pixels has windows that see \
+         nothing; pad by less than the kernel",
+        "layer conv1: an input of [1, 4, 4]: sizes, strides, groups and outputs must be at least 1",
+    ] {
+        assert_says(&text, sentence);
+    }
 }
 
 #[test]

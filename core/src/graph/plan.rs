@@ -356,10 +356,17 @@ mod tests {
         super::{region::Sum, transients::Life},
         *,
     };
+    use crate::layer::Conv2d;
     use proptest::prelude::*;
 
     const NET: Graph<5> =
         Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10).expect([10, 1, 1]);
+
+    const PICTURES: Graph<5> = Graph::input([2, 8, 8])
+        .conv2d("conv1", Conv2d::new(4, 3))
+        .max_pool(2)
+        .avg_pool(3)
+        .conv2d("conv2", Conv2d::new(6, 1).groups(2));
 
     /// All regions, and when they are in use.
     fn regions<const N: usize>(
@@ -377,7 +384,7 @@ mod tests {
             kept.chain(lent).chain(tiles)
         });
         layers
-            .chain([(plan.shared.scratch, always), (plan.shared.row, always)])
+            .chain([plan.shared.scratch, plan.shared.row, plan.shared.room].map(|r| (r, always)))
             .filter(|(region, _)| region.len > 0)
             .collect()
     }
@@ -503,6 +510,33 @@ mod tests {
         assert!(plan(1000, 8).exact_micro_batches());
         assert!(plan(1, 16).exact_micro_batches());
         assert!(!plan(2, 16).exact_micro_batches());
+        // A convolution adds up all pixels of a batch, and its bias does.
+        let convolved = |channels, bits| {
+            let conv = Conv2d::new(1, 1);
+            let graph: Graph<2> = Graph::input([channels, 32, 32]).conv2d("conv", conv);
+            move |batch| graph.plan(&Train::new(batch, Lr::ZERO), &LayerConfig::new(bits))
+        };
+        assert!(convolved(3, 8)(64).exact_micro_batches());
+        assert!(!convolved(3, 8)(65).exact_micro_batches());
+        let plan = convolved(3, 16)(33);
+        assert_eq!((plan.layers()[1].bias_grad.bits, plan.layers()[1].bias_grad.drop), (31, 1));
+    }
+
+    #[test]
+    fn a_mean_over_more_than_its_sums_can_hold_is_refused() {
+        let plan = |side, bits| {
+            let graph: Graph<3> = Graph::input([1, side, side]).global_avg_pool().dense("fc", 2);
+            let settings = [LayerConfig::new(bits); 3];
+            let sizes = Sizes::of(&Train::new(1, Lr::ZERO));
+            Plan::<3>::new(graph.view(), &settings, sizes, &[]).map(|plan| plan.layers()[1].forward)
+        };
+        assert_eq!(plan(128, 16).unwrap(), Sum { bits: 29, drop: 0 });
+        assert!(plan(256, 8).is_ok());
+        for side in [255, 256] {
+            let error = plan(side, 16).unwrap_err();
+            let text = std::format!("{error}");
+            assert!(text.starts_with("layer global_avg_p1: its sums leave no bit"), "{text}");
+        }
     }
 
     proptest! {
@@ -526,11 +560,14 @@ mod tests {
                 activation: hooks[2],
                 activation_off_grid: hooks[2],
             };
-            match Plan::<5>::new(NET.view(), &settings, sizes, &[needs; 4]) {
-                Ok(plan) => check(NET.view(), &plan),
-                Err(error) => prop_assert!(
-                    channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
-                ),
+            let suited = PICTURES.uniform(&layer);
+            for (graph, settings) in [(NET.view(), &settings[..]), (PICTURES.view(), &suited)] {
+                match Plan::<5>::new(graph, settings, sizes, &[needs; 5]) {
+                    Ok(plan) => check(graph, &plan),
+                    Err(error) => prop_assert!(
+                        channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
+                    ),
+                }
             }
         }
     }

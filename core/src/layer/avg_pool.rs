@@ -175,6 +175,31 @@ fn input_grad<K>(facts: Result<Facts, Misfit>, run: InputGrad<'_, K>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::testing::Bench;
+
+    #[test]
+    fn sums_of_windows_times_a_factor() {
+        let mut pool = Bench::new(AvgPool2d::new(2), [1, 2, 4]);
+        assert_eq!(pool.forward(&[1, 2, 10, 20, 3, 4, 30, 40], &[]), [10, 100]);
+        assert_eq!(pool.input_grad(&[5, -6], &[]), [5, 5, -6, -6, 5, 5, -6, -6]);
+        pool.average.factor = 3;
+        assert_eq!(pool.forward(&[1, 2, 10, 20, 3, 4, 30, 40], &[]), [30, 300]);
+        assert_eq!(pool.input_grad(&[5, -6], &[])[..3], [15, 15, -18]);
+        // Zeros around the picture count, and windows that overlap add up.
+        let pool = AvgPool2d::new(3).stride(1).padding(Padding::Same);
+        let mut pool = Bench::new(pool, [1, 1, 3]);
+        assert_eq!(pool.facts.mean, 9);
+        assert_eq!(pool.forward(&[1, 2, 4], &[]), [3, 7, 6]);
+        assert_eq!(pool.input_grad(&[1, 2, 4], &[]), [3, 7, 6]);
+    }
+
+    #[test]
+    fn the_mean_of_every_channel_of_a_picture() {
+        let mut pool = Bench::new(GlobalAvgPool, [2, 3, 1]);
+        assert_eq!((pool.facts.shape, pool.facts.mean), (Shape::vector(2), 3));
+        assert_eq!(pool.forward(&[1, 10, 2, 20, 3, 30], &[]), [6, 60]);
+        assert_eq!(pool.input_grad(&[7, -7], &[]), [7, -7, 7, -7, 7, -7]);
+    }
 
     #[test]
     fn a_mean_is_a_shift_or_a_factor_that_leaves_room() {

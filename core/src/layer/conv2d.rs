@@ -207,3 +207,64 @@ impl Operator for Conv2d {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::testing::Bench;
+
+    const PICTURE: [i8; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    const KERNEL: [i8; 4] = [1, 2, 3, 4];
+
+    #[test]
+    fn a_kernel_of_two_by_two_over_nine_pixels() {
+        let mut conv = Bench::new(Conv2d::new(1, 2), [1, 3, 3]);
+        // 37 is 1 * 1 + 2 * 2 + 3 * 4 + 4 * 5: the kernel is not turned.
+        assert_eq!(conv.forward(&PICTURE, &KERNEL), [37, 47, 67, 77]);
+        // The first and the last window, the last one twice; both have the pixel in the middle.
+        let grad = [1, 0, 0, 2];
+        assert_eq!(conv.input_grad(&grad, &KERNEL), [1, 2, 0, 3, 4 + 2, 4, 0, 6, 8]);
+        assert_eq!(conv.weight_grad(&grad, &PICTURE), [1 + 10, 2 + 12, 4 + 16, 5 + 18]);
+    }
+
+    #[test]
+    fn zeros_lie_around_the_picture() {
+        let mut conv = Bench::new(Conv2d::new(1, 3).same(), [1, 2, 2]);
+        let ones = [1; 9];
+        assert_eq!(conv.forward(&[1, 2, 3, 4], &ones), [10; 4]);
+        assert_eq!(conv.input_grad(&[1, 2, 3, 4], &ones), [10; 4]);
+        // Of an even kernel, the one zero more is below and to the right.
+        let mut conv = Bench::new(Conv2d::new(1, 2).same(), [1, 2, 2]);
+        assert_eq!(conv.forward(&[1, 2, 3, 4], &KERNEL), [30, 2 + 12, 3 + 8, 4]);
+    }
+
+    #[test]
+    fn a_stride_leaves_pixels_between_the_gradients() {
+        let mut conv = Bench::new(Conv2d::new(1, 1).stride(2), [1, 3, 3]);
+        assert_eq!(conv.forward(&PICTURE, &[2]), [2, 6, 14, 18]);
+        assert_eq!(conv.input_grad(&[1, 2, 3, 4], &[2]), [2, 0, 4, 0, 0, 0, 6, 0, 8]);
+        assert_eq!(conv.weight_grad(&[1, 2, 3, 4], &PICTURE), [1 + 6 + 21 + 36]);
+    }
+
+    #[test]
+    fn groups_see_their_own_channels() {
+        // Two pixels of four channels. The first group is the first two channels of each.
+        let x = [1, 2, 30, 40, 5, 6, 70, 80];
+        let mut conv = Bench::new(Conv2d::new(4, 1).groups(2), [4, 1, 2]);
+        assert_eq!(conv.facts.weights, [4, 2]);
+        let weight = [1, 0, 0, 1, 1, 1, 1, -1];
+        assert_eq!(conv.forward(&x, &weight), [1, 2, 70, -10, 5, 6, 150, -10]);
+        let grad = [1, 2, 3, 4, 0, 0, 0, 1];
+        assert_eq!(conv.input_grad(&grad, &weight), [1, 2, 3 + 4, 3 - 4, 0, 0, 1, -1]);
+        let expected = [1, 2, 2, 4, 90, 120, 120 + 70, 160 + 80];
+        assert_eq!(conv.weight_grad(&grad, &x), expected);
+    }
+
+    #[test]
+    fn several_pictures_are_one_after_the_other() {
+        let mut conv = Bench::new(Conv2d::new(2, 2), [1, 2, 2]);
+        let (x, weight) = ([1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 1, 1, 0, 0, 0, 1]);
+        assert_eq!(conv.forward(&x, &weight), [10, 4, 26, 8]);
+        assert_eq!(conv.weight_grad(&[1, 0, 0, 1], &x), x.map(i32::from));
+    }
+}

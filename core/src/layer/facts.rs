@@ -148,7 +148,9 @@ impl Misfit {
                 .number(groups as usize)
                 .text(" groups do not divide ")
                 .number(channels as usize)
-                .text(" channels"),
+                .text(
+                    " channels; choose groups that divide those that come in and those that go out",
+                ),
             Self::Length => m.text(" has more than the 65,535 numbers of a vector"),
         }
     }

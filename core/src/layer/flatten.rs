@@ -22,3 +22,18 @@ impl Flatten {
 }
 
 impl Operator for Flatten {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Output;
+
+    #[test]
+    fn numbers_stay_where_they_are_and_are_as_many_as_a_vector_has() {
+        let facts = Flatten.facts(Shape([3, 4, 5])).unwrap();
+        assert_eq!((facts.shape, facts.output), (Shape::vector(60), Output::InPlace));
+        assert!(Flatten.facts(Shape([255, 257, 1])).is_ok());
+        assert_eq!(Flatten.facts(Shape([256, 256, 1])), Err(Misfit::Length));
+        assert_eq!(Flatten.facts(Shape([u16::MAX; 3])), Err(Misfit::Length));
+    }
+}

@@ -18,3 +18,15 @@ impl Input {
 }
 
 impl Operator for Input {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_keep_their_shape_and_are_new_numbers() {
+        let facts = Input.facts(Shape([3, 4, 5])).unwrap();
+        assert_eq!((facts.shape, facts.output), (Shape([3, 4, 5]), Output::Sums));
+        assert_eq!((facts.weights(), facts.biases, facts.macs()), (0, 0, 0));
+    }
+}

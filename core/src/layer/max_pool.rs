@@ -113,3 +113,50 @@ impl Operator for MaxPool2d {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::testing::Bench;
+
+    #[test]
+    fn the_largest_number_of_every_window_and_channel() {
+        let mut pool = Bench::new(MaxPool2d::new(2), [2, 2, 4]);
+        // Pixels of two channels each.
+        let x = [1, -1, 2, -2, 9, -9, 0, 0, 3, -3, 4, -4, 5, -5, 6, -6];
+        assert_eq!(pool.forward(&x, &[]), [4, -1, 9, 0]);
+        assert_eq!(pool.memo, [3, 0, 0, 1]);
+        let back = pool.input_grad(&[10, 20, 30, 40], &[]);
+        assert_eq!(back, [0, 20, 0, 0, 30, 0, 0, 40, 0, 0, 10, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_first_of_equals_wins_and_a_winner_of_two_windows_gets_both_gradients() {
+        let mut pool = Bench::new(MaxPool2d::new(2).stride(1), [1, 2, 3]);
+        assert_eq!(pool.forward(&[0, 7, 7, 7, 0, 0], &[]), [7, 7]);
+        assert_eq!(pool.input_grad(&[3, 5], &[]), [0, 8, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn zeros_around_the_picture_never_win() {
+        let pool = MaxPool2d::new(3).stride(1).padding(Padding::Same);
+        let mut pool = Bench::new(pool, [1, 2, 2]);
+        assert_eq!(pool.forward(&[-128, -2, -3, -4], &[]), [-2; 4]);
+        assert_eq!(pool.input_grad(&[1, 2, 3, 4], &[]), [0, 10, 0, 0]);
+    }
+
+    #[test]
+    fn a_window_has_as_many_pixels_as_a_byte_counts() {
+        let facts = |kernel| {
+            MaxPool2d { kernel, ..MaxPool2d::new(1) }.stride(1).facts(Shape([1, 255, 255]))
+        };
+        assert!(facts([15, 17]).is_ok());
+        assert_eq!(facts([16, 16]), Err(Misfit::Window { size: [16, 16] }));
+        // The last place of the largest window.
+        let mut pool = Bench::new(MaxPool2d { kernel: [1, 255], ..MaxPool2d::new(1) }, [1, 1, 255]);
+        let mut x = [0; 255];
+        x[254] = 1;
+        assert_eq!(pool.forward(&x, &[]), [1]);
+        assert_eq!(pool.input_grad(&[9], &[])[253..], [0, 9]);
+    }
+}

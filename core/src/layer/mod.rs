@@ -11,6 +11,8 @@ mod kind;
 mod max_pool;
 mod relu;
 mod run;
+#[cfg(test)]
+mod testing;
 
 pub use avg_pool::{Average, AvgPool2d, GlobalAvgPool};
 pub use conv2d::Conv2d;
