@@ -7,12 +7,8 @@ use std::{fs, io::Write, panic, path::Path};
 
 use fixgrad::{
     frozen::Frozen,
-    graph::{
-        AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool, GraphView, Input, Kind, Layer, MaxPool2d,
-        Name, Padding,
-    },
+    graph::GraphView,
     prelude::*,
-    tensor::Shape,
     trainer::{LayerMemory, Tensor},
 };
 use fixgrad_host::{
@@ -22,6 +18,7 @@ use fixgrad_host::{
     run::Model,
 };
 use fixgrad_tests::{
+    forged::forged,
     mutate::{Mutator, reseal},
     run::Memory,
 };
@@ -286,42 +283,6 @@ fn forged_layers() {
         }
     }
     assert!(refused > 10_000 && taken > 10_000, "{refused} refused, {taken} taken");
-}
-
-/// An input of any shape and a layer with any numbers, most of them extremes, mostly with the shape
-/// that it has.
-fn forged(draw: &mut Mutator) -> Vec<Layer> {
-    const SIDES: [u16; 12] = [0, 1, 1, 1, 2, 3, 5, 255, 256, 257, 65_534, 65_535];
-    const SIZES: [u8; 12] = [0, 1, 1, 1, 2, 2, 3, 15, 16, 17, 254, 255];
-    let side = |draw: &mut Mutator| SIDES[draw.below(SIDES.len())];
-    let pair = |draw: &mut Mutator| [0; 2].map(|_: u8| SIZES[draw.below(SIZES.len())]);
-    let (from, stated) = ([0; 3].map(|_: u16| side(draw)), [0; 3].map(|_: u16| side(draw)));
-    let (kernel, stride) = (pair(draw), pair(draw));
-    let padding = [Padding::Valid, Padding::Same, Padding::Explicit(pair(draw))][draw.below(3)];
-    let (channels, groups, bias) = (side(draw), side(draw), draw.below(2) == 0);
-    let kind = match draw.below(7) {
-        0 => Dense { units: channels, bias }.into(),
-        1 => Flatten.into(),
-        2 => MaxPool2d { kernel, stride, padding }.into(),
-        3 => AvgPool2d { kernel, stride, padding }.into(),
-        4 => GlobalAvgPool.into(),
-        _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),
-    };
-    let from = Shape(from);
-    let shape = match Kind::facts(kind, from) {
-        Ok(facts) if draw.below(8) > 0 => facts.shape,
-        _ => Shape(stated),
-    };
-    let name = |name| Name::new(name).expect("a name");
-    let mut layers = vec![Layer { name: name("data"), kind: Input.into(), input: 0, shape: from }];
-    if draw.below(2) == 0 {
-        // Something that wants a gradient.
-        let [channels, ..] = from.0;
-        let kind = Conv2d::new(channels, 1).groups(channels).into();
-        layers.push(Layer { name: name("conv"), kind, input: 0, shape: from });
-    }
-    layers.push(Layer { name: name("forged"), kind, input: layers.len() as u8 - 1, shape });
-    layers
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod coverage;
 pub mod faulty;
 pub mod flash;
+pub mod forged;
 pub mod golden;
 pub mod gradcheck;
 pub mod kernels;
