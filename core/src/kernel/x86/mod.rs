@@ -19,7 +19,7 @@ use core::{fmt, ops::Range};
 use super::{Kernel, Scalar};
 use crate::{
     optim::{Descend, Descent},
-    quant::{Counts, Quantizer},
+    quant::{Counts, Quantizer, jam},
     tensor::{Mantissas, MantissasMut, Matrix, Patches, Source, Taps},
 };
 use gemm::Side;
@@ -150,6 +150,33 @@ macro_rules! at_level {
     };
 }
 
+impl X86 {
+    /// The gradient by the weights from more windows than 32 bits hold the sums of. False where it
+    /// is not for panels.
+    fn convolve_long_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: &Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+    ) -> bool {
+        // Products of bytes are at most 2^14.
+        const WINDOWS: usize = 1 << 16;
+        let mut sums = std::vec![0i64; out.len()];
+        for first in (0..grad.rows).step_by(WINDOWS) {
+            let part = grad.row_range(first, WINDOWS);
+            let x = Patches { skip: x.skip + first, ..*x };
+            if !at_level!(self, convolve_grad(&part, &x, cols.clone(), out)) {
+                return false;
+            }
+            sums.iter_mut().zip(&*out).for_each(|(sum, &part)| *sum += i64::from(part));
+        }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = jam(sum, drop) as i32);
+        true
+    }
+}
+
 impl Kernel for X86 {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         if !a.is_whole() || !b.is_whole() || a.cols != b.rows {
@@ -187,7 +214,11 @@ impl Kernel for X86 {
         out: &mut [i32],
         room: MantissasMut<'_>,
     ) {
-        if drop > 0 || !at_level!(self, convolve_grad(grad, x, cols.clone(), out)) {
+        let done = match drop {
+            0 => at_level!(self, convolve_grad(grad, x, cols.clone(), out)),
+            _ => self.convolve_long_grad(grad, x, &cols, drop, out),
+        };
+        if !done {
             super::convolve::convolve_grad(self, grad, x, cols, drop, out, room);
         }
     }
