@@ -78,10 +78,8 @@ impl Demand {
             let whole = matches!(layer.kind, Kind::Dense(_));
             row = max(row, if whole { from.elements() } else { from.0[0] as usize });
         }
-        // So do weights with a bound for every channel.
-        if config.per_channel {
-            row = max(row, facts.weights[1]);
-        }
+        // So do weights: with a bound for every channel they must, and else they are the faster for it.
+        row = max(row, facts.weights[1]);
         let room = facts.patch * WINDOWS;
         Self { whole, row, biases, weights, room }
     }

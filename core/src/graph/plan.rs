@@ -425,8 +425,8 @@ mod tests {
         let biases: usize = outputs[1..].iter().sum();
         let activations: usize = outputs[..outputs.len() - 1].iter().sum();
         let gradients = outputs[1..].windows(2).map(|pair| pair[0] + pair[1]).max().unwrap();
-        let units = outputs[1..].iter().max().unwrap();
-        weights + 2 * biases + batch * (activations + gradients) + 4 * TILE.max(*units) + 4 * units
+        let (row, units) = (outputs.iter().max().unwrap(), outputs[1..].iter().max().unwrap());
+        weights + 2 * biases + batch * (activations + gradients) + 4 * TILE.max(*row) + 4 * units
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(super) fn convolve<K: Kernel + ?Sized>(
     if rows == 0 || drop > 0 && whole(weight).is_none() {
         return convolve_single(x, weight, drop, first, out);
     }
-    for (out, first) in out.chunks_mut(rows * cols).zip((first..).step_by(rows)) {
+    let pieces = out.chunks_mut(rows.saturating_mul(cols).max(1));
+    for (out, first) in pieces.zip((first..).step_by(rows)) {
         let count = out.len() / cols;
         let mut windows = room.part(0, count * depth);
         x.gather(first, 0..depth, windows.part(0, count * depth));

@@ -123,6 +123,11 @@ impl Conv2d {
         })
     }
 
+    /// Groups, of which there is one at least: a graph without is refused.
+    fn parts(self) -> usize {
+        usize::from(self.groups).max(1)
+    }
+
     /// Windows of a group of channels, and the columns that they make.
     fn group<'a>(
         self,
@@ -131,13 +136,13 @@ impl Conv2d {
         windows: Windows,
         channels: usize,
     ) -> Patches<'a> {
-        let some = channels / usize::from(self.groups);
+        let some = channels / self.parts();
         Patches { group: [of * some, some], ..Patches::new(data, windows, channels) }
     }
 
     /// The weights of a group.
     fn taps<'a>(self, of: usize, weight: Mantissas<'a>, facts: &Facts, from: Shape) -> Taps<'a> {
-        let groups = usize::from(self.groups);
+        let groups = self.parts();
         let (units, channels) = (facts.weights[0] / groups, usize::from(from.0[0]) / groups);
         let each = units * facts.weights[1];
         Taps::new(weight.part(of * each, each), facts.windows.taps(), channels, units)
@@ -147,7 +152,7 @@ impl Conv2d {
 /// Convolves row by row where several groups lie side by side in a row, else all at once.
 macro_rules! by_groups {
     ($self:ident, $rows:expr, $sums:expr, $numbers:expr, |$group:ident, $first:ident, $out:ident| $body:expr) => {
-        let groups = usize::from($self.groups);
+        let groups = $self.parts();
         let each = $numbers / groups;
         if groups == 1 {
             let ($group, $first, $out) = (0, $rows.start, $sums);
@@ -191,7 +196,7 @@ impl Operator for Conv2d {
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
         let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, sums, room, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
-        let (width, groups) = (facts.weights[0], usize::from(self.groups));
+        let (width, groups) = (facts.weights[0], self.parts());
         let each = (width / groups).max(1);
         let rows = samples * facts.windows.per_picture();
         let (mut room, mut rest, mut unit) = (room, sums, units.start);

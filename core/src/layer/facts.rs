@@ -221,9 +221,11 @@ pub(super) const fn windows(
 
 /// Windows of one kind that a pixel is in, at most.
 pub(super) const fn overlap(windows: &Windows) -> usize {
-    let [down, across] = windows.size;
-    let down = down.div_ceil(windows.stride[0]) as usize;
-    down * across.div_ceil(windows.stride[1]) as usize
+    let ([down, across], [below, right]) = (windows.size, windows.stride);
+    if below == 0 || right == 0 {
+        return 0;
+    }
+    down.div_ceil(below) as usize * across.div_ceil(right) as usize
 }
 
 #[cfg(test)]
