@@ -193,7 +193,7 @@ impl ConfigError {
                 .signed(*bound as i32)
                 .text("; it has 2 to 30 bits and an exponent in -64..=64"),
             Self::NothingToTrain => {
-                m.text("no layer has weights, so there is nothing to train: add a dense layer")
+                m.text("no layer has weights, so there is nothing to train: add a dense layer or a convolution")
             }
         }
     }

@@ -36,8 +36,8 @@ impl Name {
         Some(Self { bytes, len: from.len() as u8 })
     }
 
-    /// `prefix` and a number: the name of a layer that was given none.
-    pub(super) const fn numbered(prefix: &str, number: u8) -> Self {
+    /// `prefix`, cut to 12 bytes, and a number: the name of a layer that was given none.
+    pub const fn numbered(prefix: &str, number: u8) -> Self {
         let from = prefix.as_bytes();
         let mut name = Self { bytes: [0; Self::CAPACITY], len: 0 };
         while (name.len as usize) < from.len() && (name.len as usize) < Self::CAPACITY - 3 {

@@ -1,7 +1,7 @@
 //! From the `model:` section to the graph.
 
 use fixgrad::{
-    graph::{Graph, GraphError, Input},
+    graph::{Graph, GraphError, Input, Name},
     tensor::Shape,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn build(
     let mut graph = Graph::empty();
     if let Err(error) = graph.push_input(shape) {
         let span = model.input.as_ref().and_then(At::span);
-        problems.error(span, error.to_string(), "a sample holds 1 to 65,535 numbers");
+        problems.error(span, error.to_string(), "a sample holds 1 to 16,777,215 numbers");
         return None;
     }
     let defaults = model.defaults.clone().unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn build(
         });
         let layer = resolved.ok()?;
         let name = entry.value.name().map(|name| name.value.clone());
-        let name = name.unwrap_or_else(|| format!("{}{place}", layer.kind.word()));
+        let name = name.unwrap_or_else(|| Name::numbered(layer.kind.word(), place).to_string());
         if let Err(error) = graph.push(&name, layer.kind) {
             let (span, help) = explain(entry, &error);
             problems.error(span, error.to_string(), help);
@@ -69,7 +69,7 @@ fn input(model: &Model, data: [usize; 3], problems: &mut Problems) -> Option<Sha
         let dims = data.map(|dim| u16::try_from(dim).ok());
         let [Some(c), Some(h), Some(w)] = dims else {
             let message = format!("the samples are too large: {data:?}");
-            problems.error(None, message, "a sample holds at most 65,535 numbers");
+            problems.error(None, message, "every side of a sample has at most 65,535");
             return None;
         };
         return Some(Shape([c, h, w]));

@@ -232,6 +232,42 @@ proptest! {
 }
 
 #[test]
+fn pictures_make_the_round_trip() {
+    let text = "\
+model:
+  input: [4, 4, 4]
+  defaults: { conv2d: { kernel: 3, bias: false, init: xavier_uniform } }
+  layers:
+    - conv2d: { name: conv1, channels: 6, padding: same, groups: 2 }
+    - max_pool2d: { kernel: [2, 1], padding: [0, 0] }
+    - relu
+    - conv2d: { channels: 8, kernel: [1, 2], stride: [1, 2], padding: [0, 1], bias: true }
+    - avg_pool2d: { kernel: 2, stride: 1, padding: valid }
+    - global_avg_pool
+    - dense: { units: 10 }
+fixed:
+  by_kind:
+    conv2d: { weight: { bits: 5 } }
+    max_pool2d: { activation_grad: { bits: 9 } }
+    avg_pool2d: { activation: { bits: 6 } }
+data: digits
+train: { epochs: 2, batch: 8, lr: 0.1 }
+";
+    check(text).unwrap();
+    let compiled = read(text);
+    let layers = &compiled.config.layers;
+    assert_eq!((layers[1].weight.bits(), layers[4].weight.bits()), (5, 5));
+    // A max pool hands codes on, and rounds what comes back.
+    assert!(layers[2].activation.is_none());
+    assert_eq!(layers[2].activation_grad.map(|grad| grad.bits), Some(9));
+    assert_eq!(layers[5].activation.map(|point| point.bits()), Some(6));
+    let view = compiled.graph.view();
+    // The longest word leaves room for its place.
+    assert_eq!(view.layers()[6].name.as_str(), "global_avg_p6");
+    assert_eq!((view.layer_parameters(1), view.layer_parameters(4)), ((6 * 18, 0), (8 * 12, 8)));
+}
+
+#[test]
 fn the_printed_form_says_everything() {
     let text = format!("{LAYERS}train: {{ epochs: 2, batch: 32, lr: 0.1, schedule: cosine }}\n");
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {

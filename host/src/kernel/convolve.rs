@@ -47,6 +47,15 @@ enum Sums<'a> {
     Beside(Vec<i32>),
 }
 
+impl Sums<'_> {
+    fn place(&mut self) -> &mut [i32] {
+        match self {
+            Self::Rows(out) | Self::Part(out) => out,
+            Self::Beside(out) => out,
+        }
+    }
+}
+
 impl Cut for Grads<'_> {
     fn cut(self, part: usize, parts: usize) -> (Self, Self) {
         let Self { grad, x, cols, out } = self;
@@ -120,20 +129,15 @@ impl<K: Kernel + Sync> Threaded<K> {
         let run = |grads: Grads<'a>| {
             let Grads { grad, x, out: mut sums, .. } = grads;
             let mut room = own(room);
-            let out = match &mut sums {
-                Sums::Rows(out) | Sums::Part(out) => &mut **out,
-                Sums::Beside(out) => out,
-            };
-            self.inner.convolve_grad(&grad, &x, cols.clone(), drop, out, view(&mut room));
+            let room = view(&mut room);
+            self.inner.convolve_grad(&grad, &x, cols.clone(), drop, sums.place(), room);
             sums
         };
         self.share(grads, size, PRODUCTS, run, |mut left, right| {
-            if let (Sums::Part(left), Sums::Beside(right)) = (&mut left, &right) {
+            if let Sums::Beside(right) = right {
                 // The plan has proved that the whole fits.
-                left.iter_mut().zip(right).for_each(|(sum, &part)| *sum = sum.wrapping_add(part));
-            }
-            if let (Sums::Beside(left), Sums::Beside(right)) = (&mut left, &right) {
-                left.iter_mut().zip(right).for_each(|(sum, &part)| *sum = sum.wrapping_add(part));
+                let sums = left.place().iter_mut();
+                sums.zip(right).for_each(|(sum, part)| *sum = sum.wrapping_add(part));
             }
             left
         });
