@@ -260,6 +260,10 @@ mod tests {
                 _ => panic!("{name}: a board is emulated or real"),
             }
             let kept = about.kept.unwrap_or_default();
+            for (program, budget) in &about.budget {
+                assert!(budget.flash <= about.flash - kept, "{program}: flash");
+                assert!(budget.ram <= about.ram, "{program}: RAM");
+            }
             if about.device.as_ref().is_some_and(|device| device.tool == Tool::Espflash) {
                 // The memory of these is in their HAL.
                 assert!(read("partitions.csv").ends_with(&format!("{kept:#x}\n")), "{name}");
