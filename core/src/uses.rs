@@ -110,6 +110,18 @@ pub trait Uses {
         (Self::PARTS & !Kind::PLAIN) >> Part::COUNT != 0
     }
 
+    /// Whether layers are linked that read two outputs. Without, networks are chains.
+    #[inline(always)]
+    fn links_joins() -> bool {
+        Self::PARTS & Kind::JOINS != 0
+    }
+
+    /// Whether layers that could change codes in their place may have to leave them.
+    #[inline(always)]
+    fn links_copies() -> bool {
+        Self::links_joins() || Self::uses(Part::PassingPoints)
+    }
+
     /// Codes that layers work on. Without [`Part::WideCodes`] they are bytes, and the compiler
     /// learns that here.
     #[inline(always)]

@@ -30,7 +30,7 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
         _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),
     };
     let from = Shape(from);
-    let shape = match Kind::facts(kind, from) {
+    let shape = match Kind::facts(kind, from, from) {
         Ok(facts) if draw.below(8) > 0 => facts.shape,
         _ => Shape(stated),
     };

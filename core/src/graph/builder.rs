@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     layer::{
-        AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d, Relu,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d,
+        Relu, Split,
     },
     tensor::Shape,
 };
@@ -35,6 +36,8 @@ use crate::{
 pub struct Graph<const N: usize> {
     layers: [Layer; N],
     len: u8,
+    /// The layer that the next one reads.
+    at: u8,
 }
 
 impl<const N: usize> Graph<N> {
@@ -42,12 +45,13 @@ impl<const N: usize> Graph<N> {
         name: Name::numbered("", 0),
         kind: Kind::Input(Input),
         input: 0,
+        other: 0,
         shape: Shape([0; 3]),
     };
 
     /// A graph without layers; the first to be pushed is the input.
     pub const fn empty() -> Self {
-        Self { layers: [Self::BLANK; N], len: 0 }
+        Self { layers: [Self::BLANK; N], len: 0, at: 0 }
     }
 
     /// A graph whose samples have this shape: channels, height, width.
@@ -55,10 +59,20 @@ impl<const N: usize> Graph<N> {
         Self::empty().must(Self::empty().with_input(Shape(shape)))
     }
 
-    /// Appends a layer without reading more than the one before it. Its name is `name`.
+    /// Appends a layer that reads the one before it. Its name is `name`.
     pub const fn push(&mut self, name: &str, kind: Kind) -> Result<(), GraphError> {
+        self.push_reading(name, kind, [self.at; 2])
+    }
+
+    /// Appends a layer that reads those at two places in the table, twice the same where it is one.
+    pub const fn push_reading(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        inputs: [u8; 2],
+    ) -> Result<(), GraphError> {
         let Some(name) = Name::new(name) else { return Err(GraphError::BadName) };
-        match self.with(name, kind, self.len.saturating_sub(1)) {
+        match self.with(name, kind, inputs) {
             Ok(graph) => {
                 *self = graph;
                 Ok(())
@@ -145,11 +159,79 @@ impl<const N: usize> Graph<N> {
         self.unnamed(Kind::Flatten(Flatten))
     }
 
+    /// Appends some of the channels: `channels` of them, of which `first` is the first. Named `split`
+    /// and its place.
+    #[must_use]
+    pub const fn split(self, first: u16, channels: u16) -> Self {
+        self.unnamed(Kind::Split(Split::new(first, channels)))
+    }
+
+    /// Appends the sum of the output so far and that of the layer named `other`, as at the end of a
+    /// residual block. Named `add` and its place.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Conv2d, Graph, Padding};
+    ///
+    /// const CONV: Conv2d = Conv2d::new(8, 3).padding(Padding::Same);
+    /// const NET: Graph<7> = Graph::input([8, 16, 16])
+    ///     .conv2d("conv1", CONV)
+    ///     .relu()
+    ///     .conv2d("conv2", CONV)
+    ///     .add("data")
+    ///     .relu()
+    ///     .expect([8, 16, 16]);
+    /// ```
+    ///
+    /// Shapes that differ are a build error:
+    ///
+    /// ```compile_fail
+    /// # use fixgrad::graph::{Conv2d, Graph};
+    /// const NET: Graph<3> =
+    ///     Graph::input([8, 16, 16]).conv2d("conv1", Conv2d::new(4, 1)).add("data");
+    /// ```
+    #[must_use]
+    pub const fn add(self, other: &str) -> Self {
+        let kind = Kind::Add(Add);
+        self.joined(Name::numbered(kind.word(), self.len), kind, other)
+    }
+
+    /// Appends the channels of the output so far and behind them those of the layer named `other`.
+    /// Named `concat` and its place.
+    #[must_use]
+    pub const fn concat(self, other: &str) -> Self {
+        let kind = Kind::Concat(Concat);
+        self.joined(Name::numbered(kind.word(), self.len), kind, other)
+    }
+
+    /// Lets the next layer read the layer of this name, which need not be the last one: the beginning
+    /// of a second branch.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Conv2d, Graph};
+    ///
+    /// // A residual block whose shortcut is a convolution.
+    /// const NET: Graph<6> = Graph::input([4, 8, 8])
+    ///     .conv2d("stem", Conv2d::new(4, 1))
+    ///     .conv2d("conv1", Conv2d::new(8, 1).stride(2))
+    ///     .from_layer("stem")
+    ///     .conv2d("shortcut", Conv2d::new(8, 1).stride(2))
+    ///     .add("conv1")
+    ///     .expect([8, 4, 4]);
+    /// ```
+    #[must_use]
+    pub const fn from_layer(mut self, name: &str) -> Self {
+        match self.view().position(name) {
+            Some(at) => self.at = at,
+            None => return self.must(Err(no_layer(name))),
+        }
+        self
+    }
+
     /// Appends a layer of any kind.
     #[must_use]
     pub const fn layer(self, name: &str, kind: Kind) -> Self {
         match Name::new(name) {
-            Some(name) => self.must(self.with(name, kind, self.len.saturating_sub(1))),
+            Some(name) => self.must(self.with(name, kind, [self.at; 2])),
             None => self.must(Err(GraphError::BadName)),
         }
     }
@@ -183,7 +265,14 @@ impl<const N: usize> Graph<N> {
 
     const fn unnamed(self, kind: Kind) -> Self {
         let name = Name::numbered(kind.word(), self.len);
-        self.must(self.with(name, kind, self.len.saturating_sub(1)))
+        self.must(self.with(name, kind, [self.at; 2]))
+    }
+
+    const fn joined(self, name: Name, kind: Kind, other: &str) -> Self {
+        match self.view().position(other) {
+            Some(other) => self.must(self.with(name, kind, [self.at, other])),
+            None => self.must(Err(no_layer(other))),
+        }
     }
 
     const fn must(self, result: Result<Self, GraphError>) -> Self {
@@ -196,16 +285,24 @@ impl<const N: usize> Graph<N> {
     const fn with_input(self, shape: Shape) -> Result<Self, GraphError> {
         let kind = Kind::Input(Input);
         let Some(name) = Name::new(kind.word()) else { return Err(GraphError::BadName) };
-        self.checked(Layer { name, kind, input: 0, shape })
+        self.checked(Layer { name, kind, input: 0, other: 0, shape })
     }
 
-    const fn with(self, name: Name, kind: Kind, input: u8) -> Result<Self, GraphError> {
+    const fn with(
+        self,
+        name: Name,
+        kind: Kind,
+        [input, other]: [u8; 2],
+    ) -> Result<Self, GraphError> {
         if self.len == 0 || matches!(kind, Kind::Input(_)) {
             return Err(GraphError::NotAnInput { layer: name });
         }
+        if input >= self.len || other >= self.len {
+            return Err(GraphError::BadInput { layer: name });
+        }
         let from = self.layers[input as usize].shape;
-        match kind.facts(from) {
-            Ok(Facts { shape, .. }) => self.checked(Layer { name, kind, input, shape }),
+        match kind.facts(from, self.layers[other as usize].shape) {
+            Ok(Facts { shape, .. }) => self.checked(Layer { name, kind, input, other, shape }),
             Err(misfit) => Err(GraphError::Misfit { layer: name, shape: from, misfit }),
         }
     }
@@ -219,8 +316,9 @@ impl<const N: usize> Graph<N> {
         if matches!(layer.kind, Kind::Input(_)) != (place == 0) {
             return Err(GraphError::NotAnInput { layer: layer.name });
         }
-        // One chain for now; the field leaves room for layers with two inputs.
-        if layer.input as usize + 1 != place && place > 0 {
+        let [input, other] = layer.inputs();
+        let before = input < place && other < place || place == 0 && input == 0 && other == 0;
+        if !before || (input != other) != layer.kind.joins() {
             return Err(GraphError::BadInput { layer: layer.name });
         }
         let elements = layer.shape.elements();
@@ -235,8 +333,16 @@ impl<const N: usize> Graph<N> {
             i += 1;
         }
         self.layers[place] = layer;
+        self.at = self.len;
         self.len += 1;
         Ok(self)
+    }
+}
+
+const fn no_layer(name: &str) -> GraphError {
+    match Name::new(name) {
+        Some(layer) => GraphError::NoSuchLayer { layer },
+        None => GraphError::BadName,
     }
 }
 
@@ -263,8 +369,9 @@ impl<'de, const N: usize> Deserialize<'de> for Graph<N> {
             ) -> Result<Graph<N>, A::Error> {
                 let mut graph = Graph::empty();
                 while let Some(layer) = seq.next_element::<Layer>()? {
-                    let shape = graph.layers.get(usize::from(layer.input)).map(|from| from.shape);
-                    let facts = shape.and_then(|from| layer.kind.facts(from).ok());
+                    let [from, other] = layer.inputs().map(|i| graph.layers.get(i));
+                    let shapes = from.zip(other).map(|(from, other)| (from.shape, other.shape));
+                    let facts = shapes.and_then(|(from, other)| layer.kind.facts(from, other).ok());
                     let expected = facts.map(|facts| facts.shape);
                     if graph.len > 0 && expected != Some(layer.shape) {
                         return Err(serde::de::Error::custom("a layer's shape is not its input's"));

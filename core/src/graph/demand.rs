@@ -1,7 +1,7 @@
 //! How many 32-bit sums must be in memory at once.
 
 use super::{
-    plan::{max, trains},
+    plan::max,
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -53,9 +53,9 @@ impl Demand {
         }
         if let Some(grad) = config.activation_grad
             && grad.range.needs_whole_tensor()
-            && trains(graph, i)
+            && graph.trains(i)
         {
-            whole = max(whole, samples.saturating_mul(outputs));
+            whole = max(whole, samples.saturating_mul(outputs) * graph.tiles(i));
         }
         let accumulate = sizes.micro_batch < sizes.batch;
         if config.weight_grad.range.needs_whole_tensor() && !accumulate {
@@ -66,7 +66,6 @@ impl Demand {
         {
             whole = max(whole, weights);
         }
-        let from = graph.layers()[layer.input as usize].shape;
         let channels = layer.shape.0[0] as usize;
         let makes = !matches!(facts.output, Output::InPlace) && !passed_on;
         let mut row = if makes || summed { channels } else { 0 };
@@ -74,9 +73,15 @@ impl Demand {
         if i + 1 == graph.layers().len() {
             row = max(row, outputs);
         }
-        if trains(graph, layer.input as usize) {
-            let whole = matches!(layer.kind, Kind::Dense(_));
-            row = max(row, if whole { from.elements() } else { from.0[0] as usize });
+        let (inputs, mut k) = (layer.inputs(), 0);
+        while k < inputs.len() {
+            if graph.trains(inputs[k]) {
+                let (from, vector) = (graph.layers()[inputs[k]].shape, matches!(layer.kind, Kind::Dense(_)));
+                let numbers = if vector { from.elements() } else { from.0[0] as usize };
+                row = max(row, numbers);
+                whole = max(whole, (graph.tiles(inputs[k]) - 1) * 2 * numbers);
+            }
+            k += 1;
         }
         // So do weights: with a bound for every channel they must, and else they are the faster for it.
         row = max(row, facts.weights[1]);

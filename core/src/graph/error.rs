@@ -56,9 +56,14 @@ pub enum GraphError {
         /// The layer.
         layer: Name,
     },
-    /// The layer reads another layer than the one before it.
+    /// The layer reads one that does not come before it, or not as many as its kind does.
     BadInput {
         /// The layer.
+        layer: Name,
+    },
+    /// There is no layer of the name that the next one would read.
+    NoSuchLayer {
+        /// The name.
         layer: Name,
     },
     /// A graph without layers has no output.
@@ -105,9 +110,15 @@ impl GraphError {
                 .text("layer ")
                 .text(layer.as_str())
                 .text(": the input is the first layer, and only the first"),
-            Self::BadInput { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": it must read the layer before it")
-            }
+            Self::BadInput { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": it must read layers that come before it: two different ones to join them, ")
+                .text("and else one"),
+            Self::NoSuchLayer { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": the next layer is to read it, and no layer above has this name"),
             Self::Empty => m.text("the graph has no layers yet: begin with its input"),
         }
     }
@@ -145,6 +156,11 @@ pub enum PlanError {
         /// The layer.
         layer: Name,
     },
+    /// No layer reads the output, and it is not the network's.
+    Unread {
+        /// The layer.
+        layer: Name,
+    },
     /// More bytes than 32 bits can count.
     TooLarge {
         /// The layer at which that happens.
@@ -174,6 +190,10 @@ impl PlanError {
                 .text(layer.as_str())
                 .text(": its sums leave no bit of 30 for the division by their number; give its ")
                 .text("input or its gradient fewer bits, or make its windows smaller"),
+            Self::Unread { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(": no layer reads its output; add or concatenate it to another, or remove it"),
             Self::TooLarge { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
             }

@@ -128,6 +128,15 @@ pub struct Layer {
     pub kind: Kind,
     /// The layer whose output it reads; its own index for the first.
     pub input: u8,
+    /// The second layer whose output it reads; [`input`](Self::input) again where there is none.
+    pub other: u8,
     /// Shape of one output.
     pub shape: Shape,
+}
+
+impl Layer {
+    /// The layers whose outputs it reads, twice the same where it is one.
+    pub const fn inputs(&self) -> [usize; 2] {
+        [self.input as usize, self.other as usize]
+    }
 }

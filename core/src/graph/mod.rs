@@ -26,6 +26,11 @@ mod layer;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod plan;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
+mod readers;
 mod region;
 mod sizes;
 #[expect(
@@ -45,7 +50,7 @@ mod view;
 )]
 mod way;
 
-pub use transients::Life;
+pub use transients::{Life, Lives};
 pub(crate) use transients::attempt;
 
 pub use crate::message::Message;
@@ -60,6 +65,6 @@ pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 
 pub use crate::layer::{
-    Average, AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d,
-    Misfit, Output, Padding, Relu, Terms,
+    Add, Average, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind,
+    MaxPool2d, Misfit, Output, Padding, Relu, Split, Terms,
 };

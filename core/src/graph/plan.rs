@@ -112,6 +112,9 @@ impl<const N: usize> Plan<N> {
         if sizes.batch == 0 || sizes.micro_batch == 0 {
             return Err(PlanError::Batch);
         }
+        if let Some(layer) = graph.unread() {
+            return Err(PlanError::Unread { layer: layers[layer].name });
+        }
         let mut plan = Self {
             layers: [LayerPlan::NONE; N],
             len: count as u8,
@@ -148,7 +151,7 @@ impl<const N: usize> Plan<N> {
                 (_, Output::InPlace) => holder == 0 && settings[0].activation.is_none(),
                 (_, Output::Codes) => false,
             };
-            let needs_grad = !matches!(facts.output, Output::InPlace) && trains(graph, i);
+            let needs_grad = !matches!(facts.output, Output::InPlace) && graph.trains(i);
             if needs_point && config.activation.is_none()
                 || needs_grad && config.activation_grad.is_none()
             {
@@ -178,16 +181,22 @@ impl<const N: usize> Plan<N> {
         let tile = if tile > largest { largest } else { tile };
         plan.shared.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32);
         let base = cursor.at();
+        let mut lives = [[(0, 0); 5]; N];
         let mut i = 0;
         while i < count {
-            let placed = plan.place_transients(base, graph, i, &settings[i], hooks);
+            lives[i] = graph.lives(i);
+            i += 1;
+        }
+        let mut i = 0;
+        while i < count {
+            let placed = plan.place_transients(base, graph, &lives, i, &settings[i], hooks);
             if placed.is_err() || cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
             }
             i += 1;
         }
         plan.ram = plan.end(base) as usize;
-        plan.place_tiles(base, graph);
+        plan.place_tiles(base, graph, &lives);
         plan.find_ways(graph);
         Ok(plan)
     }
@@ -332,18 +341,6 @@ const TILE: usize = 128;
 
 pub(super) const fn storage(bits: u8, off_grid: bool) -> Width {
     if off_grid { Width::I16 } else { Width::for_bits(bits) }
-}
-
-/// True when a gradient reaches the output of layer `i`: it or a layer below has parameters.
-pub(crate) const fn trains(graph: GraphView<'_>, i: usize) -> bool {
-    let mut k = 0;
-    while k <= i {
-        if graph.layer_parameters(k).0 > 0 {
-            return true;
-        }
-        k += 1;
-    }
-    false
 }
 
 pub(super) const fn max(a: usize, b: usize) -> usize {

@@ -216,6 +216,8 @@ pub struct Way {
     pub output: Output,
     /// The layer whose output this one reads, and the one whose activation holds it.
     pub input: u8,
+    /// The second layer whose output this one reads; [`input`](Self::input) where there is none.
+    pub other: u8,
     /// See [`input`](Self::input).
     pub holder: u8,
     /// Bits of one code of the input.
@@ -286,6 +288,7 @@ impl Way {
         depth: 0,
         output: Output::InPlace,
         input: 0,
+        other: 0,
         holder: 0,
         input_bits: 0,
         target: Self::NOWHERE,

@@ -2,12 +2,12 @@
 
 use super::{
     cursor::TooLarge,
-    plan::{Plan, storage, trains},
+    plan::{Plan, storage},
     region::Region,
     sizes::HookNeeds,
     view::GraphView,
 };
-use crate::{config::LayerConfig, layer::Output, tensor::Width};
+use crate::{config::LayerConfig, tensor::Width};
 
 impl<const N: usize> Plan<N> {
     /// Finds places for the activation, the mask and the gradients of layer `i`.
@@ -15,6 +15,7 @@ impl<const N: usize> Plan<N> {
         &mut self,
         base: u32,
         graph: GraphView<'_>,
+        lives: &[Lives],
         i: usize,
         config: &LayerConfig,
         hooks: &[HookNeeds],
@@ -23,31 +24,31 @@ impl<const N: usize> Plan<N> {
         let numbers = graph.layers()[i].shape.elements();
         let numbers = numbers.saturating_mul(self.micro_batch as usize);
         let off = i < hooks.len() && hooks[i].activation_off_grid;
-        let lives = graph.lives(i);
+        let mine = lives[i];
         if let Some(point) = config.activation {
             let width = storage(point.bits(), off);
             let codes = Region::sized(numbers, width);
-            self.layers[i].activation = attempt!(self.fit(base, graph, codes, lives[0]));
-            if point.clip && trains(graph, i) {
+            self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
+            if point.clip && graph.trains(i) {
                 let mask = Region::sized(numbers.div_ceil(8), Width::I8);
-                self.layers[i].pass = attempt!(self.fit(base, graph, mask, lives[1]));
+                self.layers[i].pass = attempt!(self.fit(base, lives, mask, mine[1]));
             }
         } else if self.layers[i].output as usize == i && i > 0 {
             let codes = Region::sized(numbers, Width::for_bits(self.layers[i].output_bits));
-            self.layers[i].activation = attempt!(self.fit(base, graph, codes, lives[0]));
+            self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
         }
         if let Some(facts) = graph.facts(i)
             && facts.memo > 0
         {
             let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
-            self.layers[i].memo = attempt!(self.fit(base, graph, memo, lives[4]));
+            self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
         }
-        if let (Some(grad), true) = (config.activation_grad, trains(graph, i)) {
+        if let (Some(grad), true) = (config.activation_grad, graph.trains(i)) {
             let codes = Region::sized(numbers, Width::for_bits(grad.bits));
-            self.layers[i].grad = attempt!(self.fit(base, graph, codes, lives[2]));
+            self.layers[i].grad = attempt!(self.fit(base, lives, codes, mine[2]));
             if self.layers[i].spread > 0 {
                 let aligned = Region::sized(numbers, Width::I16);
-                self.layers[i].aligned_grad = attempt!(self.fit(base, graph, aligned, lives[3]));
+                self.layers[i].aligned_grad = attempt!(self.fit(base, lives, aligned, mine[3]));
             }
         }
         Ok(())
@@ -57,14 +58,14 @@ impl<const N: usize> Plan<N> {
     const fn fit(
         &self,
         base: u32,
-        graph: GraphView<'_>,
+        lives: &[Lives],
         shape: Region,
         life: Life,
     ) -> Result<Region, TooLarge> {
         let mut offset = base as u64;
         let mut i = 0;
         while i < self.len as usize {
-            let (others, lives) = (self.layers[i].transients(), graph.lives(i));
+            let (others, lives) = (self.layers[i].transients(), lives[i]);
             let (mut k, mut moved) = (0, false);
             while k < others.len() {
                 let other = others[k];
@@ -84,13 +85,16 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Gives sums on their way to a point the memory that nothing else needs at the time.
-    pub(super) const fn place_tiles(&mut self, base: u32, graph: GraphView<'_>) {
+    pub(super) const fn place_tiles(&mut self, base: u32, graph: GraphView<'_>, lives: &[Lives]) {
         let n = self.len as u16;
         let mut i = 0;
         while i < self.len as usize {
             // Only products gain from more of it.
             let (forward, backward) = if !graph.is_in_place(i) {
-                (self.spare(base, graph, i as u16), self.spare(base, graph, 2 * n - i as u16))
+                // Weights move once all that the layer reads has its gradient.
+                let weights = self.layers[i].weight.master.len > 0;
+                let back = if weights { graph.back(i) } else { 2 * n - i as u16 };
+                (self.spare(base, lives, i as u16), self.spare(base, lives, back))
             } else {
                 (self.shared.scratch, self.shared.scratch)
             };
@@ -101,20 +105,20 @@ impl<const N: usize> Plan<N> {
     }
 
     /// The largest piece of memory between what lives at this time, or the scratch region.
-    const fn spare(&self, base: u32, graph: GraphView<'_>, time: u16) -> Region {
+    const fn spare(&self, base: u32, lives: &[Lives], time: u16) -> Region {
         let mut best = self.shared.scratch;
         let mut i = 0;
         while i <= self.len as usize {
             // A gap begins at the start, or where something ends.
-            let (starts, lives) = match i.checked_sub(1) {
+            let (starts, times) = match i.checked_sub(1) {
                 None => ([Region::new(base, 0, Width::I8); 5], [(time, time); 5]),
-                Some(layer) => (self.layers[layer].transients(), graph.lives(layer)),
+                Some(layer) => (self.layers[layer].transients(), lives[layer]),
             };
             let mut k = 0;
             while k < starts.len() {
                 let start = starts[k].end();
-                let alive = lives_at(lives[k], time);
-                let room = if alive { self.room(start, graph, time) / 4 } else { 0 };
+                let alive = lives_at(times[k], time);
+                let room = if alive { self.room(start, lives, time) / 4 } else { 0 };
                 let len = if room < MOST_SPARE { room } else { MOST_SPARE };
                 // What has no place has no end.
                 if start >= base as u64 && len > best.len as u64 {
@@ -129,10 +133,10 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Bytes from `start` on, up to what lives at this time or to the end of the arena.
-    const fn room(&self, start: u64, graph: GraphView<'_>, time: u16) -> u64 {
+    const fn room(&self, start: u64, lives: &[Lives], time: u16) -> u64 {
         let (mut end, mut i) = (self.ram as u64, 0);
         while i < self.len as usize {
-            let (others, lives) = (self.layers[i].transients(), graph.lives(i));
+            let (others, lives) = (self.layers[i].transients(), lives[i]);
             let mut k = 0;
             while k < others.len() {
                 let other = others[k];
@@ -178,32 +182,11 @@ const MOST_SPARE: u64 = 1024;
 /// layers `n`, and layer `i` backward at `2n - i`.
 pub type Life = (u16, u16);
 
+/// Those of the tensors of a layer that do not live for ever.
+pub type Lives = [Life; 5];
+
 const fn lives_at(life: Life, time: u16) -> bool {
     life.0 <= time && time <= life.1
-}
-
-impl GraphView<'_> {
-    /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
-    /// aligned gradient, and what the layer keeps for itself.
-    pub const fn lives(self, i: usize) -> [Life; 5] {
-        let n = self.layers().len() as u16;
-        let here = i as u16;
-        let last_use = if here + 1 == n { n } else { 2 * n - here - 1 };
-        let mut above = i + 1;
-        while above < n as usize && self.is_in_place(above) {
-            above += 1;
-        }
-        let back = 2 * n - here;
-        let last_use = if last_use > n { last_use } else { n };
-        [(here, last_use), (here, back), (2 * n - above as u16, back), (back, back), (here, back)]
-    }
-
-    const fn is_in_place(self, i: usize) -> bool {
-        match self.facts(i) {
-            Some(facts) => matches!(facts.output, Output::InPlace),
-            None => true,
-        }
-    }
 }
 
 /// The question mark of a `const fn`.

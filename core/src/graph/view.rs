@@ -1,7 +1,10 @@
 //! The layers of a graph as all functions see them.
 
-use super::layer::Layer;
-use crate::{layer::Facts, tensor::Shape};
+use super::layer::{Layer, Name};
+use crate::{
+    layer::{Facts, Output},
+    tensor::Shape,
+};
 
 /// The layers of a graph, whatever its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +30,31 @@ impl<'a> GraphView<'a> {
         if index < self.layers.len() { Some(&self.layers[index]) } else { None }
     }
 
-    /// What layer `index` makes of what it reads; `None` where there is no such layer.
+    /// What layer `index` makes of what it reads; `None` where there is no such layer. Where another
+    /// layer reads the same, it leaves that as it is and makes a copy.
     pub const fn facts(self, index: usize) -> Option<Facts> {
         let Some(layer) = self.layer(index) else { return None };
-        let Some(from) = self.layer(layer.input as usize) else { return None };
-        match layer.kind.facts(from.shape) {
+        let [input, other] = layer.inputs();
+        let (Some(from), Some(other)) = (self.layer(input), self.layer(other)) else { return None };
+        match layer.kind.facts(from.shape, other.shape) {
+            Ok(facts @ Facts { output: Output::InPlace, .. }) if self.readers(input) > 1 => {
+                Some(Facts { output: Output::Codes, ..facts })
+            }
             Ok(facts) => Some(facts),
             Err(_) => None,
         }
+    }
+
+    /// The place of the layer of this name.
+    pub const fn position(self, name: &str) -> Option<u8> {
+        let (Some(name), mut i) = (Name::new(name), 0) else { return None };
+        while let Some(layer) = self.layer(i) {
+            if layer.name.equals(&name) {
+                return Some(i as u8);
+            }
+            i += 1;
+        }
+        None
     }
 
     /// Weights and biases of layer `index`; none where there is no such layer.
@@ -68,16 +88,16 @@ impl<'a> GraphView<'a> {
     }
 
     /// Multiply-adds of one training sample: forward and weight gradient everywhere, input
-    /// gradient except for the first layer with weights.
+    /// gradient except where nothing below has weights.
     pub const fn training_macs(self) -> usize {
-        let (mut sum, mut i, mut first) = (0, 0, true);
-        while i < self.layers.len() {
+        let (mut sum, mut i) = (0, 0);
+        while let Some(layer) = self.layer(i) {
             let macs = match self.facts(i) {
                 Some(facts) => facts.macs(),
                 None => 0,
             };
-            sum = macs.saturating_mul(if first { 2 } else { 3 }).saturating_add(sum);
-            first = first && macs == 0;
+            let back = macs > 0 && self.trains(layer.input as usize);
+            sum = macs.saturating_mul(if back { 3 } else { 2 }).saturating_add(sum);
             i += 1;
         }
         sum
@@ -94,6 +114,9 @@ impl<'a> GraphView<'a> {
             let kind = postcard::to_slice(&layer.kind, &mut bytes).unwrap_or_default();
             digest.update(&[0, layer.input]);
             digest.update(kind);
+            if layer.other != layer.input {
+                digest.update(&[layer.other]);
+            }
             for number in layer.shape.0 {
                 digest.update(&number.to_le_bytes());
             }

@@ -12,17 +12,18 @@ impl<const N: usize> Plan<N> {
     /// Once all regions have their places.
     pub(super) const fn find_ways(&mut self, graph: GraphView<'_>) {
         let layers = graph.layers();
-        let mut target = Way::NOWHERE;
         let mut i = 0;
         while i < layers.len() {
             let layer = layers[i];
             let Some(facts) = graph.facts(i) else { return };
             let (plan, below) = (&self.layers[i], &self.layers[layer.input as usize]);
-            if plan.grad.len > 0 {
-                target = i as u8;
-            } else if !matches!(facts.output, Output::InPlace) {
-                target = Way::NOWHERE;
-            }
+            let target = if plan.grad.len > 0 {
+                i as u8
+            } else if matches!(facts.output, Output::InPlace) {
+                below.way.target
+            } else {
+                Way::NOWHERE
+            };
             let [units, depth] = facts.weights;
             let (rows, cols) = tile_shape(plan.backward_tile.len as usize, units, depth);
             let samples = self.micro_batch as usize;
@@ -37,6 +38,7 @@ impl<const N: usize> Plan<N> {
                 depth: depth as u32,
                 output: facts.output,
                 input: layer.input,
+                other: layer.other,
                 holder: below.output,
                 input_bits: below.output_bits,
                 target,
@@ -60,20 +62,32 @@ impl<const N: usize> Plan<N> {
         let [channels, height, width] = graph.layers()[i].shape.0;
         let (channels, pixels) = (channels as usize, height as usize * width as usize);
         let samples = self.micro_batch as usize;
-        let mut above = i + 1;
+        // The last of those above that have no gradient of their own.
+        let (mut last, mut above) = (i, i + 1);
         while above < graph.layers().len() {
-            let room = self.layers[above].backward_tile.len as usize;
-            if self.layers[above].grad.len > 0 {
-                let [seen, ..] = graph.layers()[graph.layers()[above].input as usize].shape.0;
-                let flat = seen as usize != channels;
-                if flat || matches!(graph.layers()[above].kind, Kind::Dense(_)) {
-                    return pixels * tile_rows(room, channels * pixels, samples);
-                }
-                return tile_rows(room, channels, samples * pixels);
+            if graph.layers()[above].input as usize == last && self.layers[above].grad.len == 0 {
+                last = above;
             }
             above += 1;
         }
-        pixels * tile_rows(self.shared.scratch.len as usize, channels * pixels, samples)
+        let [seen, ..] = graph.layers()[last].shape.0;
+        let (mut tile, mut flat) = (self.shared.scratch, seen as usize != channels);
+        let (mut readers, mut above) = (0, graph.layers().len());
+        // Down to the first reader, in whose tile the sums are.
+        while above > last + 1 {
+            above -= 1;
+            if graph.reads(above, last) {
+                readers += 1;
+                tile = self.layers[above].backward_tile;
+                flat = flat || matches!(graph.layers()[above].kind, Kind::Dense(_));
+            }
+        }
+        let room = tile.len as usize / if readers > 1 { 2 } else { 1 };
+        if flat || readers == 0 {
+            pixels * tile_rows(room, channels * pixels, samples)
+        } else {
+            tile_rows(room, channels, samples * pixels)
+        }
     }
 }
 

@@ -117,6 +117,23 @@ pub enum Misfit {
     },
     /// More numbers than a vector has.
     Length,
+    /// The second input has another shape.
+    Shapes {
+        /// Its shape.
+        other: Shape,
+    },
+    /// The second input has other pixels.
+    Pixels {
+        /// Its shape.
+        other: Shape,
+    },
+    /// Channels that the input does not have.
+    Channels {
+        /// The first of those that are wanted.
+        first: u16,
+        /// How many.
+        channels: u16,
+    },
 }
 
 impl Misfit {
@@ -152,6 +169,18 @@ impl Misfit {
                     " channels; choose groups that divide those that come in and those that go out",
                 ),
             Self::Length => m.text(" has more than the 65,535 numbers of a vector"),
+            Self::Shapes { other } => m.text(" and one of ").shape(other).text(
+                " cannot be added; bring both to one shape, by a convolution of 1 x 1 pixels perhaps",
+            ),
+            Self::Pixels { other } => m.text(" and one of ").shape(other).text(
+                " have not the same pixels; bring both to one height and width, by a pool perhaps",
+            ),
+            Self::Channels { first, channels } => m
+                .text(" has no ")
+                .number(channels as usize)
+                .text(" channels from channel ")
+                .number(first as usize)
+                .text(" on; the first is channel 0"),
         }
     }
 }

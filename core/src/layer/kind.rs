@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AvgPool2d, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, MaxPool2d, Misfit, Relu,
+    Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, MaxPool2d, Misfit,
+    Relu, Split,
 };
 use crate::{tensor::Shape, uses::Part};
 
-/// Makes [`Kind`] of layers, which all have `facts`, and of the words that configurations use.
+/// Makes [`Kind`] of layers, which all have `facts` of one input or of two, and of the words that
+/// configurations use.
 macro_rules! layers {
-    ($($(#[$doc:meta])* $layer:ident = $word:literal,)*) => {
+    ($from:ident, $other:ident: $($(#[$doc:meta])* $layer:ident($($input:ident),*) = $word:literal,)*) => {
         /// What a layer does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -36,10 +38,11 @@ macro_rules! layers {
                 }
             }
 
-            /// What the layer makes of an input of this shape, or why it cannot read it.
-            pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
+            /// What the layer makes of an input of this shape, or why it cannot read it. `other` is
+            /// the shape of the second input, where there is one.
+            pub const fn facts(self, $from: Shape, $other: Shape) -> Result<Facts, Misfit> {
                 match self {
-                    $(Self::$layer(layer) => layer.facts(from),)*
+                    $(Self::$layer(layer) => layer.facts($($input),*),)*
                 }
             }
         }
@@ -73,23 +76,29 @@ macro_rules! layers {
 }
 
 // New layers go to the end, since the place is the byte form.
-layers! {
+layers! { from, other:
     /// Takes the samples in. Always the first layer, and only the first.
-    Input = "data",
+    Input(from) = "data",
     /// Fully connected.
-    Dense = "dense",
+    Dense(from) = "dense",
     /// `max(x, 0)`.
-    Relu = "relu",
+    Relu(from) = "relu",
     /// Any shape to a vector.
-    Flatten = "flatten",
+    Flatten(from) = "flatten",
     /// A convolution over pictures.
-    Conv2d = "conv2d",
+    Conv2d(from) = "conv2d",
     /// The largest number of every window.
-    MaxPool2d = "max_pool2d",
+    MaxPool2d(from) = "max_pool2d",
     /// The mean of every window.
-    AvgPool2d = "avg_pool2d",
+    AvgPool2d(from) = "avg_pool2d",
     /// The mean of every channel.
-    GlobalAvgPool = "global_avg_pool",
+    GlobalAvgPool(from) = "global_avg_pool",
+    /// The sum of two outputs.
+    Add(from, other) = "add",
+    /// The channels of two outputs side by side.
+    Concat(from, other) = "concat",
+    /// Some of the channels.
+    Split(from) = "split",
 }
 pub(crate) use operate_on as operate;
 
@@ -98,6 +107,14 @@ impl Kind {
     pub(crate) const fn bit(self) -> u64 {
         self.tag().bit()
     }
+
+    /// Whether the layer reads two outputs.
+    pub const fn joins(self) -> bool {
+        matches!(self, Self::Add(_) | Self::Concat(_))
+    }
+
+    /// The kinds that read two outputs.
+    pub(crate) const JOINS: u64 = Tag::Add.bit() | Tag::Concat.bit();
 
     /// The kinds that every trainer has.
     pub(crate) const PLAIN: u64 =

@@ -12,13 +12,26 @@ use crate::{
 /// What a layer does in a step. Rows are pixels of all samples in memory, or samples where there are
 /// no pixels.
 pub(crate) trait Operator: Copy {
-    /// Sums of some rows of the output, without the bias.
+    /// Sums of some rows of the output, without the bias: by default the numbers of the input, changed
+    /// as they would be in their place.
     #[inline(always)]
-    fn forward<K: Kernel, U: Uses>(self, _: Forward<'_, K>) {}
+    fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
+        if U::links_copies() {
+            let Forward { x, rows, sums, .. } = run;
+            let first = rows.start * (sums.len() / rows.len().max(1));
+            x.part(first, sums.len()).widen_into(sums);
+            self.apply_sums(sums);
+        }
+    }
 
-    /// Sums of some numbers of the gradient by the input.
+    /// Sums of some numbers of the gradient by the input: by default those of the output. What
+    /// [`pass_back`](Self::pass_back) does is done later.
     #[inline(always)]
-    fn input_grad<K: Kernel, U: Uses>(self, _: InputGrad<'_, K>) {}
+    fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
+        if U::links_copies() {
+            run.grad.part(run.first, run.sums.len()).widen_into(run.sums);
+        }
+    }
 
     /// Sums of a block of the gradient by the weight.
     #[inline(always)]
@@ -51,6 +64,9 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) depth: usize,
     pub(crate) samples: usize,
     pub(crate) x: Mantissas<'r>,
+    /// The second input, and how far the numbers of both go to the left, where there are two.
+    pub(crate) other: Mantissas<'r>,
+    pub(crate) left: [i32; 2],
     pub(crate) weight: Mantissas<'r>,
     pub(crate) drop: u8,
     /// The rows of the output that are wanted.
@@ -70,6 +86,10 @@ pub(crate) struct InputGrad<'r, K> {
     pub(crate) from: Shape,
     pub(crate) depth: usize,
     pub(crate) samples: usize,
+    /// Channels of the output.
+    pub(crate) channels: usize,
+    /// True for the gradient by the second input, where there are two. `from` is the first one's.
+    pub(crate) second: bool,
     /// Gradient of the output.
     pub(crate) grad: Mantissas<'r>,
     pub(crate) weight: Mantissas<'r>,

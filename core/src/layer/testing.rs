@@ -14,6 +14,9 @@ use crate::{
 pub(super) struct Bench<L> {
     layer: L,
     from: Shape,
+    other: Shape,
+    /// How far the numbers of two inputs go to the left.
+    pub(super) left: [i32; 2],
     pub(super) facts: Facts,
     pub(super) average: Average,
     pub(super) memo: Vec<i8>,
@@ -21,13 +24,28 @@ pub(super) struct Bench<L> {
 
 impl<L: Operator + Into<Kind>> Bench<L> {
     pub(super) fn new(layer: L, from: [u16; 3]) -> Self {
-        let from = Shape(from);
-        let facts = layer.into().facts(from).unwrap();
-        Self { layer, from, facts, average: Average::NONE, memo: Vec::new() }
+        Self::joining(layer, from, from)
+    }
+
+    /// A layer with two inputs.
+    pub(super) fn joining(layer: L, from: [u16; 3], other: [u16; 3]) -> Self {
+        let (from, other) = (Shape(from), Shape(other));
+        let facts = layer.into().facts(from, other).unwrap();
+        let average = Average::NONE;
+        Self { layer, from, other, left: [0; 2], facts, average, memo: Vec::new() }
     }
 
     /// All sums of the output.
     pub(super) fn forward(&mut self, x: &[i8], weight: &[i8]) -> Vec<i32> {
+        self.sums(x, &[], weight)
+    }
+
+    /// All sums of the output of a layer with two inputs.
+    pub(super) fn forward_both(&mut self, x: &[i8], other: &[i8]) -> Vec<i32> {
+        self.sums(x, other, &[])
+    }
+
+    fn sums(&mut self, x: &[i8], other: &[i8], weight: &[i8]) -> Vec<i32> {
         let samples = x.len() / self.from.elements();
         let [channels, height, width] = self.facts.shape.0.map(usize::from);
         let mut sums = vec![77; samples * self.facts.shape.elements()];
@@ -38,6 +56,8 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             depth: self.facts.weights[1],
             samples,
             x: Mantissas::I8(x),
+            other: Mantissas::I8(other),
+            left: self.left,
             weight: Mantissas::I8(weight),
             drop: 0,
             rows: 0..sums.len() / channels.max(1),
@@ -52,13 +72,25 @@ impl<L: Operator + Into<Kind>> Bench<L> {
 
     /// The gradient by the whole input, of what came [`forward`](Self::forward).
     pub(super) fn input_grad(&self, grad: &[i8], weight: &[i8]) -> Vec<i32> {
+        self.grad(grad, weight, false)
+    }
+
+    /// The gradient by the whole second input.
+    pub(super) fn second_grad(&self, grad: &[i8]) -> Vec<i32> {
+        self.grad(grad, &[], true)
+    }
+
+    fn grad(&self, grad: &[i8], weight: &[i8], second: bool) -> Vec<i32> {
         let samples = grad.len() / self.facts.shape.elements();
-        let mut sums = vec![77; samples * self.from.elements()];
+        let by = if second { self.other } else { self.from };
+        let mut sums = vec![77; samples * by.elements()];
         self.layer.input_grad::<_, Everything>(InputGrad {
             kernel: &Scalar,
             from: self.from,
             depth: self.facts.weights[1],
             samples,
+            channels: self.facts.shape.0[0].into(),
+            second,
             grad: Mantissas::I8(grad),
             weight: Mantissas::I8(weight),
             drop: 0,

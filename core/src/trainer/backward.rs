@@ -66,8 +66,8 @@ impl<'a> Targets<'a> {
 enum Source<'a> {
     /// The loss, from the outputs.
     Loss(Targets<'a>),
-    /// The quantised gradient of the layer's own output.
-    Layer,
+    /// The quantised gradient of the layer's own output, by the output of this one.
+    Layer(usize),
 }
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
@@ -84,10 +84,35 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 continue;
             }
             self.block_clipped(at, count);
-            self.downwards(Source::Layer, i, count, base);
-            if at.plan.weight.master.len > 0 {
-                self.param_grads(at, count);
+            if U::links_joins() {
+                self.backward_joined(at, count, base);
+                continue;
             }
+            self.downwards(Source::Layer(at.plan.way.input.into()), i, count, base);
+            self.move_weights(at, count);
+        }
+    }
+
+    /// As in a chain, with the first of the layers that read the same: only then are the gradients of
+    /// all of them there. Weights move after they were multiplied with.
+    #[inline(always)]
+    fn backward_joined(&mut self, at: At<'e>, count: usize, base: u32) {
+        let way = &at.plan.way;
+        let inputs = if way.joins() { &[way.input, way.other][..] } else { &[way.input] };
+        for of in inputs.iter().map(|&of| usize::from(of)) {
+            if self.is_first_reader(at.i, of) {
+                self.downwards(Source::Layer(of), at.i, count, base);
+                for reader in self.readers(of) {
+                    self.move_weights(reader, count);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn move_weights(&mut self, at: At<'e>, count: usize) {
+        if at.plan.weight.master.len > 0 {
+            self.param_grads(at, count);
         }
     }
 
@@ -107,16 +132,27 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let Some(from) = self.at(i) else { return };
         let (below, tile) = match source {
             Source::Loss(_) => (i, &self.shared.scratch),
-            Source::Layer => (i - 1, &from.plan.backward_tile),
+            Source::Layer(of) => (of, &from.plan.backward_tile),
         };
         let tile = *tile;
         let target = self.plan.get(below).map_or(Way::NOWHERE, |plan| plan.way.target);
         let Some(to) = self.at(target.into()) else { return };
         let Some(quant) = &to.config.activation_grad else { return };
         let numbers = to.outputs();
-        let sums = self.sums_of(source, from);
-        if U::uses(Part::Channels) && matches!(source, Source::Layer) {
-            self.align_channels(from, count);
+        let several = U::links_joins()
+            && matches!(source, Source::Layer(_))
+            && self.readers(below).nth(1).is_some();
+        let sums = match source {
+            Source::Loss(targets) => self.loss_sums(targets, from),
+            Source::Layer(_) if several => self.readers_unit(below).sums(),
+            Source::Layer(_) => self.layer_sums(from),
+        };
+        if U::uses(Part::Channels) && matches!(source, Source::Layer(_)) {
+            if several {
+                self.readers(below).for_each(|reader| self.align_channels(reader, count));
+            } else {
+                self.align_channels(from, count);
+            }
         }
         let mut pass = self.pass(to.i, Tensor::ActivationGrad, quant, sums, numbers);
         let base = base.wrapping_mul(numbers as u32);
@@ -125,9 +161,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let tile = tile.first(rows * row);
             match source {
                 Source::Loss(targets) => self.lose(targets, from, &tile, at * row),
-                Source::Layer => self.produce(from, &tile, at * row, count),
+                Source::Layer(of) if several => self.produce_all(of, &tile, at * row, count),
+                Source::Layer(of) => self.produce(from, of, &tile, at * row, count),
             }
-            self.through_layers(to.i, i, &tile, at * row);
+            self.through_layers(to.i, if several { below } else { i }, &tile, at * row);
             let codes = [&to.plan.grad, &Region::NONE];
             self.emit_tile(&mut pass, &tile, codes, at * row, base);
         }
@@ -138,27 +175,32 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    /// What is known of the sums of a source.
-    fn sums_of(&self, source: Source<'_>, from: At<'_>) -> Sums {
+    /// What is known of the gradient that the loss makes.
+    #[inline(always)]
+    fn loss_sums(&self, targets: Targets<'_>, top: At<'_>) -> Sums {
+        let target = targets.at(0, 0);
+        let outputs = self.exponents.get(top.i).map_or(0, |now| now.output);
+        let loss = linked_loss::<U>(self.train.loss);
+        let exponent = loss.grad_exponent(outputs, &target);
+        let bits = loss.grad_bits(outputs, top.plan.output_bits, &target);
+        Sums { exponent, bits, slack: 0 }
+    }
+
+    /// What is known of the sums that a layer sends down.
+    #[inline(always)]
+    pub(super) fn layer_sums(&self, from: At<'_>) -> Sums {
         let At { i, plan, config } = from;
         let Some(now) = self.exponents.get(i) else {
             return Sums { exponent: 0, bits: 30, slack: 0 };
         };
-        match source {
-            Source::Loss(targets) => {
-                let target = targets.at(0, 0);
-                let (loss, outputs) = (linked_loss::<U>(self.train.loss), now.output);
-                let exponent = loss.grad_exponent(outputs, &target);
-                let bits = loss.grad_bits(outputs, plan.output_bits, &target);
-                Sums { exponent, bits, slack: 0 }
-            }
-            Source::Layer if plan.weight.master.len > 0 => {
+        match plan.way.output {
+            _ if plan.weight.master.len > 0 => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = grid(now.grad, now.weight, up);
                 let slack = Sums::slack_of(from.units());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
-            Source::Layer if U::links_windows() && plan.way.output != Output::InPlace => {
+            Output::Sums | Output::Codes if U::links_windows() => {
                 let average = from.average(false);
                 let exponent = grid(now.grad, 0, -i16::from(average.shift));
                 Sums { exponent, bits: plan.input_grad.bits, slack: 0 }
@@ -191,9 +233,17 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    /// Sums of the gradient by a layer's input from number `first` on into a tile.
+    /// Sums of the gradient by a layer's input, which is the output of layer `of`, from number `first`
+    /// on into a tile.
     #[inline(always)]
-    fn produce(&mut self, from: At<'e>, tile: &Region, first: usize, count: usize) {
+    pub(super) fn produce(
+        &mut self,
+        from: At<'e>,
+        of: usize,
+        tile: &Region,
+        first: usize,
+        count: usize,
+    ) {
         let (plan, way) = (from.plan, &from.plan.way);
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
@@ -208,14 +258,13 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let (MantissasMut::I32(sums), Mantissas::I8(memo)) = (sums, memo.as_ref()) else { return };
         let grad = U::codes(own.as_ref());
-        if U::uses(Part::PassingPoints) && way.output == Output::InPlace {
-            return widen(grad.part(first, sums.len()), sums);
-        }
         operate!(way.kind, U, layer => layer.input_grad::<K, U>(InputGrad {
             kernel: self.kernel,
             from: way.from,
             depth: way.depth as usize,
             samples: count,
+            channels: way.channels.into(),
+            second: U::links_joins() && usize::from(way.input) != of,
             grad,
             weight: U::codes(weight.as_ref()),
             drop: plan.input_grad.drop,
@@ -251,8 +300,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// where it was not positive, an activation point without a gradient point where it clipped.
     #[inline(always)]
     fn through_layers(&mut self, target: usize, last: usize, tile: &Region, first: usize) {
-        for i in target + 1..=last {
+        for i in (target + 1..=last).rev() {
             let (Some(plan), Some(now)) = (self.plan.get(i), self.exponents.get(i)) else { return };
+            // Of another branch.
+            if U::links_joins() && i < last && usize::from(plan.way.target) != target {
+                continue;
+            }
             let clips = U::uses(Part::Clipping)
                 && plan.pass.len > 0
                 && plan.grad.len == 0

@@ -73,7 +73,7 @@ impl At<'_> {
     /// What a mean over the layer's windows is multiplied by: forward, or else backward.
     pub(crate) fn average(&self, forward: bool) -> Average {
         let way = &self.plan.way;
-        let facts = way.kind.facts(way.from).ok();
+        let facts = way.kind.facts(way.from, way.from).ok();
         let average = facts.and_then(|Facts { mean, terms, .. }| match forward {
             true => Average::of(mean, terms.forward, way.input_bits),
             false => Average::of(mean, terms.backward, self.config.activation_grad?.bits),

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{
     engine::{At, Engine, Mode},
-    point::{Mask, Pass, Sums, widen},
+    point::{Mask, Pass, Sums},
     samples::{SampleData, Samples},
     state::Tensor,
 };
@@ -91,6 +91,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
             _ if plan.weight.master.len > 0 => self.product_sums(at),
+            _ if U::links_joins() && plan.way.joins() => self.join_unit(plan).sums(),
             _ if U::links_windows() && plan.way.output == Output::Sums => self.mean_sums(at),
             _ if U::uses(Part::PassingPoints) => passed_on(plan.way.input_bits.saturating_sub(1)),
             _ => return,
@@ -179,29 +180,38 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let channels = if U::uses(Part::Channels) { &plan.channels_now } else { &Region::NONE };
         let windows = U::links_windows();
         let weight = &plan.weight.codes;
-        let [sums, row, weight, channels, x, memo, room] = if windows {
+        let joins = U::links_joins() && way.joins();
+        let other = if joins { self.other_region(plan) } else { &Region::NONE };
+        let left = if joins { self.join_shifts(plan) } else { [0; 2] };
+        let [sums, row, weight, channels, x, memo, room, other_codes] = if windows {
             let room = self.room_for(input);
-            let regions = [tile, &self.shared.row, weight, channels, below, &plan.memo, &room];
-            pick(self.memory, regions)
+            let row = &self.shared.row;
+            pick(self.memory, [tile, row, weight, channels, below, &plan.memo, &room, other])
         } else {
             let regions = [tile, &self.shared.row, weight, channels, below];
             let [sums, row, weight, channels, x] = pick(self.memory, regions);
-            [sums, row, weight, channels, x, nothing(), nothing()]
+            [sums, row, weight, channels, x, nothing(), nothing(), nothing()]
         };
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
         let MantissasMut::I8(memo) = memo else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
+        let other = match other_codes.as_ref() {
+            _ if joins && other.len == 0 => Mantissas::I8(self.samples),
+            codes => U::codes(codes),
+        };
         match way.kind {
             Kind::Input(_) if U::uses(Part::InputPoint) => {
                 samples.source().part(rows.start * row_len, sums.len()).copy_to(sums);
             }
-            kind if !U::uses(Part::PassingPoints) || way.output != Output::InPlace => {
+            kind => {
                 operate!(kind, U, layer => layer.forward::<K, U>(Forward {
                     kernel: self.kernel,
                     from: way.from,
                     depth: way.depth as usize,
                     samples: count,
                     x,
+                    other,
+                    left,
                     weight: U::codes(weight.as_ref()),
                     drop: plan.forward.drop,
                     rows,
@@ -211,11 +221,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     room,
                 }));
             }
-            kind if U::uses(Part::PassingPoints) => {
-                widen(x.part(rows.start * row_len, sums.len()), sums);
-                operate!(kind, U, layer => layer.apply_sums(sums));
-            }
-            _ => {}
         }
         if plan.weight.master.len == 0 {
             return;

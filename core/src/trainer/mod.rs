@@ -9,6 +9,7 @@ mod evaluate;
 mod forward;
 mod freeze;
 mod init;
+mod joins;
 mod params;
 mod parts;
 mod point;
