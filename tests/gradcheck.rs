@@ -105,6 +105,10 @@ fn layers() -> impl Iterator<Item = String> {
         "equal numbers in a max pool",
         "a winner of two windows",
         "means that are no shift",
+        "an output with several readers",
+        "a relu that makes a copy",
+        "outputs too far apart for one unit",
+        "gradients too far apart for one unit",
     ];
     let others = others.into_iter().map(str::to_owned);
     roles.chain(flattened).chain(windows).chain(products).chain(others)

@@ -2,8 +2,8 @@
 
 use fixgrad::{
     graph::{
-        AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool, Input, Kind, Layer, MaxPool2d, Name,
-        Padding,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Input, Kind, Layer,
+        MaxPool2d, Name, Padding, Split,
     },
     tensor::Shape,
 };
@@ -21,12 +21,15 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
     let (kernel, stride) = (pair(draw), pair(draw));
     let padding = [Padding::Valid, Padding::Same, Padding::Explicit(pair(draw))][draw.below(3)];
     let (channels, groups, bias) = (side(draw), side(draw), draw.below(2) == 0);
-    let kind = match draw.below(7) {
+    let kind = match draw.below(10) {
         0 => Dense { units: channels, bias }.into(),
         1 => Flatten.into(),
         2 => MaxPool2d { kernel, stride, padding }.into(),
         3 => AvgPool2d { kernel, stride, padding }.into(),
         4 => GlobalAvgPool.into(),
+        5 => Add.into(),
+        6 => Concat.into(),
+        7 => Split { first: side(draw) >> draw.below(16), channels }.into(),
         _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),
     };
     let from = Shape(from);
@@ -35,13 +38,21 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
         _ => Shape(stated),
     };
     let name = |name| Name::new(name).expect("a name");
-    let mut layers = vec![Layer { name: name("data"), kind: Input.into(), input: 0, shape: from }];
+    let mut layers =
+        vec![Layer { name: name("data"), kind: Input.into(), input: 0, other: 0, shape: from }];
     if draw.below(2) == 0 {
         // Something that wants a gradient.
         let [channels, ..] = from.0;
         let kind = Conv2d::new(channels, 1).groups(channels).into();
-        layers.push(Layer { name: name("conv"), kind, input: 0, shape: from });
+        layers.push(Layer { name: name("conv"), kind, input: 0, other: 0, shape: from });
     }
-    layers.push(Layer { name: name("forged"), kind, input: layers.len() as u8 - 1, shape });
+    // Most read what they should; some read one that nobody made, or one too many.
+    let last = layers.len() as u8 - 1;
+    let (input, other) = match draw.below(4) {
+        0 => (draw.below(4) as u8, draw.below(4) as u8),
+        _ if kind.joins() => (last, 0),
+        _ => (last, last),
+    };
+    layers.push(Layer { name: name("forged"), kind, input, other, shape });
     layers
 }

@@ -3,14 +3,14 @@
 use fixgrad::{
     config::LayerConfig,
     graph::{
-        AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool, Graph, Kind, MaxPool2d, Output, Padding,
-        Relu,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Graph, GraphView, Kind,
+        MaxPool2d, Output, Padding, Relu, Split,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// Layers that a random graph holds at most.
-pub const LAYERS: usize = 7;
+pub const LAYERS: usize = 8;
 
 /// The shape of the samples, and kinds of layers for them: vectors as often as pictures.
 pub fn shape_and_kinds() -> impl Strategy<Value = ([u16; 3], Vec<Kind>)> {
@@ -61,36 +61,91 @@ fn of_pictures() -> impl Strategy<Value = Kind> {
         4 => max,
         4 => avg,
         1 => Just(GlobalAvgPool.into()),
+        1 => (0..4u16, 1..4u16).prop_map(|(first, channels)| Split { first, channels }.into()),
         3 => of_vectors(),
     ]
 }
 
-/// A graph on its way, and the settings of its layers.
+/// How a layer is tied to those before it.
+#[derive(Clone, Copy, Debug)]
+pub enum Link {
+    /// It reads the one before it.
+    Chain,
+    /// So it does, and then its output joins that of an earlier layer.
+    Skip(Index),
+    /// It reads an earlier one, and then its output joins that of the one before it.
+    Fork(Index),
+}
+
+/// Any link: most layers follow one another.
+pub fn link() -> impl Strategy<Value = Link> {
+    prop_oneof![
+        3 => Just(Link::Chain),
+        1 => any::<Index>().prop_map(Link::Skip),
+        1 => any::<Index>().prop_map(Link::Fork),
+    ]
+}
+
+/// What is drawn for a layer beside its kind.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// Points at the groups of a convolution, among those that divide its input.
+    pub groups: Index,
+    /// How it is tied to the others.
+    pub link: Link,
+    /// Its settings.
+    pub config: LayerConfig,
+    /// Layers that need no points have them where this says so: one for the activation, one for its
+    /// gradient.
+    pub own: [bool; 2],
+}
+
+/// A graph on its way, and what was drawn for its layers.
 pub struct Draft {
-    /// The graph.
-    pub graph: Graph<LAYERS>,
-    /// One entry a layer.
-    pub layers: Vec<LayerConfig>,
+    graph: Graph<LAYERS>,
+    drawn: Vec<(LayerConfig, [bool; 2])>,
 }
 
 impl Draft {
     /// Samples of this shape.
     pub fn new(shape: [u16; 3], first: LayerConfig) -> Self {
-        Self { graph: Graph::input(shape), layers: vec![first] }
+        Self { graph: Graph::input(shape), drawn: vec![(first, [true; 2])] }
     }
 
-    /// A layer more, if it fits. A convolution gets the groups that `chosen` points at, of those
-    /// that divide its input. Layers that need no points have them where `own` says so: one for the
-    /// activation, one for its gradient.
-    pub fn push(&mut self, kind: Kind, chosen: Index, config: LayerConfig, own: [bool; 2]) {
+    /// A layer more, if it fits, and one that joins two where the link says so.
+    pub fn push(&mut self, kind: Kind, drawn: &Drawn) {
+        let before = self.graph;
+        let last = (before.view().layers().len() - 1) as u8;
+        let pick = |index: Index| index.index(last.into()) as u8;
+        let done = match drawn.link {
+            Link::Skip(index) if last > 0 => {
+                self.layer(kind, drawn, last);
+                // The layer may have found no place; what is there can still be joined.
+                let last = (self.graph.view().layers().len() - 1) as u8;
+                self.join(last, pick(index)) || last > 0
+            }
+            Link::Fork(index) if last > 0 => {
+                self.layer(kind, drawn, pick(index)) && self.join(last + 1, last)
+            }
+            _ => self.layer(kind, drawn, last),
+        };
+        if !done {
+            // Nobody would read the layer before it.
+            self.graph = before;
+        }
+        let layers = self.graph.view().layers().len();
+        self.drawn.truncate(layers);
+        self.drawn.resize(layers, (drawn.config, drawn.own));
+    }
+
+    fn layer(&mut self, kind: Kind, drawn: &Drawn, input: u8) -> bool {
         let view = self.graph.view();
-        let input = view.layers().last().expect("an input");
+        let channels = view.layers()[usize::from(input)].shape.0[0];
         let kind = match kind {
             Kind::Conv2d(conv) => {
-                let channels = input.shape.0[0];
                 let groups: Vec<u16> =
                     (1..=channels).filter(|groups| channels.is_multiple_of(*groups)).collect();
-                let groups = *chosen.get(&groups);
+                let groups = *drawn.groups.get(&groups);
                 // A few channels of each group, where that stays small.
                 let each = if groups > 8 { 1 } else { conv.channels };
                 Conv2d { channels: each * groups, groups, ..conv }.into()
@@ -99,32 +154,59 @@ impl Draft {
         };
         // The name says the place, so it is free.
         let name = format!("layer{}", view.layers().len());
-        if self.graph.push(&name, kind).is_err() {
-            return;
-        }
-        let config = self.suited(config, own);
-        self.layers.push(config);
+        self.graph.push_reading(&name, kind, [input; 2]).is_ok()
     }
 
-    /// Settings for the last layer.
-    fn suited(&self, mut config: LayerConfig, own: [bool; 2]) -> LayerConfig {
+    /// The sum of two outputs, or their channels side by side, if one of both fits.
+    fn join(&mut self, input: u8, other: u8) -> bool {
+        let name = format!("layer{}", self.graph.view().layers().len());
+        [Kind::Add(Add), Kind::Concat(Concat)]
+            .into_iter()
+            .any(|kind| self.graph.push_reading(&name, kind, [input, other]).is_ok())
+    }
+
+    /// The graph, and one entry a layer.
+    pub fn finish(self) -> (Graph<LAYERS>, Vec<LayerConfig>) {
+        let mut layers: Vec<LayerConfig> = Vec::new();
+        for (i, &(config, own)) in self.drawn.iter().enumerate() {
+            let config = if i > 0 { self.suited(i, &layers, config, own) } else { config };
+            layers.push(config);
+        }
+        (self.graph, layers)
+    }
+
+    /// Settings for a layer above others.
+    fn suited(
+        &self,
+        i: usize,
+        below: &[LayerConfig],
+        mut config: LayerConfig,
+        own: [bool; 2],
+    ) -> LayerConfig {
         let view = self.graph.view();
-        let last = view.layers().len() - 1;
         let facts = |i| view.facts(i).expect("a layer");
-        let trains = (0..=last).any(|i| facts(i).weights() > 0);
-        let in_place = matches!(facts(last).output, Output::InPlace);
+        let in_place = |i| facts(i).output == Output::InPlace;
         // Samples in their own place are not to be changed.
-        let passed = (1..last).all(|i| matches!(facts(i).output, Output::InPlace));
-        let reads_samples = in_place
-            && !matches!(view.layers()[last].kind, Kind::Flatten(_))
-            && passed
-            && self.layers.iter().all(|layer| layer.activation.is_none());
-        if !reads_samples && facts(last).output != Output::Sums {
+        let mut holder = i;
+        while in_place(holder) && (holder == i || below[holder].activation.is_none()) {
+            holder = view.layers()[holder].inputs()[0];
+        }
+        let reads_samples = holder == 0
+            && below[0].activation.is_none()
+            && !matches!(view.layers()[i].kind, Kind::Flatten(_));
+        if !reads_samples && facts(i).output != Output::Sums {
             config.activation = config.activation.filter(|_| own[0]);
         }
-        if in_place || !trains {
+        if in_place(i) || !trains(view, i) {
             config.activation_grad = config.activation_grad.filter(|_| own[1]);
         }
         config
     }
+}
+
+/// Whether a gradient reaches the output of a layer: weights are in it, or in one that leads to it.
+pub fn trains(view: GraphView<'_>, i: usize) -> bool {
+    let facts = view.facts(i).expect("a layer");
+    facts.weights() > 0
+        || i > 0 && view.layers()[i].inputs().into_iter().any(|input| trains(view, input))
 }

@@ -16,7 +16,7 @@ use fixgrad::{
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
 pub use crate::layers::LAYERS;
-use crate::layers::{self, Draft};
+use crate::layers::{self, Draft, Drawn};
 
 /// A network, its settings, and one batch for each step.
 #[derive(Clone)]
@@ -113,18 +113,19 @@ pub const ANYTHING: Variety =
 
 /// Random cases: as many of vectors as of pictures.
 pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
-    let draft = (any::<prop::sample::Index>(), layer(variety), any::<[bool; 2]>());
-    let layers = vec(draft, 1..LAYERS - 1);
+    let drawn = (any::<prop::sample::Index>(), layers::link(), layer(variety), any::<[bool; 2]>());
+    let drawn = drawn.prop_map(|(groups, link, config, own)| Drawn { groups, link, config, own });
+    let layers = vec(drawn, 1..LAYERS - 1);
     let strategies = vec(strategy(), 0..if variety.strategies { 3 } else { 1 });
     let first = (layer(variety), prop_oneof![3 => Just(true), 1 => Just(false)]);
     (layers::shape_and_kinds(), layers, first, train(variety), strategies, -12..4i16)
         .prop_map(|((shape, kinds), middle, (mut first, point), train, strategies, exponent)| {
             first.activation = first.activation.filter(|_| point);
             let mut draft = Draft::new(shape, first);
-            for (kind, (chosen, config, own)) in kinds.into_iter().zip(middle) {
-                draft.push(kind, chosen, config, own);
+            for (kind, drawn) in kinds.into_iter().zip(&middle) {
+                draft.push(kind, drawn);
             }
-            let Draft { graph, layers } = draft;
+            let (graph, layers) = draft.finish();
             let config = Config {
                 train,
                 layers: layers.into_iter().collect(),

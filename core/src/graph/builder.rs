@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     layer::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind, MaxPool2d,
-        Relu, Split,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind,
+        MaxPool2d, Relu, Split,
     },
     tensor::Shape,
 };

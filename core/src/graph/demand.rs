@@ -76,7 +76,8 @@ impl Demand {
         let (inputs, mut k) = (layer.inputs(), 0);
         while k < inputs.len() {
             if graph.trains(inputs[k]) {
-                let (from, vector) = (graph.layers()[inputs[k]].shape, matches!(layer.kind, Kind::Dense(_)));
+                let (from, vector) =
+                    (graph.layers()[inputs[k]].shape, matches!(layer.kind, Kind::Dense(_)));
                 let numbers = if vector { from.elements() } else { from.0[0] as usize };
                 row = max(row, numbers);
                 whole = max(whole, (graph.tiles(inputs[k]) - 1) * 2 * numbers);

@@ -113,7 +113,9 @@ impl GraphError {
             Self::BadInput { layer } => m
                 .text("layer ")
                 .text(layer.as_str())
-                .text(": it must read layers that come before it: two different ones to join them, ")
+                .text(
+                    ": it must read layers that come before it: two different ones to join them, ",
+                )
                 .text("and else one"),
             Self::NoSuchLayer { layer } => m
                 .text("layer ")
@@ -190,10 +192,9 @@ impl PlanError {
                 .text(layer.as_str())
                 .text(": its sums leave no bit of 30 for the division by their number; give its ")
                 .text("input or its gradient fewer bits, or make its windows smaller"),
-            Self::Unread { layer } => m
-                .text("layer ")
-                .text(layer.as_str())
-                .text(": no layer reads its output; add or concatenate it to another, or remove it"),
+            Self::Unread { layer } => m.text("layer ").text(layer.as_str()).text(
+                ": no layer reads its output; add or concatenate it to another, or remove it",
+            ),
             Self::TooLarge { layer } => {
                 m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
             }

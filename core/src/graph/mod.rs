@@ -50,8 +50,8 @@ mod view;
 )]
 mod way;
 
-pub use transients::{Life, Lives};
 pub(crate) use transients::attempt;
+pub use transients::{Life, Lives};
 
 pub use crate::message::Message;
 pub use arena::{Arena, too_small};

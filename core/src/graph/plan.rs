@@ -365,6 +365,20 @@ mod tests {
         .avg_pool(3)
         .conv2d("conv2", Conv2d::new(6, 1).groups(2));
 
+    /// Branches, a copy, and readers of one output that come far apart.
+    const BRANCHES: Graph<10> = Graph::input([2, 4, 4])
+        .conv2d("stem", Conv2d::new(4, 1))
+        .conv2d("conv1", Conv2d::new(4, 1))
+        .from_layer("stem")
+        .relu()
+        .add("conv1")
+        .max_pool(2)
+        .from_layer("stem")
+        .conv2d("conv2", Conv2d::new(3, 2).stride(2))
+        .concat("max_pool2d5")
+        .split(1, 5)
+        .dense("fc", 3);
+
     /// All regions, and when they are in use.
     fn regions<const N: usize>(
         graph: GraphView<'_>,
@@ -377,7 +391,9 @@ mod tests {
             let kept = params(&l.weight).into_iter().chain(params(&l.bias));
             let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
             let lent = l.transients().into_iter().zip(graph.lives(i.into()));
-            let tiles = [(l.forward_tile, (i, i)), (l.backward_tile, (end - i, end - i))];
+            let weights = l.weight.master.len > 0;
+            let back = if weights { graph.back(i.into()) } else { end - i };
+            let tiles = [(l.forward_tile, (i, i)), (l.backward_tile, (back, back))];
             kept.chain(lent).chain(tiles)
         });
         layers
@@ -557,9 +573,13 @@ mod tests {
                 activation: hooks[2],
                 activation_off_grid: hooks[2],
             };
-            let suited = PICTURES.uniform(&layer);
-            for (graph, settings) in [(NET.view(), &settings[..]), (PICTURES.view(), &suited)] {
-                match Plan::<5>::new(graph, settings, sizes, &[needs; 5]) {
+            let (suited, branches) = (PICTURES.uniform(&layer), BRANCHES.uniform(&layer));
+            for (graph, settings) in [
+                (NET.view(), &settings[..]),
+                (PICTURES.view(), &suited),
+                (BRANCHES.view(), &branches),
+            ] {
+                match Plan::<10>::new(graph, settings, sizes, &[needs; 10]) {
                     Ok(plan) => check(graph, &plan),
                     Err(error) => prop_assert!(
                         channels && matches!(error, PlanError::NoSpread { .. }), "{error}"

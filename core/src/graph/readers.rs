@@ -85,11 +85,20 @@ impl GraphView<'_> {
         if self.readers(self.last_in_place(i)) > 1 { 2 } else { 1 }
     }
 
-    /// When the gradient of layer `i` has gone to all that it reads: with that of the first reader
-    /// of each.
+    /// The first layer that reads the output of layer `of` and gets a gradient.
+    const fn first_trained(self, of: usize) -> usize {
+        let mut i = of + 1;
+        while i < self.layers().len() && !(self.reads(i, of) && self.trains(i)) {
+            i += 1;
+        }
+        i
+    }
+
+    /// When the gradient of layer `i` has gone to all that it reads, and its weights may move: with
+    /// that of the first reader of each.
     pub(super) const fn back(self, i: usize) -> u16 {
         let [a, b] = self.layers()[i].inputs();
-        let (a, b) = (self.first_reader(a), self.first_reader(b));
+        let (a, b) = (self.first_trained(a), self.first_trained(b));
         2 * self.layers().len() as u16 - if a < b { a } else { b } as u16
     }
 
@@ -99,9 +108,11 @@ impl GraphView<'_> {
         let n = self.layers().len();
         let reader = self.first_reader(self.last_in_place(i));
         let (here, end) = (i as u16, 2 * n as u16);
-        let made: Life = if reader < n { (here, end - reader as u16) } else { (here, n as u16) };
+        let read = if reader < n { end - reader as u16 } else { n as u16 };
         let back = self.back(i);
-        [made, (here, end - here), (made.1, back), (back, back), (here, back)]
+        // What changes numbers asks its output which gradients pass.
+        let made: Life = (here, if self.copies(i) && back > read { back } else { read });
+        [made, (here, end - here), (read, back), (back, back), (here, back)]
     }
 
     /// True when the output of layer `i` is the input, changed in its place.
@@ -132,7 +143,10 @@ mod tests {
     #[test]
     fn tensors_live_until_the_first_of_their_readers_ran_backward() {
         let view = RESIDUAL.view();
-        assert_eq!([1, 2, 5].map(|i| (view.readers(i), view.first_reader(i))), [(1, 2), (2, 3), (1, 6)]);
+        assert_eq!(
+            [1, 2, 5].map(|i| (view.readers(i), view.first_reader(i))),
+            [(1, 2), (2, 3), (1, 6)]
+        );
         assert_eq!((view.first_reader(8), view.unread()), (9, None));
         // What both branches read: until conv1 ran backward.
         assert_eq!(view.lives(1)[0], (1, 18 - 3));
@@ -161,7 +175,10 @@ mod tests {
             .add("conv")
             .dense("fc", 2);
         let view = graph.view();
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|i| view.trains(i)), [false, false, true, false, true, true]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|i| view.trains(i)),
+            [false, false, true, false, true, true]
+        );
     }
 
     #[test]

@@ -33,16 +33,29 @@ impl<'a> GraphView<'a> {
     /// What layer `index` makes of what it reads; `None` where there is no such layer. Where another
     /// layer reads the same, it leaves that as it is and makes a copy.
     pub const fn facts(self, index: usize) -> Option<Facts> {
+        match self.own_facts(index) {
+            Some(facts) if self.copies(index) => Some(Facts { output: Output::Codes, ..facts }),
+            facts => facts,
+        }
+    }
+
+    /// As [`facts`](Self::facts), whoever else reads the same.
+    const fn own_facts(self, index: usize) -> Option<Facts> {
         let Some(layer) = self.layer(index) else { return None };
         let [input, other] = layer.inputs();
         let (Some(from), Some(other)) = (self.layer(input), self.layer(other)) else { return None };
         match layer.kind.facts(from.shape, other.shape) {
-            Ok(facts @ Facts { output: Output::InPlace, .. }) if self.readers(input) > 1 => {
-                Some(Facts { output: Output::Codes, ..facts })
-            }
             Ok(facts) => Some(facts),
             Err(_) => None,
         }
+    }
+
+    /// True when layer `index` would change its input in its place, and another layer reads that too.
+    pub(super) const fn copies(self, index: usize) -> bool {
+        let (Some(layer), Some(facts)) = (self.layer(index), self.own_facts(index)) else {
+            return false;
+        };
+        matches!(facts.output, Output::InPlace) && self.readers(layer.input as usize) > 1
     }
 
     /// The place of the layer of this name.

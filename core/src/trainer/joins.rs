@@ -47,9 +47,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// How far the numbers of the two inputs go to the left.
     pub(super) fn join_shifts(&self, plan: &LayerPlan) -> [i32; 2] {
         let unit = self.join_unit(plan);
-        [plan.way.input, plan.way.other].map(|of| {
-            unit.left(self.exponents.get(usize::from(of)).map_or(0, |now| now.output))
-        })
+        [plan.way.input, plan.way.other]
+            .map(|of| unit.left(self.exponents.get(usize::from(of)).map_or(0, |now| now.output)))
     }
 
     /// Where the second input of a layer lies now.
@@ -66,11 +65,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         all.filter(move |at| at.plan.way.reads(of) && at.plan.grad.len > 0)
     }
 
-    /// Whether layer `i` is the first that reads the output of layer `of`: then all others have run
-    /// backward.
+    /// Whether layer `i` is the first that has a gradient for the output of layer `of`: then all others
+    /// have theirs.
     pub(super) fn is_first_reader(&self, i: usize, of: usize) -> bool {
-        let between = self.plan.get(of + 1..i).unwrap_or_default();
-        !between.iter().any(|plan| plan.way.reads(of))
+        self.readers(of).next().is_some_and(|first| first.i == i)
     }
 
     /// What is known of the sums that the readers of layer `of` send down.

@@ -2,7 +2,7 @@
 
 use fixgrad::{config::LossKind, graph::Kind, trainer::Tensor};
 
-use super::{Step, forward::Layer, tally::shares};
+use super::{Quantised, Step, forward::Layer, tally::shares};
 use crate::{
     net::Wanted,
     reference::{Expected, mse, softmax, values},
@@ -73,6 +73,17 @@ impl Step<'_> {
         }
     }
 
+    /// The unit of the sums that a layer with weights sends down: of gradient times weight, coarser by
+    /// the bits that are dropped and finer by what bounds of channels may differ.
+    fn unit_of_products(&self, i: usize, weight: &Quantised) -> f64 {
+        let grad = self.recorded(i, Tensor::ActivationGrad, true);
+        let weight = weight.codes.iter().map(|code| code.exponent).max();
+        let plan = &self.plans[i];
+        let shift = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
+        let exponent = grad[0].exponent + weight.expect("weights") + shift;
+        f64::from(exponent).exp2()
+    }
+
     /// What a layer sends down.
     pub(super) fn downwards(&self, i: usize, grad: Vec<Expected>, layer: &Layer) -> Vec<Expected> {
         let (outputs, inputs) = self.shape(i);
@@ -82,8 +93,10 @@ impl Step<'_> {
             (_, Some([weight, _])) => {
                 let weights = values(&weight.codes);
                 let units = self.dropped(i, self.plans[i].input_grad.drop, "backward");
+                // Those of several readers meet in another unit, which is at most this one.
+                let absolute = units * self.unit_of_products(i, weight);
                 let below = grad.chunks_exact(outputs).flat_map(|g| {
-                    let mut row = vec![Expected { units, ..Expected::exactly(0.0) }; inputs];
+                    let mut row = vec![Expected { absolute, ..Expected::exactly(0.0) }; inputs];
                     for term in &self.terms[i] {
                         row[term.input].value += g[term.output].value * weights[term.weight];
                     }

@@ -1,6 +1,6 @@
 //! What layers a case has, for the list of what was covered.
 
-use fixgrad::graph::{Conv2d, Kind, Padding};
+use fixgrad::graph::{Conv2d, Kind, Output, Padding, Relu};
 
 use super::Step;
 use crate::reference::Expected;
@@ -23,7 +23,10 @@ impl Step<'_> {
     pub(super) fn note_samples_in_place(&self, i: usize) {
         let kind = self.case.graph.view().layers()[i].kind.word();
         let in_place = self.case.config.layers[0].activation.is_none();
-        self.coverage.note_if(in_place && i == 1, format!("{kind} of samples in their place"));
+        self.coverage.note_if(
+            in_place && self.inputs(i).contains(&0),
+            format!("{kind} of samples in their place"),
+        );
     }
 
     /// Notes the kind of a layer that a gradient has reached, and what is special about it.
@@ -40,7 +43,9 @@ impl Step<'_> {
             config.activation.is_some_and(|point| point.clip),
             format!("{word} with a mask"),
         );
-        let flattened = matches!(view.layers()[i - 1].kind, Kind::Flatten(_));
+        let copies = kind == Relu.into() && self.facts(i).output != Output::InPlace;
+        self.coverage.note_if(copies, "a relu that makes a copy");
+        let flattened = matches!(view.layers()[self.inputs(i)[0]].kind, Kind::Flatten(_));
         self.coverage.note_if(flattened && from.0[0] > 1, format!("{word} of flattened pictures"));
         if let Kind::Conv2d(Conv2d { groups, bias, .. }) = kind {
             self.coverage.note_if(groups > 1, "groups");

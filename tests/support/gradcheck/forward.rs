@@ -18,7 +18,8 @@ pub(super) struct Layer {
 
 impl Step<'_> {
     /// The outputs of a layer, once its sums and codes are found right.
-    pub(super) fn forward(&self, i: usize, below: Option<&Layer>) -> Layer {
+    pub(super) fn forward(&self, i: usize, layers: &[Layer]) -> Layer {
+        let [below, other] = self.inputs(i).map(|input| layers.get(input));
         let kind = self.case.graph.view().layers()[i].kind;
         let config = self.config(i);
         self.note_samples_in_place(i);
@@ -35,6 +36,10 @@ impl Step<'_> {
             (Some(below), Kind::AvgPool2d(_) | Kind::GlobalAvgPool(_)) => {
                 self.means(i, &below.outputs)
             }
+            (Some(below), Kind::Add(_) | Kind::Concat(_)) => {
+                self.joined(i, [below, other.expect("two inputs")].map(|layer| &layer.outputs[..]))
+            }
+            (Some(below), Kind::Split(split)) => self.split(i, split, &below.outputs),
             (Some(below), _) => match &params {
                 Some(params) => self.products(i, &below.outputs, params),
                 None => below.outputs.clone(),
@@ -45,7 +50,10 @@ impl Step<'_> {
         };
         let units = self.dropped(i, self.plans[i].forward.drop, "forward");
         let bounded = |value: f64| Expected { units, ..Expected::exactly(value) };
-        let expected: Vec<_> = expected.into_iter().map(bounded).collect();
+        let mut expected: Vec<_> = expected.into_iter().map(bounded).collect();
+        if let (Kind::Add(_) | Kind::Concat(_), Some(below), Some(other)) = (kind, below, other) {
+            self.allow_for_units(i, &mut expected, [below, other]);
+        }
         let Quantised { codes, clipped } =
             self.quantised(i, Tensor::Activation, point.train, &expected);
         Layer { outputs: values(&codes), clipped, params, winners }

@@ -22,6 +22,7 @@
 mod backward;
 mod features;
 mod forward;
+mod joins;
 mod memory;
 mod pools;
 mod tally;
@@ -42,6 +43,7 @@ use fixgrad::{
 use self::{forward::Layer, memory::Stored, terms::Term};
 use crate::{
     coverage::Coverage,
+    layers::trains,
     net::{Case, LAYERS, STEPS},
     recorder::{Number, Recorder},
     reference::{Expected, assert_codes, assert_sums, assert_unit},
@@ -139,19 +141,27 @@ impl Step<'_> {
         let layers = self.case.graph.view().layers();
         let mut below: Vec<Layer> = Vec::new();
         for i in 0..layers.len() {
-            below.push(self.forward(i, below.last()));
+            below.push(self.forward(i, &below));
         }
-        let trains = |i: usize| (0..=i).any(|k| self.facts(k).weights() > 0);
+        let view = self.case.graph.view();
         let outputs = &below.last().expect("a layer").outputs;
         self.assert_tally(outputs);
-        let mut arriving = self.loss(outputs);
-        for i in (1..layers.len()).rev().take_while(|&i| trains(i)) {
-            let grad = self.backward(i, arriving, &below[i]);
+        let mut arriving: Vec<Vec<Vec<Expected>>> = vec![Vec::new(); layers.len()];
+        arriving[layers.len() - 1].push(self.loss(outputs));
+        for i in (1..layers.len()).rev().filter(|&i| trains(view, i)) {
+            let grad = self.backward(i, self.arrived(i, &arriving[i]), &below[i]);
             self.note_features(i, &grad);
+            let inputs = self.inputs(i);
             if self.facts(i).weights() > 0 {
-                self.update(i, &grad, &below[i - 1].outputs, &below[i]);
+                self.update(i, &grad, &below[inputs[0]].outputs, &below[i]);
             }
-            arriving = self.downwards(i, grad, &below[i]);
+            match self.shares(i, &grad) {
+                Some(shares) if inputs[0] != inputs[1] => {
+                    inputs.iter().zip(shares).for_each(|(&to, share)| arriving[to].push(share));
+                }
+                Some([share, _]) => arriving[inputs[0]].push(share),
+                None => arriving[inputs[0]].push(self.downwards(i, grad, &below[i])),
+            }
         }
     }
 

@@ -70,8 +70,12 @@ impl Step<'_> {
 
     /// Bits of a layer's input codes: of the first point below, eight where the samples are codes.
     fn bits_below(&self, i: usize) -> u8 {
-        let points = self.case.config.layers[..i].iter().rev();
-        points.filter_map(|layer| layer.activation).map(|point| point.bits()).next().unwrap_or(8)
+        let below = self.inputs(i)[0];
+        match self.config(below).activation {
+            Some(point) => point.bits(),
+            None if below == 0 => 8,
+            None => self.bits_below(below),
+        }
     }
 
     /// What sums of `terms` codes of `bits` bits are multiplied by.
