@@ -187,7 +187,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     /// What is known of the sums that a layer sends down.
-    #[inline(always)]
     pub(super) fn layer_sums(&self, from: At<'_>) -> Sums {
         let At { i, plan, config } = from;
         let Some(now) = self.exponents.get(i) else {
@@ -235,7 +234,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Sums of the gradient by a layer's input, which is the output of layer `of`, from number `first`
     /// on into a tile.
-    #[inline(always)]
     pub(super) fn produce(
         &mut self,
         from: At<'e>,

@@ -1,4 +1,4 @@
-//! STM32 Nucleo-F446RE: trains as a desktop says, over the serial line of its ST-LINK.
+//! STM32 Nucleo-F429ZI: trains as a desktop says, over the serial line of its ST-LINK.
 #![no_std]
 #![no_main]
 
@@ -24,10 +24,10 @@ fn main() -> ! {
     // The ST-LINK gives 8 MHz to the oscillator's pin.
     let clocks = rcc::Config::hse(8.MHz()).bypass_hse_oscillator().sysclk(168.MHz());
     let mut rcc = chip.RCC.freeze(clocks);
-    let pins = chip.GPIOA.split(&mut rcc);
-    let lamp = pins.pa5.into_push_pull_output();
+    let lamp = chip.GPIOB.split(&mut rcc).pb0.into_push_pull_output();
+    let pins = chip.GPIOD.split(&mut rcc);
 
-    let Ok(port) = chip.USART2.serial((pins.pa2, pins.pa3), BAUD.bps(), &mut rcc) else {
+    let Ok(port) = chip.USART3.serial((pins.pd8, pins.pd9), BAUD.bps(), &mut rcc) else {
         panic!("the clock allows this speed")
     };
     let (to, from) = port.split();
@@ -42,5 +42,5 @@ fn main() -> ! {
 
     core.DCB.enable_trace();
     core.DWT.enable_cycle_counter();
-    device::serve("nucleo-f446re", MEMORY, line, pages, DWT::cycle_count, lamp)
+    device::serve("nucleo-f429zi", MEMORY, line, pages, DWT::cycle_count, lamp)
 }
