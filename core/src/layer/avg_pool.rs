@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, facts};
+use super::{
+    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, facts, pool::pool,
+};
 use crate::{
     kernel::Kernel,
     quant::ceil_log2,
@@ -14,42 +16,15 @@ use crate::{
     uses::Uses,
 };
 
-/// The mean of every window. Pairs are vertical, then horizontal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct AvgPool2d {
-    /// Pixels of a window.
-    pub kernel: [u8; 2],
-    /// Pixels from one window to the next.
-    pub stride: [u8; 2],
-    /// Zeros around the picture.
-    pub padding: Padding,
+pool! {
+    /// The mean of every window. Pairs are vertical, then horizontal. Room around the picture is zeros.
+    AvgPool2d
 }
 
 impl AvgPool2d {
-    /// Square windows side by side.
-    pub const fn new(kernel: u8) -> Self {
-        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: Padding::Valid }
-    }
-
-    /// With a window every `stride` pixels.
-    #[must_use]
-    pub const fn stride(self, stride: u8) -> Self {
-        Self { stride: [stride; 2], ..self }
-    }
-
-    /// With zeros around the picture.
-    #[must_use]
-    pub const fn padding(self, padding: Padding) -> Self {
-        Self { padding, ..self }
-    }
-
     /// As many pixels as windows.
     pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
-        let [height, width] = self.kernel;
-        let [down, right] = self.stride;
-        let (size, stride) = ([height as u16, width as u16], [down as u16, right as u16]);
-        match facts::windows(from, size, stride, self.padding) {
+        match self.windows(from) {
             Ok(windows) => Ok(of(from, windows)),
             Err(misfit) => Err(misfit),
         }

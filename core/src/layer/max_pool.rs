@@ -3,54 +3,27 @@
 //! Codes are compared, so they stay on their grid. The first of several largest ones wins, as in
 //! PyTorch, and the gradient goes to it alone. Zeros around the picture never win.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, facts};
+use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, facts, pool::pool};
 use crate::{
     kernel::Kernel,
     tensor::{Mantissa, Patches, Shape, for_width},
     uses::Uses,
 };
 
-/// The largest number of every window. Pairs are vertical, then horizontal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct MaxPool2d {
-    /// Pixels of a window.
-    pub kernel: [u8; 2],
-    /// Pixels from one window to the next.
-    pub stride: [u8; 2],
-    /// Pixels around the picture that never win.
-    pub padding: Padding,
+pool! {
+    /// The largest number of every window. Pairs are vertical, then horizontal. Room around the picture
+    /// never wins.
+    MaxPool2d
 }
 
 impl MaxPool2d {
-    /// Square windows side by side.
-    pub const fn new(kernel: u8) -> Self {
-        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: Padding::Valid }
-    }
-
-    /// With a window every `stride` pixels.
-    #[must_use]
-    pub const fn stride(self, stride: u8) -> Self {
-        Self { stride: [stride; 2], ..self }
-    }
-
-    /// With room around the picture.
-    #[must_use]
-    pub const fn padding(self, padding: Padding) -> Self {
-        Self { padding, ..self }
-    }
-
     /// As many pixels as windows. The place of every winner is a byte.
     pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
-        let [height, width] = self.kernel;
-        let [down, right] = self.stride;
-        let size = [height as u16, width as u16];
+        let size = [self.kernel[0] as u16, self.kernel[1] as u16];
         if size[0] * size[1] > u8::MAX as u16 {
             return Err(Misfit::Window { size });
         }
-        let windows = match facts::windows(from, size, [down as u16, right as u16], self.padding) {
+        let windows = match self.windows(from) {
             Ok(windows) => windows,
             Err(misfit) => return Err(misfit),
         };
@@ -117,7 +90,7 @@ impl Operator for MaxPool2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::testing::Bench;
+    use crate::layer::{Padding, testing::Bench};
 
     #[test]
     fn the_largest_number_of_every_window_and_channel() {

@@ -11,6 +11,7 @@ mod flatten;
 mod input;
 mod kind;
 mod max_pool;
+mod pool;
 mod relu;
 mod run;
 mod split;

@@ -77,6 +77,13 @@ fn model() {
         layers("- { relu: { name: a }, flatten: { name: b } }"),
         layers("- relu: { name: a }\n    - dense: { name: a, units: 10 }"),
         layers("- relu\n    - dense: { units: 9 }"),
+        layers("- conv2d"),
+        layers("- max_pool2d: { stride: 2 }"),
+        layers("- relu: { name: a }\n    - add: { other: b }"),
+        layers("- relu: { name: a }\n    - concat: { other: a }"),
+        layers("- relu: { name: a }\n    - add"),
+        layers("- relu: { from: relu1 }"),
+        layers("- splitt: { channels: 1 }"),
         layers("- 12"),
         format!(
             "model: {{ input: [1, 8, 9], layers: [{{ dense: {{ units: 10 }} }}] }}\n{DATA}{TRAIN}"

@@ -8,6 +8,7 @@ use serde::{
 
 use super::{
     at::At,
+    layers::ByKind,
     point::{GradEntry, PointEntry},
 };
 
@@ -25,56 +26,6 @@ pub struct Fixed {
     /// Of several patterns that fit, the later one wins.
     #[serde(default, skip_serializing_if = "ByName::is_empty")]
     pub by_name: ByName,
-}
-
-/// Settings by kind of layer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ByKind {
-    /// The samples.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<At<LayerKeys>>,
-    /// Fully connected layers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dense: Option<At<LayerKeys>>,
-    /// `max(x, 0)`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relu: Option<At<LayerKeys>>,
-    /// Any shape to a vector.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flatten: Option<At<LayerKeys>>,
-    /// Convolutions over pictures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conv2d: Option<At<LayerKeys>>,
-    /// The largest number of every window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_pool2d: Option<At<LayerKeys>>,
-    /// The mean of every window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub avg_pool2d: Option<At<LayerKeys>>,
-    /// The mean of every channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub global_avg_pool: Option<At<LayerKeys>>,
-}
-
-impl ByKind {
-    /// The settings of every kind, by its word.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &At<LayerKeys>)> {
-        let Self { data, dense, relu, flatten, conv2d, max_pool2d, avg_pool2d, global_avg_pool } =
-            self;
-        [
-            ("data", data),
-            ("dense", dense),
-            ("relu", relu),
-            ("flatten", flatten),
-            ("conv2d", conv2d),
-            ("max_pool2d", max_pool2d),
-            ("avg_pool2d", avg_pool2d),
-            ("global_avg_pool", global_avg_pool),
-        ]
-        .into_iter()
-        .filter_map(|(kind, keys)| Some((kind, keys.as_ref()?)))
-    }
 }
 
 /// The settings of a layer.

@@ -12,6 +12,7 @@ mod fixed;
 mod format;
 mod fxc;
 mod hooks;
+mod layers;
 mod merge;
 mod model;
 mod network;
@@ -34,13 +35,14 @@ pub use at::At;
 pub use compile::{Compiled, DatasetFacts, HostPart};
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use file::{Experiment, Sections};
-pub use fixed::{ByKind, ByName, Fixed, LayerKeys, MasterKeys};
+pub use fixed::{ByName, Fixed, LayerKeys, MasterKeys};
 pub use format::Format;
 pub use fxc::{FxcError, LARGEST as LARGEST_FXC};
-pub use model::{
-    Conv2dKeys, Defaults, DenseDefaults, DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys,
-    PoolKeys,
+pub use layers::{
+    ByKind, Conv2dDefaults, Conv2dKeys, Defaults, DenseDefaults, DenseKeys, JoinKeys, LayerMapping,
+    PlainKeys, PoolKeys, SplitKeys,
 };
+pub use model::{LayerEntry, Model};
 pub use network::MAX_LAYERS;
 pub use point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys};
 pub use range::RangeRule;

@@ -1,14 +1,16 @@
 //! From the `model:` section to the graph.
 
 use fixgrad::{
-    graph::{Graph, GraphError, Input, Name},
+    graph::{Graph, GraphError, GraphView, Input, Name},
     tensor::Shape,
 };
 
 use super::{
     at::At,
+    layers::PlainKeys,
     model::{LayerEntry, Model, Resolved},
     problems::Problems,
+    suggest::remedy,
 };
 
 /// Most layers of a network that the desktop compiles, the data counted.
@@ -29,15 +31,26 @@ pub(super) fn build(
         return None;
     }
     let defaults = model.defaults.clone().unwrap_or_default();
-    let mut layers = vec![Resolved::plain(Input)];
+    let mut layers = vec![Resolved::new(Input, &PlainKeys::default())];
     for (place, entry) in (1..).zip(&model.layers) {
-        let resolved = entry.value.resolve(&defaults).map_err(|message| {
-            problems.error(entry.span(), message, "write `dense: { units: 10 }`");
+        let LayerEntry(mapping) = &entry.value;
+        let resolved = mapping.resolve(&defaults).map_err(|[message, help]| {
+            problems.error(entry.span(), message, help);
         });
         let layer = resolved.ok()?;
-        let name = entry.value.name().map(|name| name.value.clone());
+        let keys = mapping.keys();
+        let [name, from] = keys.place();
+        let input = match from {
+            Some(from) => read(from, graph.view(), problems)?,
+            None => place - 1,
+        };
+        let other = match keys.other() {
+            Some(other) => read(other, graph.view(), problems)?,
+            None => input,
+        };
+        let name = name.map(|name| name.value.clone());
         let name = name.unwrap_or_else(|| Name::numbered(layer.kind.word(), place).to_string());
-        if let Err(error) = graph.push(&name, layer.kind) {
+        if let Err(error) = graph.push_reading(&name, layer.kind, [input, other]) {
             let (span, help) = explain(entry, &error);
             problems.error(span, error.to_string(), help);
             return None;
@@ -51,13 +64,33 @@ pub(super) fn build(
     Some((graph, layers))
 }
 
+/// The place of a layer that another one reads.
+fn read(name: &At<String>, graph: GraphView<'_>, problems: &mut Problems) -> Option<u8> {
+    let place = graph.position(&name.value);
+    if place.is_none() {
+        let names: Vec<&str> = graph.layers().iter().map(|layer| layer.name.as_str()).collect();
+        let message = format!("no layer above is called `{}`", name.value);
+        problems.error(name.span(), message, remedy(&name.value, &names));
+    }
+    place
+}
+
 fn explain(entry: &At<LayerEntry>, error: &GraphError) -> (Option<std::ops::Range<usize>>, String) {
-    let named = entry.value.name().and_then(At::span).or_else(|| entry.span());
+    let LayerEntry(mapping) = &entry.value;
+    let [name, from] = mapping.keys().place();
+    let named = name.and_then(At::span).or_else(|| entry.span());
     match error {
         GraphError::BadName => (named, "choose a shorter or plainer name".into()),
         GraphError::NameTaken { .. } => (named, "give each layer a name of its own".into()),
         GraphError::Full { .. } => {
             (entry.span(), format!("networks of up to {MAX_LAYERS} layers are compiled"))
+        }
+        GraphError::BadInput { .. } => {
+            let other = mapping.keys().other().or(from).and_then(At::span);
+            (
+                other.or_else(|| entry.span()),
+                "name a layer above, and not the same one twice".into(),
+            )
         }
         _ => (entry.span(), "choose a size that fits".into()),
     }

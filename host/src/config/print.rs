@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{LayerConfig, Master},
-    graph::{AvgPool2d, Dense, Kind, MaxPool2d, Padding},
+    graph::Kind,
     optim::Schedule,
     quant::{Point, Quant},
     strategy::{Amount, LayerSet, StrategyConfig, StrategyKind},
@@ -13,20 +13,15 @@ use super::{
     compile::Compiled,
     file::Sections,
     fixed::{ByName, Fixed, LayerKeys, MasterKeys},
-    model::{Conv2dKeys, DenseKeys, LayerEntry, LayerMapping, Model, PlainKeys, PoolKeys},
+    layers::{LayerMapping, Row},
+    model::{LayerEntry, Model},
     number::{ends, rate, rate_value, share, share_value, shortest},
     point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys},
     range::RangeRule,
     strategies::{AmountKeys, AmountMapping, BufferKeys, NoiseKeys, Patterns, StrategyKeys},
     train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
     training::Length,
-    windows::{PaddingEntry, Pair},
 };
-
-fn pool(name: Option<At<String>>, kernel: [u8; 2], stride: [u8; 2], padding: Padding) -> PoolKeys {
-    let (stride, padding) = (Some(Pair(stride)), Some(PaddingEntry(padding)));
-    PoolKeys { name, kernel: Pair(kernel), stride, padding }
-}
 
 impl Compiled {
     /// The sections that compile to this.
@@ -47,40 +42,22 @@ impl Compiled {
     }
 
     fn model(&self) -> Model {
-        let rows = self.graph.view().layers().iter().zip(&self.config.layers);
-        let input = rows.clone().next().map(|(row, _)| row.shape.0.to_vec().into());
-        let layers = rows.skip(1).map(|(row, config)| {
-            let name = Some(row.name.as_str().to_owned().into());
-            let mapping = match row.kind {
-                Kind::Dense(Dense { units, bias }) => LayerMapping::Dense(DenseKeys {
-                    name,
-                    units: Some(units),
-                    bias: Some(bias),
-                    init: Some(config.master.init),
-                    bias_init: Some(config.bias_master.init),
-                }),
-                Kind::Conv2d(conv) => LayerMapping::Conv2d(Conv2dKeys {
-                    name,
-                    channels: Some(conv.channels),
-                    kernel: Some(Pair(conv.kernel)),
-                    stride: Some(Pair(conv.stride)),
-                    padding: Some(PaddingEntry(conv.padding)),
-                    groups: Some(conv.groups),
-                    bias: Some(conv.bias),
-                    init: Some(config.master.init),
-                    bias_init: Some(config.bias_master.init),
-                }),
-                Kind::MaxPool2d(MaxPool2d { kernel, stride, padding }) => {
-                    LayerMapping::MaxPool2d(pool(name, kernel, stride, padding))
-                }
-                Kind::AvgPool2d(AvgPool2d { kernel, stride, padding }) => {
-                    LayerMapping::AvgPool2d(pool(name, kernel, stride, padding))
-                }
-                Kind::GlobalAvgPool(_) => LayerMapping::GlobalAvgPool(PlainKeys { name }),
-                Kind::Flatten(_) => LayerMapping::Flatten(PlainKeys { name }),
-                _ => LayerMapping::Relu(PlainKeys { name }),
-            };
-            LayerEntry(mapping).into()
+        let rows = self.graph.view().layers();
+        let input = rows.first().map(|row| row.shape.0.to_vec().into());
+        let name = |i: u8| rows.get(usize::from(i)).map_or("", |row| row.name.as_str());
+        let layers = (0..).zip(rows).zip(&self.config.layers).skip(1);
+        let layers = layers.filter_map(|((place, row), config)| {
+            let row_above = row.input + 1 == place;
+            let mapping = LayerMapping::of(
+                row.kind,
+                &Row {
+                    name: row.name.as_str(),
+                    from: (!row_above).then(|| name(row.input)),
+                    other: name(row.other),
+                    inits: [config.master.init, config.bias_master.init],
+                },
+            );
+            mapping.map(|mapping| LayerEntry(mapping).into())
         });
         Model { input, defaults: None, layers: layers.collect() }
     }

@@ -268,6 +268,30 @@ train: { epochs: 2, batch: 8, lr: 0.1 }
 }
 
 #[test]
+fn branches_make_the_round_trip() {
+    let text = "\
+model:
+  input: [4, 4, 4]
+  layers:
+    - conv2d: { name: stem, channels: 4, kernel: 1 }
+    - relu
+    - conv2d: { name: conv1, channels: 4, kernel: 3, padding: same }
+    - add: { other: relu2 }
+    - split: { channels: 1 }
+    - split: { name: rest, from: add4, first: 1, channels: 3 }
+    - concat: { other: split5, from: rest }
+    - dense: { units: 10 }
+data: digits
+train: { epochs: 2, batch: 8, lr: 0.1 }
+";
+    check(text).unwrap();
+    let compiled = read(text);
+    let inputs = compiled.graph.view().layers().iter().map(|layer| (layer.input, layer.other));
+    assert_eq!(inputs.collect::<Vec<_>>()[4..8], [(3, 2), (4, 4), (4, 4), (6, 5)]);
+    assert!(compiled.to_yaml().unwrap().contains("from: add4"));
+}
+
+#[test]
 fn the_printed_form_says_everything() {
     let text = format!("{LAYERS}train: {{ epochs: 2, batch: 32, lr: 0.1, schedule: cosine }}\n");
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {

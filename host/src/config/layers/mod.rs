@@ -1,0 +1,199 @@
+//! The list of layers as they are written. A new one is a file and a line here, or, where there is
+//! nothing to set, its name in [`plain`].
+
+mod conv2d;
+mod dense;
+mod joins;
+mod keys;
+mod plain;
+mod pools;
+mod split;
+
+use fixgrad::graph::{
+    Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Kind, MaxPool2d, Relu, Split,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    conv2d::{Conv2dDefaults, Conv2dKeys},
+    dense::{DenseDefaults, DenseKeys},
+    joins::JoinKeys,
+    plain::PlainKeys,
+    pools::PoolKeys,
+    split::SplitKeys,
+};
+pub(super) use keys::{Keys, Row};
+
+use super::{at::At, fixed::LayerKeys, model::Resolved};
+
+/// A layer in YAML and in the graph.
+trait Words: Into<Kind> {
+    /// What can be said about it.
+    type Keys: Keys;
+    /// What is missing when nothing is said, with its article; empty where nothing is.
+    const NEEDS: &str = "";
+    /// Settings that say enough.
+    const EXAMPLE: &str = "{}";
+
+    /// The layer that is meant; none where something that it [needs](Self::NEEDS) is missing.
+    fn read(keys: &Self::Keys) -> Option<Self>;
+    /// Everything about a layer.
+    fn write(self) -> Self::Keys;
+}
+
+/// Makes of layers, which have [`Words`], all that lists them.
+macro_rules! layers {
+    ($(#[doc = $doc:literal] $word:ident: $layer:ident($keys:ident $(, $defaults:ident)?),)*) => {
+        /// A layer as a mapping from its kind to its settings.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum LayerMapping {
+            $(#[doc = $doc] $layer($keys),)*
+        }
+
+        /// What layers have unless they say otherwise.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Defaults {
+            $($(
+                #[doc = $doc]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $word: Option<$defaults>,
+            )?)*
+        }
+
+        /// Settings by kind of layer.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct ByKind {
+            /// The samples.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub data: Option<At<LayerKeys>>,
+            $(
+                #[doc = $doc]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $word: Option<At<LayerKeys>>,
+            )*
+        }
+
+        impl ByKind {
+            /// The settings of every kind, by its word.
+            pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &At<LayerKeys>)> {
+                let all = [("data", &self.data), $((stringify!($word), &self.$word)),*];
+                all.into_iter().filter_map(|(kind, keys)| Some((kind, keys.as_ref()?)))
+            }
+        }
+
+        impl LayerMapping {
+            /// The words of all kinds.
+            pub(super) const WORDS: &[&str] = &[$(stringify!($word)),*];
+
+            /// A layer about which nothing is said, or what is missing and what to write. None for
+            /// a strange word.
+            pub(super) fn alone(word: &str) -> Option<Result<Self, [String; 2]>> {
+                match word {
+                    $(stringify!($word) => {
+                        let layer = Self::$layer($keys::default());
+                        let resolved = layer.resolve(&Defaults::default());
+                        Some(resolved.map(|_| layer))
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// The layer of a graph with everything said about it that others do not say, too. None
+            /// for the samples.
+            pub(super) fn of(kind: Kind, row: &Row<'_>) -> Option<Self> {
+                match kind {
+                    $(Kind::$layer(layer) => {
+                        let mut keys = layer.write();
+                        let [name, from] = keys.place_mut();
+                        *name = Some(row.name.to_owned().into());
+                        *from = row.from.map(|from| from.to_owned().into());
+                        keys.say(row);
+                        Some(Self::$layer(keys))
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// What can be said of every layer.
+            pub(super) fn keys(&self) -> &dyn Keys {
+                match self {
+                    $(Self::$layer(keys) => keys,)*
+                }
+            }
+
+            /// The layer under these defaults, or what is missing and what to write.
+            pub(super) fn resolve(&self, _defaults: &Defaults) -> Result<Resolved, [String; 2]> {
+                match self {
+                    $(Self::$layer(keys) => {
+                        $(
+                            let of_kind: Option<&$defaults> = _defaults.$word.as_ref();
+                            let keys = &of_kind.map_or_else(|| keys.clone(), |of| keys.over(of));
+                        )?
+                        let layer = $layer::read(keys);
+                        let layer = layer.ok_or_else(|| missing::<$layer>(stringify!($word)))?;
+                        Ok(Resolved::new(layer, keys))
+                    })*
+                }
+            }
+        }
+    };
+}
+
+layers! {
+    /// Fully connected.
+    dense: Dense(DenseKeys, DenseDefaults),
+    /// `max(x, 0)`.
+    relu: Relu(PlainKeys),
+    /// Any shape to a vector.
+    flatten: Flatten(PlainKeys),
+    /// A convolution over pictures.
+    conv2d: Conv2d(Conv2dKeys, Conv2dDefaults),
+    /// The largest number of every window.
+    max_pool2d: MaxPool2d(PoolKeys),
+    /// The mean of every window.
+    avg_pool2d: AvgPool2d(PoolKeys),
+    /// The mean of every channel.
+    global_avg_pool: GlobalAvgPool(PlainKeys),
+    /// The sum of two outputs.
+    add: Add(JoinKeys),
+    /// The channels of two outputs side by side.
+    concat: Concat(JoinKeys),
+    /// Some of the channels.
+    split: Split(SplitKeys),
+}
+
+fn missing<L: Words>(word: &str) -> [String; 2] {
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    [
+        format!("{article} {word} layer needs {}", L::NEEDS),
+        format!("write `{word}: {}`", L::EXAMPLE),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_layer_has_a_word_and_the_same_one_as_in_the_graph() {
+        let mut of_graphs = Kind::WORDS[1..].to_vec();
+        let mut written = LayerMapping::WORDS.to_vec();
+        of_graphs.sort_unstable();
+        written.sort_unstable();
+        assert_eq!(written, of_graphs);
+    }
+
+    #[test]
+    fn what_layers_need_is_in_their_examples() {
+        for word in LayerMapping::WORDS {
+            let Some(Err([_, help])) = LayerMapping::alone(word) else { continue };
+            let example = help.trim_start_matches("write `").trim_end_matches('`');
+            let layer: LayerMapping = serde_saphyr::from_str(example).unwrap();
+            assert!(layer.resolve(&Defaults::default()).is_ok(), "{example}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Layers with nothing to set: `relu`.
+
+use fixgrad::graph::{Flatten, GlobalAvgPool, Relu};
+
+use super::{Words, keys::keys};
+
+keys! {
+    /// A layer with nothing to set.
+    PlainKeys {}
+}
+
+macro_rules! plain {
+    ($($layer:ident),*) => {
+        $(impl Words for $layer {
+            type Keys = PlainKeys;
+
+            fn read(_: &PlainKeys) -> Option<Self> {
+                Some(Self)
+            }
+
+            fn write(self) -> PlainKeys {
+                PlainKeys::default()
+            }
+        })*
+    };
+}
+plain!(Relu, Flatten, GlobalAvgPool);
