@@ -313,6 +313,22 @@ impl<K: Kernel + Sync> Kernel for Threaded<K> {
         };
         self.share(slice, grad.len(), ELEMENTS, run, sum)
     }
+
+    fn threads(&self) -> usize {
+        self.threads()
+    }
+
+    fn join(&self, left: &mut (dyn FnMut() + Send), right: &mut (dyn FnMut() + Send)) {
+        match &self.pool {
+            Some(pool) => {
+                pool.install(|| rayon_core::join(left, right));
+            }
+            None => {
+                left();
+                right();
+            }
+        }
+    }
 }
 
 fn sum<T: std::ops::AddAssign>(mut left: T, right: T) -> T {

@@ -21,6 +21,7 @@ mod riscv;
 #[cfg(target_arch = "riscv32")]
 mod riscv_loops;
 mod scalar;
+mod share;
 #[cfg(test)]
 mod testing;
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
@@ -47,6 +48,7 @@ pub use blocked::Blocked;
 #[cfg(any(test, target_arch = "riscv32"))]
 pub use riscv::RiscV;
 pub use scalar::Scalar;
+pub(crate) use share::{Cut, Rows, share, whole_rows};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
@@ -80,7 +82,7 @@ use thumb::Thumb as ChipLoops;
 use thumb_base::ThumbBase as ChipLoops;
 
 /// The inner loops of a training step.
-pub trait Kernel {
+pub trait Kernel: Sync {
     /// `out[r][c] = sum over k of a(r, k) * b(k, c)`, row-major, each sum exact in 64 bits, then
     /// jammed right by `drop` bits ([`jam`](crate::quant::jam)). With `add`, it is added to what
     /// `out` holds. The caller has proved that results fit 32 bits, and that with 8-bit operands
@@ -156,6 +158,19 @@ pub trait Kernel {
     ) -> Descent {
         descend.run_single(grad, first, pass, velocity, master)
     }
+
+    /// How many threads there are for work that is no product.
+    #[inline(always)]
+    fn threads(&self) -> usize {
+        1
+    }
+
+    /// Runs both, at the same time where there are threads.
+    #[inline(always)]
+    fn join(&self, left: &mut (dyn FnMut() + Send), right: &mut (dyn FnMut() + Send)) {
+        left();
+        right();
+    }
 }
 
 impl<K: Kernel + ?Sized> Kernel for &K {
@@ -209,5 +224,11 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         master: MantissasMut<'_>,
     ) -> Descent {
         (**self).descend(descend, grad, first, pass, velocity, master)
+    }
+    fn threads(&self) -> usize {
+        (**self).threads()
+    }
+    fn join(&self, left: &mut (dyn FnMut() + Send), right: &mut (dyn FnMut() + Send)) {
+        (**self).join(left, right);
     }
 }

@@ -4,14 +4,14 @@ use core::ops::Range;
 
 use super::Average;
 use crate::{
-    kernel::Kernel,
+    kernel::{Cut, Kernel, whole_rows},
     tensor::{Mantissas, MantissasMut, Shape},
     uses::Uses,
 };
 
 /// What a layer does in a step. Rows are pixels of all samples in memory, or samples where there are
 /// no pixels.
-pub(crate) trait Operator: Copy {
+pub(crate) trait Operator: Copy + Sync {
     /// Sums of some rows of the output, without the bias: by default the numbers of the input, changed
     /// as they would be in their place.
     #[inline(always)]
@@ -73,7 +73,7 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) rows: Range<usize>,
     pub(crate) sums: &'r mut [i32],
     pub(crate) average: Average,
-    /// What the layer keeps for the way back, of all rows.
+    /// What the layer keeps for the way back, of these rows.
     pub(crate) memo: &'r mut [i8],
     /// Room for windows.
     pub(crate) room: MantissasMut<'r>,
@@ -90,6 +90,8 @@ pub(crate) struct InputGrad<'r, K> {
     pub(crate) channels: usize,
     /// True for the gradient by the second input, where there are two. `from` is the first one's.
     pub(crate) second: bool,
+    /// Numbers of a pixel of the input whose gradient it is.
+    pub(crate) pixel: usize,
     /// Gradient of the output.
     pub(crate) grad: Mantissas<'r>,
     pub(crate) weight: Mantissas<'r>,
@@ -121,4 +123,32 @@ pub(crate) struct WeightGrad<'r, K> {
     pub(crate) add: bool,
     pub(crate) sums: &'r mut [i32],
     pub(crate) room: MantissasMut<'r>,
+}
+
+// Layers with weights leave threads to their products; these are for those that share no room.
+impl<K: Kernel> Cut for Forward<'_, K> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        let (rows, count) = (self.rows, self.sums.len());
+        let row = count / rows.len().max(1);
+        let at = whole_rows(count, row, part, parts);
+        let (left, right) = self.sums.split_at_mut_checked(at).unwrap_or_default();
+        let kept = self.memo.len() / count.max(1) * at;
+        let (kept, more) = self.memo.split_at_mut_checked(kept).unwrap_or_default();
+        let middle = rows.start + at / row.max(1);
+        let (room, none) = self.room.split(usize::MAX);
+        (
+            Self { rows: rows.start..middle, sums: left, memo: kept, room, ..self },
+            Self { rows: middle..rows.end, sums: right, memo: more, room: none, ..self },
+        )
+    }
+}
+
+impl<K: Kernel> Cut for InputGrad<'_, K> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        let at = whole_rows(self.sums.len(), self.pixel, part, parts);
+        let (left, right) = self.sums.split_at_mut_checked(at).unwrap_or_default();
+        let (room, none) = self.room.split(usize::MAX);
+        let first = self.first + at;
+        (Self { sums: left, room, ..self }, Self { first, sums: right, room: none, ..self })
+    }
 }

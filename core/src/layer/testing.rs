@@ -91,6 +91,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             samples,
             channels: self.facts.shape.0[0].into(),
             second,
+            pixel: by.0[0].into(),
             grad: Mantissas::I8(grad),
             weight: Mantissas::I8(weight),
             drop: 0,

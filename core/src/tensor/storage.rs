@@ -206,6 +206,21 @@ impl MantissasMut<'_> {
         }
     }
 
+    /// The first `at`, or all that there are, and the rest.
+    pub(crate) fn split(self, at: usize) -> (Self, Self) {
+        macro_rules! halves {
+            ($($width:ident)*) => {
+                match self {
+                    $(Self::$width(m) => {
+                        let (left, right) = m.split_at_mut(at.min(m.len()));
+                        (Self::$width(left), Self::$width(right))
+                    })*
+                }
+            };
+        }
+        halves!(I8 I16 I32)
+    }
+
     /// Stores a value as the nearest one that there is room for; nothing when the index does not lie
     /// inside.
     pub fn set(&mut self, index: usize, value: i32) {

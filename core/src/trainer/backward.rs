@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     graph::{Region, Way, nothing, pick},
-    kernel::Kernel,
+    kernel::{Cut, Kernel, share, whole_rows},
     layer::{Average, Channels, InputGrad, Operator, Output, operate},
     loss::{Outputs, Target},
     optim::block,
@@ -68,6 +68,22 @@ enum Source<'a> {
     Loss(Targets<'a>),
     /// The quantised gradient of the layer's own output, by the output of this one.
     Layer(usize),
+}
+
+/// Sums of a gradient, and the output that says which of them pass.
+struct Gate<'g> {
+    sums: &'g mut [i32],
+    output: Mantissas<'g>,
+}
+
+impl Cut for Gate<'_> {
+    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
+        let at = whole_rows(self.sums.len(), 1, part, parts);
+        let (left, right) = self.sums.split_at_mut_checked(at).unwrap_or_default();
+        let output = self.output.part(0, at);
+        let rest = self.output.part(at, right.len());
+        (Self { sums: left, output }, Self { sums: right, output: rest })
+    }
 }
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
@@ -256,12 +272,15 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let (MantissasMut::I32(sums), Mantissas::I8(memo)) = (sums, memo.as_ref()) else { return };
         let grad = U::codes(own.as_ref());
-        operate!(way.kind, U, layer => layer.input_grad::<K, U>(InputGrad {
-            kernel: self.kernel,
+        let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
+        let (kernel, pixel) = (self.kernel, self.plan.get(of).map_or(1, |of| of.way.channels));
+        operate!(way.kind, U, layer => share(kernel, InputGrad {
+            kernel,
             from: way.from,
             depth: way.depth as usize,
             samples: count,
             channels: way.channels.into(),
+            pixel: pixel.into(),
             second: U::links_joins() && usize::from(way.input) != of,
             grad,
             weight: U::codes(weight.as_ref()),
@@ -271,7 +290,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             average: if windows { from.average(false) } else { Average::NONE },
             memo,
             room,
-        }));
+        }, size, |run| layer.input_grad::<K, U>(run)));
     }
 
     /// Loss of some samples, of which the first has output `first`, and its gradient by their outputs
@@ -316,7 +335,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
             let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
             let output = U::codes(output.as_ref()).part(first, sums.len());
-            operate!(plan.way.kind, U, layer => layer.pass_back(sums, output));
+            let (kernel, len) = (self.kernel, sums.len());
+            operate!(plan.way.kind, U, layer => {
+                share(kernel, Gate { sums: &mut *sums, output }, len, |gate| {
+                    layer.pass_back(gate.sums, gate.output);
+                });
+            });
             if clips {
                 block(sums, first as u32, bytemuck::cast_slice(mask));
             }

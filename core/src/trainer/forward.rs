@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Kind, LayerPlan, Region, nothing, pick},
-    kernel::Kernel,
+    kernel::{Kernel, Rows, share},
     layer::{self, Average, Forward, Operator, Output, operate},
     quant::Point,
     strategy::Strategy,
@@ -54,7 +54,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let [codes] = pick(self.memory, [&holder.activation]);
             let mut codes = U::codes_mut(codes);
             let codes = codes.part(0, count * at.outputs());
-            operate!(at.plan.way.kind, U, layer => layer.apply(codes));
+            let (kernel, len) = (self.kernel, codes.as_ref().len());
+            operate!(at.plan.way.kind, U, layer => {
+                share(kernel, codes, len, |codes| layer.apply(codes));
+            });
         }
         self.put_exponent(at.i, self.input_exponent(at.plan));
     }
@@ -194,6 +197,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let (MantissasMut::I32(sums), MantissasMut::I32(row)) = (sums, row) else { return };
         let MantissasMut::I8(memo) = memo else { return };
+        let first = rows.start * row_len;
+        let memo = if memo.is_empty() {
+            memo
+        } else {
+            memo.get_mut(first..first + sums.len()).unwrap_or_default()
+        };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
         let other = match other_codes.as_ref() {
             _ if joins && other.len == 0 => Mantissas::I8(self.samples),
@@ -204,8 +213,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 samples.source().part(rows.start * row_len, sums.len()).copy_to(sums);
             }
             kind => {
-                operate!(kind, U, layer => layer.forward::<K, U>(Forward {
-                    kernel: self.kernel,
+                // Products share their work themselves.
+                let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
+                let kernel = self.kernel;
+                operate!(kind, U, layer => share(kernel, Forward {
+                    kernel,
                     from: way.from,
                     depth: way.depth as usize,
                     samples: count,
@@ -219,21 +231,28 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     average: if windows { at.average(true) } else { Average::NONE },
                     memo,
                     room,
-                }));
+                }, size, |run| layer.forward::<K, U>(run)));
             }
         }
         if plan.weight.master.len == 0 {
             return;
         }
-        if U::uses(Part::Channels)
-            && let Mantissas::I8(below) = channels.as_ref()
-            && !below.is_empty()
-        {
-            let channels = layer::Channels { below, spread: plan.spread };
-            sums.chunks_exact_mut(row_len.max(1)).for_each(|row| channels.align(row));
-        }
+        let channels = match channels.as_ref() {
+            Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
+                Some(layer::Channels { below, spread: plan.spread })
+            }
+            _ => None,
+        };
         let bias = row.get(..plan.bias.master.len as usize).unwrap_or_default();
-        layer::add_bias(bias, sums);
+        let size = sums.len();
+        share(self.kernel, Rows { row: row_len, sums }, size, |Rows { row, sums }| {
+            if U::uses(Part::Channels)
+                && let Some(channels) = channels
+            {
+                sums.chunks_exact_mut(row.max(1)).for_each(|row| channels.align(row));
+            }
+            layer::add_bias(bias, sums);
+        });
     }
 
     /// The sums of a tile through their point into codes and mask. Its first element is element
