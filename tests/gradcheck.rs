@@ -107,6 +107,7 @@ fn layers() -> impl Iterator<Item = String> {
         "means that are no shift",
         "an output with several readers",
         "a relu that makes a copy",
+        "numbers that are left out",
         "outputs too far apart for one unit",
         "gradients too far apart for one unit",
     ];

@@ -174,7 +174,7 @@ impl<'a> FrozenDense<'a> {
             layer::add_bias(row, sums);
             kernel.quantize(&quantizer, (&*sums).into(), 0, MantissasMut::I8(&mut *outputs));
             if self.relu {
-                Relu.apply(MantissasMut::I8(outputs));
+                Relu.apply(MantissasMut::I8(outputs), 0);
             }
         }
         Ok(outputs)

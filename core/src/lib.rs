@@ -121,6 +121,8 @@ pub mod rng;
 #[forbid(unsafe_code)]
 pub mod strategy;
 #[forbid(unsafe_code)]
+mod tables;
+#[forbid(unsafe_code)]
 pub mod tensor;
 #[forbid(unsafe_code)]
 pub mod trainer;

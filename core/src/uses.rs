@@ -119,7 +119,13 @@ pub trait Uses {
     /// Whether layers that could change codes in their place may have to leave them.
     #[inline(always)]
     fn links_copies() -> bool {
-        Self::links_joins() || Self::uses(Part::PassingPoints)
+        Self::links_joins() || Self::uses(Part::PassingPoints) || Self::PARTS & Kind::KEEPERS != 0
+    }
+
+    /// Whether layers are linked whose outputs are parts of one.
+    #[inline(always)]
+    fn links_curves() -> bool {
+        Self::PARTS & Kind::CURVES != 0
     }
 
     /// Codes that layers work on. Without [`Part::WideCodes`] they are bytes, and the compiler

@@ -2,8 +2,9 @@
 
 use fixgrad::{
     graph::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Input, Kind, Layer,
-        MaxPool2d, Name, Padding, Split,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
+        Hardtanh, Input, Kind, Layer, LeakyRelu, MaxPool2d, Name, Padding, Relu6, Sigmoid, Split,
+        Tanh,
     },
     tensor::Shape,
 };
@@ -21,7 +22,7 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
     let (kernel, stride) = (pair(draw), pair(draw));
     let padding = [Padding::Valid, Padding::Same, Padding::Explicit(pair(draw))][draw.below(3)];
     let (channels, groups, bias) = (side(draw), side(draw), draw.below(2) == 0);
-    let kind = match draw.below(10) {
+    let kind = match draw.below(14) {
         0 => Dense { units: channels, bias }.into(),
         1 => Flatten.into(),
         2 => MaxPool2d { kernel, stride, padding }.into(),
@@ -29,6 +30,10 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
         4 => GlobalAvgPool.into(),
         5 => Add.into(),
         6 => Concat.into(),
+        10 => Hardtanh { low: side(draw) as i8, high: side(draw) as i8 }.into(),
+        11 => LeakyRelu { shift: side(draw) as u8 }.into(),
+        12 => Dropout { share: side(draw) }.into(),
+        13 => [Kind::from(Sigmoid), Tanh.into(), Hardsigmoid.into(), Relu6.into()][draw.below(4)],
         7 => Split { first: side(draw) >> draw.below(16), channels }.into(),
         _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),
     };

@@ -3,8 +3,9 @@
 use fixgrad::{
     config::LayerConfig,
     graph::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Graph, GraphView, Kind,
-        MaxPool2d, Output, Padding, Relu, Split,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Graph, GraphView,
+        Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu, Relu6, Sigmoid,
+        Split, Tanh,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -25,6 +26,22 @@ fn of_vectors() -> impl Strategy<Value = Kind> {
         4 => (1..50u16, any::<bool>()).prop_map(|(units, bias)| Dense { units, bias }.into()),
         2 => Just(Relu.into()),
         1 => Just(Flatten.into()),
+        4 => elementwise(),
+    ]
+}
+
+/// Layers that work number by number.
+fn elementwise() -> impl Strategy<Value = Kind> {
+    let borders = prop_oneof![Just((-1, 1)), (-9..=0i8, 1..=9i8), Just((i8::MIN, 0))];
+    let shares = prop_oneof![Just(1u16 << 14), 0..32_000u16];
+    prop_oneof![
+        Just(Relu6.into()),
+        borders.prop_map(|(low, high)| Hardtanh { low, high }.into()),
+        (1..=15u8).prop_map(|shift| LeakyRelu { shift }.into()),
+        Just(Sigmoid.into()),
+        Just(Tanh.into()),
+        Just(Hardsigmoid.into()),
+        shares.prop_map(|share| Dropout { share }.into()),
     ]
 }
 

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     layer::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, Kind,
-        MaxPool2d, Relu, Split,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Hardsigmoid,
+        Hardtanh, Input, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
     },
     tensor::Shape,
 };
@@ -131,6 +131,57 @@ impl<const N: usize> Graph<N> {
     #[must_use]
     pub const fn relu(self) -> Self {
         self.unnamed(Kind::Relu(Relu))
+    }
+
+    /// Appends `min(max(x, 0), 6)`, named `relu6` and its place.
+    #[must_use]
+    pub const fn relu6(self) -> Self {
+        self.unnamed(Kind::Relu6(Relu6))
+    }
+
+    /// Appends `min(max(x, -1), 1)`, named `hardtanh` and its place.
+    #[must_use]
+    pub const fn hardtanh(self) -> Self {
+        self.unnamed(Kind::Hardtanh(Hardtanh::new()))
+    }
+
+    /// Appends a ReLU with a slope of `2^-shift` where numbers are negative, named `leaky_relu` and its
+    /// place.
+    #[must_use]
+    pub const fn leaky_relu(self, shift: u8) -> Self {
+        self.unnamed(Kind::LeakyRelu(LeakyRelu::new(shift)))
+    }
+
+    /// Appends `1 / (1 + exp(-x))`, named `sigmoid` and its place.
+    #[must_use]
+    pub const fn sigmoid(self) -> Self {
+        self.unnamed(Kind::Sigmoid(Sigmoid))
+    }
+
+    /// Appends the hyperbolic tangent, named `tanh` and its place.
+    #[must_use]
+    pub const fn tanh(self) -> Self {
+        self.unnamed(Kind::Tanh(Tanh))
+    }
+
+    /// Appends `relu6(x + 3) / 6`, named `hardsigmoid` and its place.
+    #[must_use]
+    pub const fn hardsigmoid(self) -> Self {
+        self.unnamed(Kind::Hardsigmoid(Hardsigmoid))
+    }
+
+    /// Appends a layer that leaves `part / of` of the numbers out in training, named `dropout` and its
+    /// place.
+    ///
+    /// ```
+    /// use fixgrad::graph::Graph;
+    ///
+    /// const NET: Graph<5> =
+    ///     Graph::input([64, 1, 1]).dense("fc1", 32).relu().dropout(1, 5).dense("fc2", 10);
+    /// ```
+    #[must_use]
+    pub const fn dropout(self, part: u16, of: u16) -> Self {
+        self.unnamed(Kind::Dropout(Dropout::new(part, of)))
     }
 
     /// Appends the largest number of every window of `kernel` by `kernel` pixels, side by side, named

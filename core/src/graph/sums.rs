@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::LayerConfig,
-    layer::{Average, Facts, Kind, Output},
+    layer::{Average, Facts, Kind, Output, Scale},
     tensor::Width,
 };
 
@@ -49,17 +49,25 @@ impl<const N: usize> Plan<N> {
                 };
             }
         }
-        let Facts { terms, mean, .. } = *facts;
+        let Facts { terms, scale, .. } = *facts;
         if i == 0 || matches!(facts.output, Output::InPlace) {
             return Some(());
         }
         if facts.weights() == 0 {
             // Products with a factor, whose bits are all of its magnitude.
-            let Some(forward) = Average::of(mean, terms.forward, input_bits) else { return None };
-            plan.forward = Sum::of(1, input_bits, terms.forward as u64 * forward.factor as u64);
+            let Some(forward) = Average::for_scale(scale, terms.forward, input_bits) else {
+                return None;
+            };
+            plan.forward = match scale {
+                // Up to one in units of 2^-15.
+                Scale::Curve { .. } => Sum::of(1, 16, 1),
+                _ => Sum::of(1, input_bits, terms.forward as u64 * forward.factor as u64),
+            };
             // Below all that trains there may be no gradient.
             if let Some(grad) = config.activation_grad {
-                let Some(back) = Average::of(mean, terms.backward, grad.bits) else { return None };
+                let Some(back) = Average::for_scale(scale, terms.backward, grad.bits) else {
+                    return None;
+                };
                 plan.input_grad = Sum::of(1, grad.bits, terms.backward as u64 * back.factor as u64);
             }
             return Some(());

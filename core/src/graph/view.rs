@@ -2,7 +2,7 @@
 
 use super::layer::{Layer, Name};
 use crate::{
-    layer::{Facts, Output},
+    layer::{Facts, Kind, Output},
     tensor::Shape,
 };
 
@@ -50,12 +50,30 @@ impl<'a> GraphView<'a> {
         }
     }
 
-    /// True when layer `index` would change its input in its place, and another layer reads that too.
+    /// True when layer `index` would change its input in its place, and another layer reads that too or
+    /// needs it.
     pub(super) const fn copies(self, index: usize) -> bool {
         let (Some(layer), Some(facts)) = (self.layer(index), self.own_facts(index)) else {
             return false;
         };
-        matches!(facts.output, Output::InPlace) && self.readers(layer.input as usize) > 1
+        matches!(facts.output, Output::InPlace)
+            && (self.readers(layer.input as usize) > 1 || self.changes_what_is_kept(index))
+    }
+
+    /// True when layer `index` would change the output of a layer that keeps it.
+    const fn changes_what_is_kept(self, mut index: usize) -> bool {
+        let Some(Layer { kind, .. }) = self.layer(index) else { return false };
+        if matches!(kind, Kind::Flatten(_)) {
+            return false;
+        }
+        while let Some(layer) = self.layer(index) {
+            let Some(below) = self.layer(layer.input as usize) else { return false };
+            if !matches!(below.kind, Kind::Flatten(_)) {
+                return below.kind.keeps_output();
+            }
+            index = layer.input as usize;
+        }
+        false
     }
 
     /// The place of the layer of this name.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, facts, pool::pool,
+    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Scale, Terms, facts, pool::pool,
 };
 use crate::{
     kernel::Kernel,
@@ -57,7 +57,7 @@ const fn of(from: Shape, windows: Windows) -> Facts {
         output: Output::Sums,
         terms,
         windows,
-        mean: windows.taps(),
+        scale: Scale::Mean(windows.taps()),
         ..Facts::in_place(from)
     }
 }
@@ -75,6 +75,15 @@ pub struct Average {
 impl Average {
     /// No division.
     pub const NONE: Self = Self { factor: 1, shift: 0 };
+
+    /// What sums of `terms` codes of `bits` bits are multiplied by; none where there is no room for it.
+    pub(crate) const fn for_scale(scale: Scale, terms: usize, bits: u8) -> Option<Self> {
+        match scale {
+            Scale::Mean(count) => Self::of(count, terms, bits),
+            Scale::Kept(share) => Some(Self::of_kept(share)),
+            Scale::Curve { back } => Some(Self { factor: u8::MAX as u16, shift: back }),
+        }
+    }
 
     /// A division by `count` of sums of `terms` codes of `bits` bits, which stay below 2^30; none
     /// where there is no bit left for a factor.
@@ -163,7 +172,7 @@ mod tests {
         // Zeros around the picture count, and windows that overlap add up.
         let pool = AvgPool2d::new(3).stride(1).padding(Padding::Same);
         let mut pool = Bench::new(pool, [1, 1, 3]);
-        assert_eq!(pool.facts.mean, 9);
+        assert_eq!(pool.facts.scale, Scale::Mean(9));
         assert_eq!(pool.forward(&[1, 2, 4], &[]), [3, 7, 6]);
         assert_eq!(pool.input_grad(&[1, 2, 4], &[]), [3, 7, 6]);
     }
@@ -171,7 +180,7 @@ mod tests {
     #[test]
     fn the_mean_of_every_channel_of_a_picture() {
         let mut pool = Bench::new(GlobalAvgPool, [2, 3, 1]);
-        assert_eq!((pool.facts.shape, pool.facts.mean), (Shape::vector(2), 3));
+        assert_eq!((pool.facts.shape, pool.facts.scale), (Shape::vector(2), Scale::Mean(3)));
         assert_eq!(pool.forward(&[1, 10, 2, 20, 3, 30], &[]), [6, 60]);
         assert_eq!(pool.input_grad(&[7, -7], &[]), [7, -7, 7, -7, 7, -7]);
     }

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Terms, WeightGrad, facts,
+    Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Scale, Terms, WeightGrad, facts,
 };
 use crate::{
     kernel::Kernel,
@@ -118,7 +118,7 @@ impl Conv2d {
             terms: Terms { forward: patch, backward: back },
             windows,
             patch: if patch > room { patch } else { room },
-            mean: 1,
+            scale: Scale::Mean(1),
             memo: 0,
         })
     }

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, WeightGrad};
+use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Scale, Terms, WeightGrad};
 use crate::{
     kernel::Kernel,
     quant::{Format, Overflow, Round, jam, requantize_word},
@@ -53,7 +53,7 @@ impl Dense {
             terms: Terms { forward: inputs, backward: units },
             windows: Windows::POINT,
             patch: 0,
-            mean: 1,
+            scale: Scale::Mean(1),
             memo: 0,
         })
     }

@@ -25,8 +25,8 @@ pub struct Facts {
     pub windows: Windows,
     /// Numbers of a window, or zero where windows are not gathered.
     pub patch: usize,
-    /// What outputs and gradients are divided by.
-    pub mean: usize,
+    /// What sums are worth that are no products with weights.
+    pub scale: Scale,
     /// Bytes that the layer keeps for each number of the output until the gradient comes back.
     pub memo: usize,
 }
@@ -41,6 +41,21 @@ pub enum Output {
     Codes,
     /// The codes of the input where they lie.
     InPlace,
+}
+
+/// What sums are worth that are no products with weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Codes and gradients, divided by so many.
+    Mean(usize),
+    /// In training, codes and gradients divided by what is kept when a share of them is left out, in
+    /// units of 2^-15.
+    Kept(u16),
+    /// Outputs are parts of one. Gradients are multiplied by bytes.
+    Curve {
+        /// Binary places that the bytes have behind the point.
+        back: u8,
+    },
 }
 
 /// Terms of sums.
@@ -63,7 +78,7 @@ impl Facts {
             terms: Terms { forward: 1, backward: 1 },
             windows: Windows::POINT,
             patch: 0,
-            mean: 1,
+            scale: Scale::Mean(1),
             memo: 0,
         }
     }
@@ -127,6 +142,23 @@ pub enum Misfit {
         /// Its shape.
         other: Shape,
     },
+    /// Borders without zero between them.
+    Borders {
+        /// The lower one.
+        low: i8,
+        /// The upper one.
+        high: i8,
+    },
+    /// A slope that is no part of one, or too small a part.
+    Slope {
+        /// It is two to minus this.
+        shift: u8,
+    },
+    /// Too many numbers are left out.
+    Share {
+        /// How many, in units of 2^-15.
+        share: u16,
+    },
     /// Channels that the input does not have.
     Channels {
         /// The first of those that are wanted.
@@ -175,6 +207,20 @@ impl Misfit {
             Self::Pixels { other } => m.text(" and one of ").shape(other).text(
                 " have not the same pixels; bring both to one height and width, by a pool perhaps",
             ),
+            Self::Borders { low, high } => m
+                .text(" cannot be cut at ")
+                .signed(low as i32)
+                .text(" and ")
+                .signed(high as i32)
+                .text("; two borders must have zero between them, or one must be zero"),
+            Self::Slope { shift } => m
+                .text(" cannot have a slope of 2^-")
+                .number(shift as usize)
+                .text("; the exponent must be 1 to 15"),
+            Self::Share { share } => m
+                .text(" cannot lose ")
+                .number(share as usize)
+                .text(" parts of 32,768; leave out 32,256 (98.4 %) at most"),
             Self::Channels { first, channels } => m
                 .text(" has no ")
                 .number(channels as usize)

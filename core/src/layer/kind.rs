@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, Facts, Flatten, GlobalAvgPool, Input, MaxPool2d, Misfit,
-    Relu, Split,
+    Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Hardsigmoid,
+    Hardtanh, Input, LeakyRelu, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use crate::{tensor::Shape, uses::Part};
 
@@ -99,6 +99,20 @@ layers! { from, other:
     Concat(from, other) = "concat",
     /// Some of the channels.
     Split(from) = "split",
+    /// `min(max(x, 0), 6)`.
+    Relu6(from) = "relu6",
+    /// Cut at two borders.
+    Hardtanh(from) = "hardtanh",
+    /// Negative numbers count less.
+    LeakyRelu(from) = "leaky_relu",
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid(from) = "sigmoid",
+    /// From -1 to 1, smoothly.
+    Tanh(from) = "tanh",
+    /// `relu6(x + 3) / 6`.
+    Hardsigmoid(from) = "hardsigmoid",
+    /// Leaves numbers out at random.
+    Dropout(from) = "dropout",
 }
 pub(crate) use operate_on as operate;
 
@@ -115,6 +129,18 @@ impl Kind {
 
     /// The kinds that read two outputs.
     pub(crate) const JOINS: u64 = Tag::Add.bit() | Tag::Concat.bit();
+
+    /// Whether the layer asks its own output, in its place, which gradients pass: nothing above may
+    /// change it. What a ReLU lets pass can be seen whatever comes above.
+    pub(crate) const fn keeps_output(self) -> bool {
+        self.bit() & Self::KEEPERS != 0
+    }
+
+    /// The kinds that [keep their output](Self::keeps_output).
+    pub(crate) const KEEPERS: u64 = Tag::Relu6.bit() | Tag::Hardtanh.bit() | Tag::LeakyRelu.bit();
+
+    /// The kinds whose outputs are parts of one.
+    pub(crate) const CURVES: u64 = Tag::Sigmoid.bit() | Tag::Tanh.bit() | Tag::Hardsigmoid.bit();
 
     /// The kinds that every trainer has.
     pub(crate) const PLAIN: u64 =

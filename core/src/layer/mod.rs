@@ -2,18 +2,22 @@
 
 mod add;
 mod avg_pool;
+mod clip;
 mod concat;
 mod conv2d;
 mod dense;
+mod dropout;
 #[expect(clippy::indexing_slicing, reason = "a `const` has no `get`; an axis is 0 or 1")]
 mod facts;
 mod flatten;
 mod input;
 mod kind;
+mod leaky_relu;
 mod max_pool;
 mod pool;
 mod relu;
 mod run;
+mod sigmoid;
 mod split;
 #[cfg(test)]
 mod testing;
@@ -21,20 +25,25 @@ mod unit;
 
 pub use add::Add;
 pub use avg_pool::{Average, AvgPool2d, GlobalAvgPool};
+pub use clip::{Hardtanh, Relu6};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
-pub use facts::{Facts, Misfit, Output, Padding, Terms};
+pub use dropout::Dropout;
+pub use facts::{Facts, Misfit, Output, Padding, Scale, Terms};
 pub use flatten::Flatten;
 pub use input::Input;
 pub use kind::Kind;
 #[expect(unreachable_pub, reason = "a function of a public trait takes it")]
 pub use kind::Tag;
+pub use leaky_relu::LeakyRelu;
 pub use max_pool::MaxPool2d;
 pub use relu::Relu;
+pub use sigmoid::{Hardsigmoid, Sigmoid, Tanh};
 pub use split::Split;
 
 pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
 pub(crate) use kind::operate;
-pub(crate) use run::{Forward, InputGrad, Operator, WeightGrad};
+pub(crate) use run::{Draws, Forward, InputGrad, Operator, WeightGrad};
+pub(crate) use sigmoid::EXPONENT as CURVE_EXPONENT;
 pub(crate) use unit::{Unit, add_shifted, shift};

@@ -19,17 +19,17 @@ impl Relu {
 
 impl Operator for Relu {
     #[inline(always)]
-    fn apply(self, codes: MantissasMut<'_>) {
+    fn apply(self, codes: MantissasMut<'_>, _: i16) {
         forward(codes);
     }
 
     #[inline(always)]
-    fn apply_sums(self, sums: &mut [i32]) {
+    fn apply_sums(self, sums: &mut [i32], _: i16) {
         rectify(sums);
     }
 
     #[inline(always)]
-    fn pass_back(self, grad: &mut [i32], output: Mantissas<'_>) {
+    fn pass_back(self, grad: &mut [i32], output: Mantissas<'_>, _: i16) {
         backward(grad, output);
     }
 }

@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::Average;
 use crate::{
     kernel::{Cut, Kernel, whole_rows},
+    rng::Key,
     tensor::{Mantissas, MantissasMut, Shape},
     uses::Uses,
 };
@@ -17,10 +18,10 @@ pub(crate) trait Operator: Copy + Sync {
     #[inline(always)]
     fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
         if U::links_copies() {
-            let Forward { x, rows, sums, .. } = run;
+            let Forward { x, exponent, rows, sums, .. } = run;
             let first = rows.start * (sums.len() / rows.len().max(1));
             x.part(first, sums.len()).widen_into(sums);
-            self.apply_sums(sums);
+            self.apply_sums(sums, exponent);
         }
     }
 
@@ -43,17 +44,25 @@ pub(crate) trait Operator: Copy + Sync {
         false
     }
 
-    /// Changes codes in their place.
+    /// Changes codes in their place. They are in units of `2^exponent`.
     #[inline(always)]
-    fn apply(self, _: MantissasMut<'_>) {}
+    fn apply(self, _codes: MantissasMut<'_>, _exponent: i16) {}
 
     /// As [`apply`](Self::apply), for sums.
     #[inline(always)]
-    fn apply_sums(self, _: &mut [i32]) {}
+    fn apply_sums(self, _sums: &mut [i32], _exponent: i16) {}
 
-    /// Lets a gradient through where the output allows it.
+    /// Lets a gradient through where the output, in units of `2^exponent`, allows it.
     #[inline(always)]
-    fn pass_back(self, _grad: &mut [i32], _output: Mantissas<'_>) {}
+    fn pass_back(self, _grad: &mut [i32], _output: Mantissas<'_>, _exponent: i16) {}
+}
+
+/// Random numbers for the output of a layer, one for each number.
+#[derive(Clone, Copy)]
+pub(crate) struct Draws {
+    pub(crate) key: Key,
+    /// That of the first number in memory.
+    pub(crate) first: u32,
 }
 
 /// A layer on its way forward.
@@ -63,7 +72,9 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) from: Shape,
     pub(crate) depth: usize,
     pub(crate) samples: usize,
+    /// Codes of the input, in units of `2^exponent`.
     pub(crate) x: Mantissas<'r>,
+    pub(crate) exponent: i16,
     /// The second input, and how far the numbers of both go to the left, where there are two.
     pub(crate) other: Mantissas<'r>,
     pub(crate) left: [i32; 2],
@@ -75,6 +86,8 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) average: Average,
     /// What the layer keeps for the way back, of these rows.
     pub(crate) memo: &'r mut [i8],
+    /// Random numbers, in training.
+    pub(crate) draws: Option<Draws>,
     /// Room for windows.
     pub(crate) room: MantissasMut<'r>,
 }
@@ -102,6 +115,8 @@ pub(crate) struct InputGrad<'r, K> {
     pub(crate) sums: &'r mut [i32],
     pub(crate) average: Average,
     pub(crate) memo: &'r [i8],
+    /// As they were on the way forward.
+    pub(crate) draws: Draws,
     pub(crate) room: MantissasMut<'r>,
 }
 

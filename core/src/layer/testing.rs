@@ -3,12 +3,15 @@
 
 use std::{vec, vec::Vec};
 
-use super::{Average, Facts, Forward, InputGrad, Kind, Operator, WeightGrad};
+use super::{Average, Draws, Facts, Forward, InputGrad, Kind, Operator, WeightGrad};
 use crate::{
     kernel::Scalar,
+    rng::Key,
     tensor::{Mantissas, MantissasMut, Shape},
     uses::Everything,
 };
+
+const DRAWS: Draws = Draws { key: Key::new(1), first: 0 };
 
 /// A layer over inputs of one shape.
 pub(super) struct Bench<L> {
@@ -56,6 +59,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             depth: self.facts.weights[1],
             samples,
             x: Mantissas::I8(x),
+            exponent: 0,
             other: Mantissas::I8(other),
             left: self.left,
             weight: Mantissas::I8(weight),
@@ -64,6 +68,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             sums: &mut sums,
             average: self.average,
             memo: &mut self.memo,
+            draws: Some(DRAWS),
             room: MantissasMut::I8(&mut vec![0; 2 * self.facts.patch]),
         });
         assert_eq!(sums.len(), samples * channels * height * width);
@@ -99,6 +104,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             sums: &mut sums,
             average: self.average,
             memo: &self.memo,
+            draws: DRAWS,
             room: MantissasMut::I8(&mut vec![0; 2 * self.facts.patch]),
         });
         sums

@@ -2,7 +2,6 @@
 
 mod mse;
 mod softmax;
-mod tables;
 
 use crate::{
     config::LossKind,
@@ -55,7 +54,7 @@ impl LossKind {
     /// Bytes of the constant tables that the loss reads.
     pub const fn table_bytes(self) -> usize {
         match self {
-            Self::SoftmaxCrossEntropy => tables::BYTES,
+            Self::SoftmaxCrossEntropy => crate::tables::BYTES,
             Self::Mse => 0,
         }
     }

@@ -2,10 +2,8 @@
 
 use core::ops::Range;
 
-use super::{
-    Outputs, Target,
-    tables::{exp2_negative, log2},
-};
+use super::{Outputs, Target};
+use crate::tables::{Below, exp2_negative, log2};
 
 /// Probabilities are in units of 2^-15.
 pub(super) const GRAD_EXPONENT: i16 = -15;
@@ -13,61 +11,22 @@ const ONE: i32 = 1 << 15;
 /// A difference of two probabilities is at most one.
 pub(super) const GRAD_BITS: u8 = 15;
 
-/// `log2(e)` in units of 2^-14, and `ln(2)` in units of 2^-16.
-const LOG2_E: u32 = 23_637;
+/// `ln(2)` in units of 2^-16.
 const LN_2: u32 = 45_426;
 
-/// Distances below the largest output are cut here, in units of 2^-16 octaves: what lies 64
-/// octaves down has no probability in 15 bits anyway, and the loss stays finite.
-const FARTHEST: u32 = 64 << 16;
-
-/// How far codes lie below the largest one.
-#[derive(Clone, Copy)]
-struct Below {
-    peak: i32,
-    /// Added before as many bits are dropped.
-    half: u32,
-    right: u32,
-    /// Most of what is left, and how far that goes to the left.
-    most: u32,
-    left: u32,
+fn below(outputs: &Outputs<'_>) -> Below {
+    Below::of(outputs.peak(), outputs.exponent)
 }
 
-impl Below {
-    fn of(outputs: &Outputs<'_>) -> Self {
-        // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
-        let left = i32::from(outputs.exponent) + 2;
-        let by = left.unsigned_abs();
-        let (half, right, most, left) = match left {
-            // Where one unit is farther than anything, any other factor that makes it so will do.
-            0.. => {
-                let left = by.min(FARTHEST.ilog2());
-                (0, 0, FARTHEST >> left, left)
-            }
-            -31.. => (1 << (by - 1), by, FARTHEST, 0),
-            _ => (0, 0, 0, 0),
-        };
-        Self { peak: outputs.peak(), half, right, most, left }
-    }
-
-    /// In units of 2^-16 octaves. Codes have at most 16 bits, so that 32 do.
-    #[inline(never)]
-    fn octaves(self, code: i32) -> u32 {
-        let steps = self.peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
-        let distance = (steps * LOG2_E).wrapping_add(self.half) >> self.right;
-        distance.min(self.most) << self.left
-    }
-
-    fn power(self, outputs: &Outputs<'_>, i: usize) -> u32 {
-        exp2_negative(self.octaves(outputs.codes.get(i)))
-    }
+fn power(below: Below, outputs: &Outputs<'_>, i: usize) -> u32 {
+    exp2_negative(below.octaves(outputs.codes.get(i)))
 }
 
 pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -> u64 {
-    let below = Below::of(&outputs);
+    let below = below(&outputs);
     let mut sum = 0u32;
     for (i, slot) in grad.iter_mut().enumerate() {
-        let power = below.power(&outputs, i);
+        let power = power(below, &outputs, i);
         // At most 2^15 each, of at most 2^16 outputs.
         sum = sum.wrapping_add(power);
         *slot = power as i32;
@@ -87,8 +46,8 @@ pub(super) fn row(outputs: Outputs<'_>, target: &Target<'_>, grad: &mut [i32]) -
 }
 
 pub(super) fn value(outputs: Outputs<'_>, target: &Target<'_>) -> u64 {
-    let below = Below::of(&outputs);
-    let sum = (0..outputs.codes.len()).map(|i| below.power(&outputs, i)).sum::<u32>();
+    let below = below(&outputs);
+    let sum = (0..outputs.codes.len()).map(|i| power(below, &outputs, i)).sum::<u32>();
     loss(&outputs, target, below, sum.max(1))
 }
 
@@ -153,6 +112,7 @@ fn wanted(target: &Target<'_>, i: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::FARTHEST;
     use crate::tensor::Mantissas;
     use proptest::prelude::*;
 
@@ -206,7 +166,7 @@ mod tests {
                 let distance = u128::from(127u16.wrapping_sub(code.cast_unsigned())) * 23_637;
                 // In units of 2^(exponent - 14) with 80 more bits; rounded to units of 2^-16.
                 let exact = ((distance << (exponent + 62)) + (1 << 59)) >> 60;
-                let octaves = Below::of(&outputs).octaves(code.into());
+                let octaves = below(&outputs).octaves(code.into());
                 assert_eq!(u128::from(octaves), exact.min(FARTHEST.into()), "{exponent} {code}");
             }
         }

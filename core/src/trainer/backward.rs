@@ -216,7 +216,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
             Output::Sums | Output::Codes if U::links_windows() => {
-                let average = from.average(false);
+                let average = from.average::<U>(false, self.mode);
                 let exponent = grid(now.grad, 0, -i16::from(average.shift));
                 Sums { exponent, bits: plan.input_grad.bits, slack: 0 }
             }
@@ -263,6 +263,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
         let windows = U::links_windows();
         let weight = &plan.weight.codes;
+        let draws = self.draws(from);
         let [sums, own, weight, memo, room] = if windows {
             let room = self.room_for(own);
             pick(self.memory, [tile, own, weight, &plan.memo, &room])
@@ -287,8 +288,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             drop: plan.input_grad.drop,
             first,
             sums,
-            average: if windows { from.average(false) } else { Average::NONE },
+            average: if windows { from.average::<U>(false, self.mode) } else { Average::NONE },
             memo,
+            draws,
             room,
         }, size, |run| layer.input_grad::<K, U>(run)));
     }
@@ -328,17 +330,22 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && plan.grad.len == 0
                 && now.output_clipped;
             // What the target takes came from here, or from above.
-            if plan.way.output != Output::InPlace && !clips {
+            let changes = match plan.way.output {
+                Output::InPlace => true,
+                Output::Codes => U::links_copies(),
+                Output::Sums => false,
+            };
+            if !changes && !clips {
                 continue;
             }
             let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
             let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
             let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
             let output = U::codes(output.as_ref()).part(first, sums.len());
-            let (kernel, len) = (self.kernel, sums.len());
+            let (kernel, len, unit) = (self.kernel, sums.len(), now.output);
             operate!(plan.way.kind, U, layer => {
                 share(kernel, Gate { sums: &mut *sums, output }, len, |gate| {
-                    layer.pass_back(gate.sums, gate.output);
+                    layer.pass_back(gate.sums, gate.output, unit);
                 });
             });
             if clips {

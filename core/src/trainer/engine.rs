@@ -11,7 +11,7 @@ use crate::{
     config::{LayerConfig, LossKind, Train},
     graph::{LayerPlan, Shared},
     kernel::Kernel,
-    layer::{Average, Facts},
+    layer::{Average, Draws, Facts, Kind, Tag},
     optim::Lr,
     quant::{Quant, RangeState},
     rng::Key,
@@ -48,6 +48,8 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) mode: Mode,
     /// True for the first micro-batch of a step.
     pub(crate) first_part: bool,
+    /// The first sample in memory, of those of the step.
+    pub(crate) base: u32,
     /// The target of the first sample.
     pub(crate) from: usize,
     /// Loss and right answers, counted where the loss is.
@@ -70,13 +72,16 @@ impl At<'_> {
         self.plan.way.outputs as usize
     }
 
-    /// What a mean over the layer's windows is multiplied by: forward, or else backward.
-    pub(crate) fn average(&self, forward: bool) -> Average {
+    /// What sums of codes are multiplied by: forward, or else backward.
+    pub(crate) fn average<U: Uses>(&self, forward: bool, mode: Mode) -> Average {
         let way = &self.plan.way;
         let facts = way.kind.facts(way.from, way.from).ok();
-        let average = facts.and_then(|Facts { mean, terms, .. }| match forward {
-            true => Average::of(mean, terms.forward, way.input_bits),
-            false => Average::of(mean, terms.backward, self.config.activation_grad?.bits),
+        if U::links(Tag::Dropout) && mode == Mode::Infer && matches!(way.kind, Kind::Dropout(_)) {
+            return Average::NONE;
+        }
+        let average = facts.and_then(|Facts { scale, terms, .. }| match forward {
+            true => Average::for_scale(scale, terms.forward, way.input_bits),
+            false => Average::for_scale(scale, terms.backward, self.config.activation_grad?.bits),
         });
         average.unwrap_or(Average::NONE)
     }
@@ -100,6 +105,7 @@ pub(crate) fn linked_loss<U: Uses>(kind: LossKind) -> LossKind {
 pub(crate) const HOOK_STREAM: u32 = 1 << 8;
 pub(crate) const UPDATE_STREAM: u32 = 2 << 8;
 pub(crate) const VELOCITY_STREAM: u32 = 3 << 8;
+const DROPOUT_STREAM: u32 = 4 << 8;
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Layer `i`.
@@ -111,6 +117,16 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// seed, step, tensor and element).
     pub(crate) fn key(&self, layer: usize, tensor: Tensor, stream: u32) -> Key {
         self.key.stream((layer as u32) << 16 | stream | tensor as u32)
+    }
+
+    /// Random numbers of what a layer leaves out.
+    #[inline(always)]
+    pub(crate) fn draws(&self, at: At<'_>) -> Draws {
+        if !U::links(Tag::Dropout) {
+            return Draws { key: self.key, first: 0 };
+        }
+        let key = self.key(at.i, Tensor::Activation, DROPOUT_STREAM);
+        Draws { key, first: self.base.wrapping_mul(at.plan.way.outputs) }
     }
 
     /// A pass of a tensor with rows of `row` elements.

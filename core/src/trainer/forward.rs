@@ -11,7 +11,7 @@ use super::{
 use crate::{
     graph::{Kind, LayerPlan, Region, nothing, pick},
     kernel::{Kernel, Rows, share},
-    layer::{self, Average, Forward, Operator, Output, operate},
+    layer::{self, Average, CURVE_EXPONENT, Forward, Operator, Output, Tag, operate},
     quant::Point,
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Source, Width},
@@ -50,16 +50,17 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     /// Layers without a point work on the codes of the layer below.
     fn forward_in_place(&mut self, at: At<'e>, count: usize) {
+        let exponent = self.input_exponent(at.plan);
         if let Some(holder) = self.plan.get(usize::from(at.plan.output)) {
             let [codes] = pick(self.memory, [&holder.activation]);
             let mut codes = U::codes_mut(codes);
             let codes = codes.part(0, count * at.outputs());
             let (kernel, len) = (self.kernel, codes.as_ref().len());
             operate!(at.plan.way.kind, U, layer => {
-                share(kernel, codes, len, |codes| layer.apply(codes));
+                share(kernel, codes, len, |codes| layer.apply(codes, exponent));
             });
         }
-        self.put_exponent(at.i, self.input_exponent(at.plan));
+        self.put_exponent(at.i, exponent);
     }
 
     /// Codes of the input, in a place of the layer's own.
@@ -186,6 +187,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let joins = U::links_joins() && way.joins();
         let other = if joins { self.other_region(plan) } else { &Region::NONE };
         let left = if joins { self.join_shifts(plan) } else { [0; 2] };
+        let exponent = self.input_exponent(plan);
+        let draws = (U::links(Tag::Dropout) && self.mode == Mode::Train).then(|| self.draws(at));
         let [sums, row, weight, channels, x, memo, room, other_codes] = if windows {
             let room = self.room_for(input);
             let row = &self.shared.row;
@@ -222,14 +225,16 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     depth: way.depth as usize,
                     samples: count,
                     x,
+                    exponent,
                     other,
                     left,
                     weight: U::codes(weight.as_ref()),
                     drop: plan.forward.drop,
                     rows,
                     sums: &mut *sums,
-                    average: if windows { at.average(true) } else { Average::NONE },
+                    average: if windows { at.average::<U>(true, self.mode) } else { Average::NONE },
                     memo,
+                    draws,
                     room,
                 }, size, |run| layer.forward::<K, U>(run)));
             }
@@ -285,10 +290,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         Region::new(self.shared.room.offset(), self.shared.room.len / width.bytes() as u32, width)
     }
 
-    /// What is known of means: sums of codes times a factor.
+    /// What is known of sums of codes times a factor, and of curves.
     fn mean_sums(&self, at: At<'e>) -> Sums {
-        let shift = at.average(true).shift;
-        let exponent = grid(self.input_exponent(at.plan), 0, -i16::from(shift));
+        let exponent = if U::links_curves() && at.plan.way.kind.bit() & Kind::CURVES != 0 {
+            CURVE_EXPONENT
+        } else {
+            let shift = at.average::<U>(true, self.mode).shift;
+            grid(self.input_exponent(at.plan), 0, -i16::from(shift))
+        };
         Sums { exponent, bits: at.plan.forward.bits, slack: 0 }
     }
 

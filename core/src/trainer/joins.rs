@@ -108,6 +108,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let [sums, output] = pick(self.memory, [tile, &plan.activation]);
         let MantissasMut::I32(sums) = sums else { return };
         let output = U::codes(output.as_ref()).part(first, sums.len());
-        operate!(plan.way.kind, U, layer => layer.pass_back(sums, output));
+        let exponent = self.exponents.get(reader.i).map_or(0, |now| now.output);
+        operate!(plan.way.kind, U, layer => layer.pass_back(sums, output, exponent));
     }
 }

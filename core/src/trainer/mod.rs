@@ -27,6 +27,7 @@ use crate::{
     config::{Config, LayerConfig, Train},
     graph::{Graph, GraphView, HookNeeds, LayerPlan, Plan, Sizes},
     kernel::Kernel,
+    layer::Tag,
     optim::{Lr, Schedule},
     quant::RangeState,
     rng::Key,
@@ -317,6 +318,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             sum_lr,
             mode,
             first_part: self.pending == 0,
+            base: 0,
             from: 0,
             tally,
             uses: PhantomData,
@@ -365,6 +367,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
         if mode == Mode::Train && accumulates && base == 0 {
             engine.clear_sums();
+        }
+        if P::Uses::links(Tag::Dropout) {
+            engine.base = base;
         }
         engine.forward(samples, count, base);
         if let Some((targets, from)) = targets {

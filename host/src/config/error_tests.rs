@@ -84,6 +84,9 @@ fn model() {
         layers("- relu: { name: a }\n    - add"),
         layers("- relu: { from: relu1 }"),
         layers("- splitt: { channels: 1 }"),
+        layers("- hardtanh: { low: 1, high: 2 }"),
+        layers("- leaky_relu: { shift: 0 }"),
+        layers("- dropout: { share: 1.5 }"),
         layers("- 12"),
         format!(
             "model: {{ input: [1, 8, 9], layers: [{{ dense: {{ units: 10 }} }}] }}\n{DATA}{TRAIN}"

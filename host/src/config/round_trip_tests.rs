@@ -292,6 +292,29 @@ train: { epochs: 2, batch: 8, lr: 0.1 }
 }
 
 #[test]
+fn activations_make_the_round_trip() {
+    let text = "\
+model:
+  layers:
+    - flatten
+    - dense: { units: 20 }
+    - relu6
+    - dropout: { share: 0.2 }
+    - dense: { units: 20 }
+    - hardtanh: { low: -2 }
+    - leaky_relu: { shift: 4 }
+    - sigmoid
+    - tanh
+    - hardsigmoid
+    - dense: { units: 10 }
+data: digits
+train: { epochs: 2, batch: 8, lr: 0.1 }
+";
+    check(text).unwrap();
+    assert!(read(text).to_yaml().unwrap().contains("share: 0.2\n"));
+}
+
+#[test]
 fn the_printed_form_says_everything() {
     let text = format!("{LAYERS}train: {{ epochs: 2, batch: 32, lr: 0.1, schedule: cosine }}\n");
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {

@@ -104,11 +104,7 @@ impl Step<'_> {
                 });
                 below.collect()
             }
-            (kind, None) => {
-                let relu = matches!(kind, Kind::Relu(_));
-                let blocked = layer.outputs.iter().map(|&y| relu && y <= 0.0);
-                grad.into_iter().zip(blocked).map(|(g, blocked)| g.unless(blocked)).collect()
-            }
+            (_, None) => self.through_elements(i, grad, layer),
         }
     }
 }

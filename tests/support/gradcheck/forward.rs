@@ -2,7 +2,7 @@
 
 use fixgrad::{graph::Kind, trainer::Tensor};
 
-use super::{Quantised, Step, update::CODE_31};
+use super::{Quantised, Step, elementwise::Element, update::CODE_31};
 use crate::reference::{Expected, values};
 
 /// What the forward pass of a layer left for the way back.
@@ -14,6 +14,8 @@ pub(super) struct Layer {
     pub(super) params: Option<[Quantised; 2]>,
     /// The input that each output is, in a max pool: in all samples.
     pub(super) winners: Vec<usize>,
+    /// What is known of every number, where the layer works number by number.
+    pub(super) elements: Vec<Element>,
 }
 
 impl Step<'_> {
@@ -26,9 +28,10 @@ impl Step<'_> {
         let params = (self.facts(i).weights() > 0)
             .then(|| [Tensor::Weight, Tensor::Bias].map(|tensor| self.param(i, tensor)));
         let mut winners = Vec::new();
+        let elements = below.and_then(|below| self.elements(i, &below.outputs));
         let expected: Vec<f64> = match (below, kind) {
             (None, _) => self.samples(),
-            (Some(below), Kind::Relu(_)) => below.outputs.iter().map(|x| x.max(0.0)).collect(),
+            _ if elements.is_some() => elements.iter().flatten().map(|e| e.output.value).collect(),
             (Some(below), Kind::MaxPool2d(_)) => {
                 winners = self.winners(i, &below.outputs);
                 winners.iter().map(|&input| below.outputs[input]).collect()
@@ -46,17 +49,22 @@ impl Step<'_> {
             },
         };
         let Some(point) = config.activation else {
-            return Layer { outputs: expected, clipped: Vec::new(), params, winners };
+            let elements = elements.unwrap_or_default();
+            return Layer { outputs: expected, clipped: Vec::new(), params, winners, elements };
         };
         let units = self.dropped(i, self.plans[i].forward.drop, "forward");
         let bounded = |value: f64| Expected { units, ..Expected::exactly(value) };
         let mut expected: Vec<_> = expected.into_iter().map(bounded).collect();
+        let elements = elements.unwrap_or_default();
+        for (expected, element) in expected.iter_mut().zip(&elements) {
+            expected.absolute += element.output.absolute;
+        }
         if let (Kind::Add(_) | Kind::Concat(_), Some(below), Some(other)) = (kind, below, other) {
             self.allow_for_units(i, &mut expected, [below, other]);
         }
         let Quantised { codes, clipped } =
             self.quantised(i, Tensor::Activation, point.train, &expected);
-        Layer { outputs: values(&codes), clipped, params, winners }
+        Layer { outputs: values(&codes), clipped, params, winners, elements }
     }
 
     /// The samples of the step.

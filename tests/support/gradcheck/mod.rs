@@ -20,6 +20,7 @@
 //! | weights | 0 | one rounding of one product, and one of the decay |
 
 mod backward;
+mod elementwise;
 mod features;
 mod forward;
 mod joins;

@@ -1,24 +1,31 @@
 //! The list of layers as they are written. A new one is a file and a line here, or, where there is
 //! nothing to set, its name in [`plain`].
 
+mod clip;
 mod conv2d;
 mod dense;
+mod dropout;
 mod joins;
 mod keys;
+mod leaky_relu;
 mod plain;
 mod pools;
 mod split;
 
 use fixgrad::graph::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool, Kind, MaxPool2d, Relu, Split,
+    Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh,
+    Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    clip::HardtanhKeys,
     conv2d::{Conv2dDefaults, Conv2dKeys},
     dense::{DenseDefaults, DenseKeys},
+    dropout::DropoutKeys,
     joins::JoinKeys,
+    leaky_relu::LeakyReluKeys,
     plain::PlainKeys,
     pools::PoolKeys,
     split::SplitKeys,
@@ -164,6 +171,20 @@ layers! {
     concat: Concat(JoinKeys),
     /// Some of the channels.
     split: Split(SplitKeys),
+    /// `min(max(x, 0), 6)`.
+    relu6: Relu6(PlainKeys),
+    /// Numbers cut at two borders.
+    hardtanh: Hardtanh(HardtanhKeys),
+    /// `max(x, 0)` and a part of what is negative.
+    leaky_relu: LeakyRelu(LeakyReluKeys),
+    /// `1 / (1 + exp(-x))`.
+    sigmoid: Sigmoid(PlainKeys),
+    /// The hyperbolic tangent.
+    tanh: Tanh(PlainKeys),
+    /// `relu6(x + 3) / 6`.
+    hardsigmoid: Hardsigmoid(PlainKeys),
+    /// Numbers left out at random, in training only.
+    dropout: Dropout(DropoutKeys),
 }
 
 fn missing<L: Words>(word: &str) -> [String; 2] {

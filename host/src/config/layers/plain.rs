@@ -1,6 +1,6 @@
 //! Layers with nothing to set: `relu`.
 
-use fixgrad::graph::{Flatten, GlobalAvgPool, Relu};
+use fixgrad::graph::{Flatten, GlobalAvgPool, Hardsigmoid, Relu, Relu6, Sigmoid, Tanh};
 
 use super::{Words, keys::keys};
 
@@ -24,4 +24,4 @@ macro_rules! plain {
         })*
     };
 }
-plain!(Relu, Flatten, GlobalAvgPool);
+plain!(Relu, Flatten, GlobalAvgPool, Relu6, Sigmoid, Tanh, Hardsigmoid);

@@ -3,8 +3,55 @@
 //! The tables are constants, not calls of a maths library, so that every machine has the same.
 //! Interpolation over 64 pieces costs at most `(ln 2 / 64)^2 / 8 = 1.5e-5`.
 
+/// `log2(e)` in units of 2^-14.
+const LOG2_E: u32 = 23_637;
+
+/// Distances below a peak are cut here, in units of 2^-16 octaves: what lies 64
+/// octaves down has no probability in 15 bits anyway, and the loss stays finite.
+pub(crate) const FARTHEST: u32 = 64 << 16;
+
+/// How far codes lie below a peak.
+#[derive(Clone, Copy)]
+pub(crate) struct Below {
+    peak: i32,
+    /// Added before as many bits are dropped.
+    half: u32,
+    right: u32,
+    /// Most of what is left, and how far that goes to the left.
+    most: u32,
+    left: u32,
+}
+
+impl Below {
+    /// Below a code in units of `2^exponent`.
+    #[inline(always)]
+    pub(crate) fn of(peak: i32, exponent: i16) -> Self {
+        // Unit of the product: 2^(exponent - 14); wanted: 2^-16.
+        let left = i32::from(exponent) + 2;
+        let by = left.unsigned_abs();
+        let (half, right, most, left) = match left {
+            // Where one unit is farther than anything, any other factor that makes it so will do.
+            0.. => {
+                let left = by.min(FARTHEST.ilog2());
+                (0, 0, FARTHEST >> left, left)
+            }
+            -31.. => (1 << (by - 1), by, FARTHEST, 0),
+            _ => (0, 0, 0, 0),
+        };
+        Self { peak, half, right, most, left }
+    }
+
+    /// In units of 2^-16 octaves. Codes have at most 16 bits, so that 32 do.
+    #[inline(never)]
+    pub(crate) fn octaves(self, code: i32) -> u32 {
+        let steps = self.peak.wrapping_sub(code).cast_unsigned().min(u16::MAX.into());
+        let distance = (steps * LOG2_E).wrapping_add(self.half) >> self.right;
+        distance.min(self.most) << self.left
+    }
+}
+
 /// `2^-t` in units of 2^-15, for `t` in units of 2^-16.
-pub(super) const fn exp2_negative(t: u32) -> u32 {
+pub(crate) const fn exp2_negative(t: u32) -> u32 {
     let (whole, fraction) = (t >> 16, t & 0xffff);
     if whole > 15 {
         return 0;
@@ -13,7 +60,7 @@ pub(super) const fn exp2_negative(t: u32) -> u32 {
 }
 
 /// `log2(x)` in units of 2^-16; zero for zero.
-pub(super) const fn log2(x: u32) -> u32 {
+pub(crate) const fn log2(x: u32) -> u32 {
     if x == 0 {
         return 0;
     }
@@ -24,7 +71,7 @@ pub(super) const fn log2(x: u32) -> u32 {
 }
 
 /// Size of both tables.
-pub(super) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
+pub(crate) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
 
 #[expect(clippy::indexing_slicing, reason = "the index is masked: 64 of 65 entries, and the next")]
 const fn interpolate(table: &[u16; 65], fraction: u32) -> u32 {
