@@ -54,6 +54,22 @@ impl Conv2d {
         }
     }
 
+    /// `channels` channels over lines of numbers, as a sensor gives them: inputs of a shape
+    /// `[channels, 1, length]`. Without padding, with a bias.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Conv2d, Graph, Kind, MaxPool2d};
+    ///
+    /// const NET: Graph<4> = Graph::input([6, 1, 128])
+    ///     .conv2d("conv1", Conv2d::along(16, 5).stride(2).same())
+    ///     .relu()
+    ///     .layer("pool1", Kind::MaxPool2d(MaxPool2d::along(4)))
+    ///     .expect([16, 1, 16]);
+    /// ```
+    pub const fn along(channels: u16, kernel: u8) -> Self {
+        Self { kernel: [1, kernel], ..Self::new(channels, kernel) }
+    }
+
     /// With as many windows as pixels.
     #[must_use]
     pub const fn same(self) -> Self {

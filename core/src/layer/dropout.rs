@@ -62,7 +62,7 @@ impl Dropout {
 
 impl Average {
     /// A multiplication by `1 / (1 - share)`, for a share in units of 2^-15: exact where it is a power
-    /// of two, else with 13 to 15 bits.
+    /// of two, else with 15 bits.
     pub(crate) const fn of_kept(share: u16) -> Self {
         let kept = (1u32 << 15).saturating_sub(share as u32);
         if kept == 0 {
@@ -71,9 +71,7 @@ impl Average {
         if kept.is_power_of_two() {
             return Self { factor: (1 << 15) / kept as u16, shift: 0 };
         }
-        // Between one and two, two and four and so on.
-        let log = 15 - kept.ilog2();
-        let shift = 15 - log;
+        let shift = kept.ilog2();
         Self { factor: (((1 << 15 << shift) + kept / 2) / kept) as u16, shift: shift as u8 }
     }
 }

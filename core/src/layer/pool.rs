@@ -23,6 +23,11 @@ macro_rules! pool {
                 Self { kernel: [kernel; 2], stride: [kernel; 2], padding }
             }
 
+            /// Over lines of numbers side by side: inputs of a shape `[channels, 1, length]`.
+            pub const fn along(kernel: u8) -> Self {
+                Self { kernel: [1, kernel], stride: [1, kernel], ..Self::new(kernel) }
+            }
+
             /// With a window every `stride` pixels.
             #[must_use]
             pub const fn stride(self, stride: u8) -> Self {

@@ -67,7 +67,7 @@ impl Step<'_> {
                     let stays = key.half(element) >= 2 * u32::from(share);
                     self.coverage.note_if(!stays, "numbers that are left out");
                     let slope = if stays { factor } else { 0.0 };
-                    // Factors are powers of two, or have 13 bits at least.
+                    // Factors are powers of two, or have 15 bits.
                     let off = if factor.log2().fract() == 0.0 { 0.0 } else { slope * 1e-4 };
                     let absolute = x.abs() * off;
                     let output = Expected { value: x * slope, units: 0.0, absolute };
