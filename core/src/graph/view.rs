@@ -60,7 +60,8 @@ impl<'a> GraphView<'a> {
             && (self.readers(layer.input as usize) > 1 || self.changes_what_is_kept(index))
     }
 
-    /// True when layer `index` would change the output of a layer that keeps it.
+    /// True when layer `index` would change the output of a layer that keeps it. What a ReLU let pass
+    /// can be seen after another one, but not where a border may have become zero.
     const fn changes_what_is_kept(self, mut index: usize) -> bool {
         let Some(Layer { kind, .. }) = self.layer(index) else { return false };
         if matches!(kind, Kind::Flatten(_)) {
@@ -69,7 +70,8 @@ impl<'a> GraphView<'a> {
         while let Some(layer) = self.layer(index) {
             let Some(below) = self.layer(layer.input as usize) else { return false };
             if !matches!(below.kind, Kind::Flatten(_)) {
-                return below.kind.keeps_output();
+                let was_relu = matches!(below.kind, Kind::Relu(_));
+                return below.kind.keeps_output() || was_relu && kind.keeps_output();
             }
             index = layer.input as usize;
         }

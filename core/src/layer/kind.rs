@@ -131,7 +131,7 @@ impl Kind {
     pub(crate) const JOINS: u64 = Tag::Add.bit() | Tag::Concat.bit();
 
     /// Whether the layer asks its own output, in its place, which gradients pass: nothing above may
-    /// change it. What a ReLU lets pass can be seen whatever comes above.
+    /// change it.
     pub(crate) const fn keeps_output(self) -> bool {
         self.bit() & Self::KEEPERS != 0
     }

@@ -93,7 +93,8 @@ impl Step<'_> {
                 let lost = loss(part.value, unit);
                 self.coverage.note_if(lost > 0.0, "gradients too far apart for one unit");
                 sum.value += part.value;
-                sum.units += lost;
+                // What is not known to the bit is perhaps no whole number of units.
+                sum.units += lost.max(f64::from(u8::from(part.absolute > 0.0)));
                 sum.absolute += part.absolute;
             }
         }
