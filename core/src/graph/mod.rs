@@ -1,5 +1,6 @@
 //! The network as data: layer table, const builder, memory plan, arena.
 
+mod appends;
 #[expect(clippy::panic, reason = "in a `const`, too small an arena is a build error")]
 mod arena;
 #[expect(clippy::panic, reason = "in a `const`, a layer that does not fit is a build error")]

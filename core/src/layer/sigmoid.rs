@@ -84,7 +84,7 @@ impl Hardsigmoid {
             }
         };
         let inside = x.abs() < Self::END;
-        let x = x.max(-Self::END).min(Self::END) + Self::END;
+        let x = x.clamp(-Self::END, Self::END) + Self::END;
         // A sixth of 2^-13 is two thirds of 2^-15.
         let y = (2 * x + 1) / 3;
         (y, if inside { Self::SIXTH } else { 0 })
