@@ -74,3 +74,18 @@ mod tests {
         assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
     }
 }
+#[cfg(test)]
+mod zz {
+    use super::*;
+    #[test]
+    fn zz() {
+        for (b, m) in [(32u16, 1u16), (32, 2), (32, 4), (8, 8), (4, 4), (32,32)] {
+            let train = Train { micro_batch: m, ..Train::new(b, Lr::ratio(1, 2)) };
+            let t = Task::<8>::in_place(NET, train, LayerConfig::tiny());
+            std::println!("== {b} {m} ram {} shared {:?}", t.ram(), t.plan().shared);
+            for (i, l) in t.plan().layers().iter().enumerate() {
+                std::println!("{i} f {} b {} rows {} {} w {} x {}  act {:?} grad {:?} memo {:?}", l.forward_tile.len, l.backward_tile.len, l.way.forward_rows, l.way.grad_rows, l.way.weight_rows, l.way.weight_cols, l.activation, l.grad, l.memo);
+            }
+        }
+    }
+}

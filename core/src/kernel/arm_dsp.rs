@@ -186,10 +186,15 @@ fn one_by_one(a: &FourRows<'_>, b: &Piece<'_>, depth: usize, col: usize, out: [&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(ArmDsp, "Arm DSP");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&ArmDsp, "Arm DSP");
     }
 }

@@ -4,9 +4,9 @@
 //! order in which they are needed. A number of `b` is then loaded once for four products, and `b`
 //! needs no copy, which tiles of few rows would not pay for.
 
-use core::cell::Cell;
+use core::{cell::Cell, marker::PhantomData};
 
-use super::scalar;
+use super::{Kernel, scalar};
 use crate::tensor::{Mantissas, Matrix};
 
 /// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
@@ -14,7 +14,7 @@ use crate::tensor::{Mantissas, Matrix};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Blocked;
 
-/// Makes a [`Kernel`](super::Kernel) of a type with [`Blocks`].
+/// Makes a [`Kernel`] of a type with [`Blocks`].
 macro_rules! by_blocks {
     ($kernel:ty) => {
         impl $crate::kernel::Kernel for $kernel {
@@ -29,6 +29,55 @@ macro_rules! by_blocks {
                 out: &mut [i32],
             ) {
                 $crate::kernel::blocked::gemm::<Self>(a, b, drop, add, out);
+            }
+
+            #[inline(always)]
+            fn convolve(
+                &self,
+                x: &$crate::tensor::Patches<'_>,
+                weight: &$crate::tensor::Taps<'_>,
+                drop: u32,
+                first: usize,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                $crate::kernel::convolve::convolve(&proven, x, weight, drop, first, out, room);
+            }
+
+            #[inline(always)]
+            fn convolve_grad(
+                &self,
+                grad: &$crate::tensor::Matrix<'_>,
+                x: &$crate::tensor::Patches<'_>,
+                cols: core::ops::Range<usize>,
+                drop: u32,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                $crate::kernel::convolve::convolve_grad(&proven, grad, x, cols, drop, out, room);
+            }
+
+            #[inline(always)]
+            fn add_convolve_grad(
+                &self,
+                grad: &$crate::tensor::Matrix<'_>,
+                x: &$crate::tensor::Patches<'_>,
+                cols: core::ops::Range<usize>,
+                drop: u32,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                $crate::kernel::convolve::add_convolve_grad(
+                    &proven, grad, x, cols, drop, out, room,
+                );
+            }
+
+            #[inline(always)]
+            fn adds_convolutions(&self) -> bool {
+                true
             }
 
             fn peak_beyond(&self, source: $crate::tensor::Source<'_>, known: u32) -> u32 {
@@ -144,7 +193,7 @@ pub(super) struct Piece<'a> {
     pub(super) col_stride: usize,
 }
 
-/// [`Kernel::gemm`](super::Kernel::gemm) by blocks, or by the scalar kernel where there are none for it.
+/// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
 #[inline(always)]
 pub(super) fn gemm<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
     match (a.data, b.data) {
@@ -162,8 +211,7 @@ fn bytes<'m, B: Blocks>(
     add: bool,
     out: &mut [i32],
 ) {
-    let blocks = b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1);
-    if !blocks || !a.is_whole() || !b.is_whole() {
+    if !in_blocks::<B>(&a, &b) {
         return scalar::bytes(&a, x, &b, y, add, out);
     }
     let rows = a.rows.min(out.len() / b.cols.max(1));
@@ -174,6 +222,55 @@ fn bytes<'m, B: Blocks>(
         out.fill(0);
         products::<B>(&a, x, &b, y, out);
     }
+}
+
+/// Whether a product can be made by blocks.
+#[inline(always)]
+fn in_blocks<B: Blocks>(a: &Matrix<'_>, b: &Matrix<'_>) -> bool {
+    b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1) && a.is_whole() && b.is_whole()
+}
+
+/// The kernel of blocks `B` for the pieces of a convolution: of these the caller has proved that all
+/// sums fit 32 bits, so that additions need not saturate, and blocks can add by themselves.
+pub(super) struct Proven<B>(PhantomData<B>);
+
+impl<B> Proven<B> {
+    #[inline(always)]
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<B: Blocks> Kernel for Proven<B> {
+    #[inline(always)]
+    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
+        match (a.data, b.data) {
+            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
+                proven_bytes::<B>(&a, x, &b, y, add, out);
+            }
+            _ => scalar::wide(&a, &b, drop, add, out),
+        }
+    }
+}
+
+#[inline(never)]
+fn proven_bytes<B: Blocks>(
+    a: &Matrix<'_>,
+    x: &[i8],
+    b: &Matrix<'_>,
+    y: &[i8],
+    add: bool,
+    out: &mut [i32],
+) {
+    if !in_blocks::<B>(a, b) {
+        return scalar::bytes(a, x, b, y, add, out);
+    }
+    let rows = a.rows.min(out.len() / b.cols.max(1));
+    let out = out.get_mut(..rows * b.cols).unwrap_or_default();
+    if !add {
+        out.fill(0);
+    }
+    products::<B>(a, x, b, y, out);
 }
 
 /// A product on top of what `out` holds, which saturates. Not inlined: its piece would lie under
@@ -332,10 +429,15 @@ block!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(Blocked, "blocked");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&Blocked, "blocked");
     }
 }

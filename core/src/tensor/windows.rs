@@ -164,8 +164,15 @@ impl<'a> Patches<'a> {
     fn copy<T: Mantissa>(&self, data: &[T], first: usize, cols: &Range<usize>, out: &mut [T]) {
         let [mut picture, mut y, mut x] = self.place(first);
         let [down, across] = self.windows.count.map(usize::from);
+        let whole = cols.len() == self.cols()
+            && self.windows.spread == [1; 2]
+            && self.group[1] == self.channels;
         for out in out.chunks_exact_mut(cols.len().max(1)) {
-            self.copy_window(data, [picture, y, x], cols, out);
+            if whole {
+                self.copy_whole(data, [picture, y, x], out);
+            } else {
+                self.copy_window(data, [picture, y, x], cols, out);
+            }
             x += 1;
             if x == across {
                 (x, y) = (0, y + 1);
@@ -173,6 +180,37 @@ impl<'a> Patches<'a> {
             if y == down {
                 (y, picture) = (0, picture + 1);
             }
+        }
+    }
+
+    /// One window whose rows are each one piece of the picture.
+    #[inline(always)]
+    fn copy_whole<T: Mantissa>(&self, data: &[T], [picture, y, x]: [usize; 3], out: &mut [T]) {
+        let Windows { from, size, stride, pad, .. } = self.windows;
+        let [height, width] = from.map(usize::from);
+        let across = usize::from(size[1]);
+        // Taps before and behind the picture, and the pixel under the first of the others.
+        let (x, left) = (x * usize::from(stride[1]), usize::from(pad[1]));
+        let before = left.saturating_sub(x).min(across);
+        let behind = (x + across).saturating_sub(left + width).min(across - before);
+        let inside = (across - before - behind) * self.channels;
+        let (before, x) = (before * self.channels, (x + before).saturating_sub(left));
+        let mut row = (y * usize::from(stride[0])).wrapping_sub(pad[0].into());
+        let mut start = self.offset(picture, 0, x);
+        start = start.wrapping_add(row.wrapping_mul(width * self.channels));
+        for out in out.chunks_exact_mut((across * self.channels).max(1)) {
+            let pixels = data.get(start..).and_then(|data| data.get(..inside));
+            match (pixels, out.split_at_mut_checked(before)) {
+                (Some(pixels), Some((head, rest))) if row < height => {
+                    head.fill(T::from_code(0));
+                    let (part, tail) = rest.split_at_mut_checked(inside).unwrap_or_default();
+                    part.iter_mut().zip(pixels).for_each(|(out, &number)| *out = number);
+                    tail.fill(T::from_code(0));
+                }
+                _ => out.fill(T::from_code(0)),
+            }
+            row = row.wrapping_add(1);
+            start = start.wrapping_add(width * self.channels);
         }
     }
 
