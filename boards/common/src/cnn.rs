@@ -29,7 +29,7 @@ pub const NET: Graph<LAYERS> = Graph::input([1, 8, 8])
 /// added up.
 pub const TRAIN: Train = Train {
     schedule: Schedule::Cosine { steps: STEPS, floor: 0 },
-    micro_batch: 1,
+    micro_batch: 4,
     ..Train::new(BATCH as u16, Lr::ratio(1, 2))
 };
 /// The settings of every layer.

@@ -199,8 +199,9 @@ impl Operator for Conv2d {
 
     #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
-        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, add, sums, room, .. } =
-            run;
+        let WeightGrad {
+            kernel, from, samples, grad, x, drop, units, cols, add, sums, room, ..
+        } = run;
         let Ok(facts) = self.facts(from) else { return };
         let (width, groups) = (facts.weights[0], self.parts());
         let each = (width / groups).max(1);
