@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::Kernel;
+use super::{Kernel, gather::gather};
 use crate::{
     quant::jam,
     tensor::{MantissasMut, Matrix, Patches, Taps},
@@ -30,7 +30,7 @@ pub(super) fn convolve<K: Kernel + ?Sized>(
     for (out, first) in pieces.zip((first..).step_by(rows)) {
         let count = out.len() / cols;
         let mut windows = room.part(0, count * depth);
-        x.gather(first, 0..depth, windows.part(0, count * depth));
+        gather(x, first, 0..depth, windows.part(0, count * depth));
         let windows = Matrix::new(windows.as_ref(), count, depth);
         if let Some(weight) = whole(weight) {
             kernel.gemm(windows, weight, drop, false, out);
@@ -142,7 +142,7 @@ fn gradients<K: Kernel + ?Sized>(
     for first in (0..grad.rows).step_by(rows.max(1)) {
         let grad = grad.row_range(first, rows);
         let mut windows = room.part(0, grad.rows * width);
-        x.gather(first, cols.clone(), windows.part(0, grad.rows * width));
+        gather(x, first, cols.clone(), windows.part(0, grad.rows * width));
         let windows = Matrix::new(windows.as_ref(), grad.rows, width);
         kernel.gemm(grad.t(), windows, 0, add || first > 0, out);
     }

@@ -14,6 +14,7 @@ mod arm_base;
 mod arm_dsp;
 pub mod check;
 mod convolve;
+mod gather;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
 #[cfg(any(test, target_arch = "riscv32"))]

@@ -94,12 +94,18 @@ impl Windows {
         let place = window * stride;
         let (mut tap, mut pixel) = (pad.saturating_sub(place), place.saturating_sub(pad));
         let mut taps = size.saturating_sub(tap);
-        if spread > 1 {
+        let mut step = |spread: usize| {
             // The next pixel that is one.
             let next = pixel.div_ceil(spread);
             let skip = next * spread - pixel;
             (tap, pixel) = (tap + skip, next);
             taps = taps.saturating_sub(skip).div_ceil(spread);
+        };
+        match spread {
+            0 | 1 => {}
+            // A shift, where a division is a long call on small chips.
+            2 => step(2),
+            _ => step(spread),
         }
         Span { tap, pixel, count: taps.min(from.saturating_sub(pixel)) }
     }
@@ -151,7 +157,7 @@ impl<'a> Patches<'a> {
     }
 
     /// Picture, row and column of a window.
-    fn place(&self, row: usize) -> [usize; 3] {
+    pub(crate) fn place(&self, row: usize) -> [usize; 3] {
         let across = usize::from(self.windows.count[1]).max(1);
         let each = self.windows.per_picture().max(1);
         let row = self.skip + row;
@@ -159,7 +165,7 @@ impl<'a> Patches<'a> {
     }
 
     /// The first number of a pixel.
-    fn offset(&self, picture: usize, y: usize, x: usize) -> usize {
+    pub(crate) fn offset(&self, picture: usize, y: usize, x: usize) -> usize {
         ((picture * self.windows.pixels()) + y * usize::from(self.windows.from[1]) + x)
             * self.channels
     }
@@ -213,46 +219,8 @@ impl<'a> Patches<'a> {
 
     #[inline(always)]
     fn copy<T: Mantissa>(&self, data: &[T], first: usize, cols: &Range<usize>, out: &mut [T]) {
-        let whole = cols.len() == self.cols()
-            && self.windows.spread == [1; 2]
-            && self.group[1] == self.channels;
         for (place, out) in self.places(first).zip(out.chunks_exact_mut(cols.len().max(1))) {
-            if whole {
-                self.copy_whole(data, place, out);
-            } else {
-                self.copy_window(data, place, cols, out);
-            }
-        }
-    }
-
-    /// One window whose rows are each one piece of the picture.
-    #[inline(always)]
-    fn copy_whole<T: Mantissa>(&self, data: &[T], [picture, y, x]: [usize; 3], out: &mut [T]) {
-        let Windows { from, size, stride, pad, .. } = self.windows;
-        let [height, width] = from.map(usize::from);
-        let across = usize::from(size[1]);
-        // Taps before and behind the picture, and the pixel under the first of the others.
-        let (x, left) = (x * usize::from(stride[1]), usize::from(pad[1]));
-        let before = left.saturating_sub(x).min(across);
-        let behind = (x + across).saturating_sub(left + width).min(across - before);
-        let inside = (across - before - behind) * self.channels;
-        let (before, x) = (before * self.channels, (x + before).saturating_sub(left));
-        let mut row = (y * usize::from(stride[0])).wrapping_sub(pad[0].into());
-        let mut start = self.offset(picture, 0, x);
-        start = start.wrapping_add(row.wrapping_mul(width * self.channels));
-        for out in out.chunks_exact_mut((across * self.channels).max(1)) {
-            let pixels = data.get(start..).and_then(|data| data.get(..inside));
-            match (pixels, out.split_at_mut_checked(before)) {
-                (Some(pixels), Some((head, rest))) if row < height => {
-                    head.fill(T::from_code(0));
-                    let (part, tail) = rest.split_at_mut_checked(inside).unwrap_or_default();
-                    part.iter_mut().zip(pixels).for_each(|(out, &number)| *out = number);
-                    tail.fill(T::from_code(0));
-                }
-                _ => out.fill(T::from_code(0)),
-            }
-            row = row.wrapping_add(1);
-            start = start.wrapping_add(width * self.channels);
+            self.copy_window(data, place, cols, out);
         }
     }
 
