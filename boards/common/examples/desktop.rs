@@ -1,4 +1,4 @@
-//! The run of the boards on this machine: `cargo run -p fixgrad-boards --example desktop -- 44`
+//! The run of the boards on this machine: `cargo run -p fixgrad-boards --example desktop -- 44 cnn`
 //!
 //! The kernel is the scalar one, which defines what every other must compute.
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use embedded_io_adapters::std::FromStd;
 use fixgrad::{graph::Arena, uses::Uses};
-use fixgrad_boards::{Board, Scalar, Training, cnn, digits, run};
+use fixgrad_boards::{Board, Scalar, Training, cnn, digits, lenet, run};
 
 /// A desktop has no counter of instructions to offer, and stack enough.
 struct Desktop(FromStd<Stdout>);
@@ -36,8 +36,9 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         None | Some("digits") => train(&digits::TRAINING, digits::ARENA, steps),
         Some("cnn") => train(&cnn::TRAINING, cnn::ARENA, steps),
+        Some("lenet") => train(&lenet::TRAINING, lenet::ARENA, steps),
         Some(other) => {
-            eprintln!("error: expected `digits` or `cnn`, found `{other}`");
+            eprintln!("error: expected `digits`, `cnn` or `lenet`, found `{other}`");
             ExitCode::FAILURE
         }
     }

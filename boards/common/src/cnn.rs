@@ -25,7 +25,7 @@ pub const NET: Graph<LAYERS> = Graph::input([1, 8, 8])
     .max_pool(2)
     .dense("fc", 10);
 
-/// Plain SGD. The pictures of a step go through the network one at a time, and their gradients are
+/// Plain SGD. The pictures of a step go through the network four at a time, and their gradients are
 /// added up.
 pub const TRAIN: Train = Train {
     schedule: Schedule::Cosine { steps: STEPS, floor: 0 },
@@ -57,9 +57,10 @@ pub const TRAINING: Training<LAYERS, Uses> = Training {
 
 #[cfg(test)]
 mod tests {
+    use fixgrad::kernel::Device;
+
     use super::*;
     use crate::training;
-    use fixgrad::kernel::Device;
 
     #[test]
     fn the_network_learns_the_digits() {
@@ -72,20 +73,5 @@ mod tests {
         let tally = training::test(&mut trainer, digits::test()).unwrap();
         assert_eq!(tally.samples, 389);
         assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
-    }
-}
-#[cfg(test)]
-mod zz {
-    use super::*;
-    #[test]
-    fn zz() {
-        for (b, m) in [(32u16, 1u16), (32, 2), (32, 4), (8, 8), (4, 4), (32,32)] {
-            let train = Train { micro_batch: m, ..Train::new(b, Lr::ratio(1, 2)) };
-            let t = Task::<8>::in_place(NET, train, LayerConfig::tiny());
-            std::println!("== {b} {m} ram {} shared {:?}", t.ram(), t.plan().shared);
-            for (i, l) in t.plan().layers().iter().enumerate() {
-                std::println!("{i} f {} b {} rows {} {} w {} x {}  act {:?} grad {:?} memo {:?}", l.forward_tile.len, l.backward_tile.len, l.way.forward_rows, l.way.grad_rows, l.way.weight_rows, l.way.weight_cols, l.activation, l.grad, l.memo);
-            }
-        }
     }
 }

@@ -49,7 +49,7 @@ pub const ARENA: DigitsArena = Arena::for_plan(TASK.plan());
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
-static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
+pub(crate) static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// What the boards train first.
 pub const TRAINING: Training<LAYERS, Uses> =

@@ -24,6 +24,7 @@ mod keeper;
 #[cfg(target_os = "none")]
 pub mod kept;
 pub mod kernel;
+pub mod lenet;
 mod nor;
 pub mod pages;
 #[cfg(all(feature = "qemu", target_os = "none"))]

@@ -62,11 +62,18 @@ const AIFES: [Peer; 5] = [
 ];
 
 const DIGITS: &str = "64-32-10";
+const CNN: &str = "small CNN";
+const LENET: &str = "LeNet";
 const MNIST: &str = "784-100-10";
 
 /// The network of a run.
 fn network(row: &Row) -> &'static str {
-    if row.config.starts_with("digits") { DIGITS } else { MNIST }
+    match row.config.as_str() {
+        "digits-cnn" => CNN,
+        "digits28-lenet" => LENET,
+        config if config.starts_with("digits") => DIGITS,
+        _ => MNIST,
+    }
 }
 
 fn table(boards: &[Board], rows: &[Row]) -> String {
