@@ -22,12 +22,12 @@ fn bytes(x: &Patches<'_>, data: &[i8], first: usize, out: &mut [i8]) {
     let ([height, width], [down, across]) = (from.map(usize::from), size.map(usize::from));
     let ([below, right], [top, left]) = (stride.map(usize::from), pad.map(usize::from));
     let channels = x.channels;
-    let (depth, run) = (x.cols(), across * channels);
+    let (depth, run) = (x.cols().max(1), across * channels);
     // Zeros lie where nothing is copied to.
     out.fill(0);
     let mut rest = out;
     let [mut picture, mut y, mut begin] = x.place(first);
-    while rest.len() >= depth.max(1) {
+    while rest.len() >= depth {
         // Windows side by side.
         let wanted = usize::from(count[1]).saturating_sub(begin).max(1);
         let len = rest.len().min(wanted.saturating_mul(depth));
