@@ -70,7 +70,7 @@ mod tests {
         for step in 0..STEPS {
             training::train_step(&mut trainer, digits::batch(step)).unwrap();
         }
-        let tally = training::test(&mut trainer, digits::test()).unwrap();
+        let tally = training::test(&mut trainer, digits::test).unwrap();
         assert_eq!(tally.samples, 389);
         assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
     }

@@ -109,7 +109,7 @@ mod tests {
         for step in 0..STEPS {
             train_step(&mut trainer, batch(step)).unwrap();
         }
-        let tally = training::test(&mut trainer, test()).unwrap();
+        let tally = training::test(&mut trainer, test).unwrap();
         assert_eq!(tally.samples, 389);
         assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
     }

@@ -89,7 +89,7 @@ pub fn run<B: Board, const N: usize, U: Uses>(
     }
     // Looked up before the test, whose memory is not that of training.
     let stack = board.stack_high_water();
-    let test = training::test(trainer, (training.test)())?;
+    let test = training::test(trainer, training.test)?;
     (|| {
         let out = board.out();
         Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;

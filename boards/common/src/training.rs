@@ -58,7 +58,8 @@ pub fn train_step<const N: usize, U: Uses, K: Kernel>(
 #[inline(never)]
 pub fn test<const N: usize, U: Uses, K: Kernel>(
     trainer: &mut TaskTrainer<'_, N, U, K>,
-    batch: Batch,
+    pictures: fn() -> Batch,
 ) -> Result<Tally, StepError> {
-    trainer.evaluate(batch.samples, batch.targets)
+    let Batch { samples, targets } = pictures();
+    trainer.evaluate(samples, targets)
 }
