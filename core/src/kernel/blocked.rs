@@ -4,9 +4,9 @@
 //! order in which they are needed. A number of `b` is then loaded once for four products, and `b`
 //! needs no copy, which tiles of few rows would not pay for.
 
-use core::{cell::Cell, marker::PhantomData};
+use core::cell::Cell;
 
-use super::{Kernel, scalar};
+use super::scalar;
 use crate::tensor::{Mantissas, Matrix};
 
 /// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
@@ -14,7 +14,7 @@ use crate::tensor::{Mantissas, Matrix};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Blocked;
 
-/// Makes a [`Kernel`] of a type with [`Blocks`].
+/// Makes a [`Kernel`](super::Kernel) of a type with [`Blocks`].
 macro_rules! by_blocks {
     ($kernel:ty) => {
         impl $crate::kernel::Kernel for $kernel {
@@ -41,7 +41,7 @@ macro_rules! by_blocks {
                 out: &mut [i32],
                 room: $crate::tensor::MantissasMut<'_>,
             ) {
-                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
                 $crate::kernel::convolve::convolve(&proven, x, weight, drop, first, out, room);
             }
 
@@ -55,7 +55,7 @@ macro_rules! by_blocks {
                 out: &mut [i32],
                 room: $crate::tensor::MantissasMut<'_>,
             ) {
-                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
                 $crate::kernel::convolve::convolve_grad(&proven, grad, x, cols, drop, out, room);
             }
 
@@ -69,7 +69,7 @@ macro_rules! by_blocks {
                 out: &mut [i32],
                 room: $crate::tensor::MantissasMut<'_>,
             ) {
-                let proven = $crate::kernel::blocked::Proven::<Self>::new();
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
                 $crate::kernel::convolve::add_convolve_grad(
                     &proven, grad, x, cols, drop, out, room,
                 );
@@ -193,7 +193,7 @@ pub(super) struct Piece<'a> {
     pub(super) col_stride: usize,
 }
 
-/// [`Kernel::gemm`] by blocks, or by the scalar kernel where there are none for it.
+/// [`Kernel::gemm`](super::Kernel::gemm) by blocks, or by the scalar kernel where there are none for it.
 #[inline(always)]
 pub(super) fn gemm<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
     match (a.data, b.data) {
@@ -226,51 +226,8 @@ fn bytes<'m, B: Blocks>(
 
 /// Whether a product can be made by blocks.
 #[inline(always)]
-fn in_blocks<B: Blocks>(a: &Matrix<'_>, b: &Matrix<'_>) -> bool {
+pub(super) fn in_blocks<B: Blocks>(a: &Matrix<'_>, b: &Matrix<'_>) -> bool {
     b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1) && a.is_whole() && b.is_whole()
-}
-
-/// The kernel of blocks `B` for the pieces of a convolution: of these the caller has proved that all
-/// sums fit 32 bits, so that additions need not saturate, and blocks can add by themselves.
-pub(super) struct Proven<B>(PhantomData<B>);
-
-impl<B> Proven<B> {
-    #[inline(always)]
-    pub(super) const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<B: Blocks> Kernel for Proven<B> {
-    #[inline(always)]
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
-        match (a.data, b.data) {
-            (Mantissas::I8(x), Mantissas::I8(y)) if drop == 0 => {
-                proven_bytes::<B>(&a, x, &b, y, add, out);
-            }
-            _ => scalar::wide(&a, &b, drop, add, out),
-        }
-    }
-}
-
-#[inline(never)]
-fn proven_bytes<B: Blocks>(
-    a: &Matrix<'_>,
-    x: &[i8],
-    b: &Matrix<'_>,
-    y: &[i8],
-    add: bool,
-    out: &mut [i32],
-) {
-    if !in_blocks::<B>(a, b) {
-        return scalar::bytes(a, x, b, y, add, out);
-    }
-    let rows = a.rows.min(out.len() / b.cols.max(1));
-    let out = out.get_mut(..rows * b.cols).unwrap_or_default();
-    if !add {
-        out.fill(0);
-    }
-    products::<B>(a, x, b, y, out);
 }
 
 /// A product on top of what `out` holds, which saturates. Not inlined: its piece would lie under
@@ -297,7 +254,14 @@ fn added<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
     }
 }
 
-fn products<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+/// Adds a product to what `out` holds.
+pub(super) fn products<B: Blocks>(
+    a: &Matrix<'_>,
+    x: &[i8],
+    b: &Matrix<'_>,
+    y: &[i8],
+    out: &mut [i32],
+) {
     let depth = a.cols.min(b.rows);
     let out = Cell::from_mut(out).as_slice_of_cells();
     for (group, sums) in out.chunks((4 * b.cols).max(1)).enumerate() {

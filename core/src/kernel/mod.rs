@@ -17,6 +17,7 @@ mod convolve;
 mod gather;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
+mod proven;
 #[cfg(any(test, target_arch = "riscv32"))]
 mod riscv;
 #[cfg(target_arch = "riscv32")]
