@@ -10,6 +10,8 @@ use fixgrad::rng::{Key, Permutation};
 const PACKED: &str = "../../host/data/digits.bin.gz";
 /// A label and 8x8 pixels.
 const RECORD: usize = 65;
+/// So many pictures are there in 28x28 pixels too.
+const LARGE: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PACKED}");
@@ -27,5 +29,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::var("OUT_DIR")?;
     fs::write(Path::new(&folder).join("pixels.bin"), pixels.concat())?;
     fs::write(Path::new(&folder).join("labels.rs"), format!("{labels:?}"))?;
+    let large: Vec<u8> = pixels.iter().take(LARGE).flat_map(|pixels| enlarged(pixels)).collect();
+    fs::write(Path::new(&folder).join("large.bin"), large)?;
     Ok(())
+}
+
+/// A picture three times as large, with a border of two pixels.
+fn enlarged(pixels: &[u8]) -> impl Iterator<Item = u8> {
+    (0..28 * 28).map(move |at: usize| {
+        let place = |at: usize| at.checked_sub(2).map(|at| at / 3).filter(|&at| at < 8);
+        place(at / 28).zip(place(at % 28)).map_or(0, |(y, x)| pixels[y * 8 + x])
+    })
 }

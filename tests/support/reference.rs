@@ -74,9 +74,11 @@ pub fn softmax_loss(row: &[f64], wanted: &[f64]) -> Expected {
     Expected { value, units: 0.0, absolute }
 }
 
-/// Half the squared distance of one sample, where every difference may err by `unit`.
+/// Half the squared distance of one sample, where every difference may err by `unit`. The sum of the
+/// squares, in squares of that, ends with 64 bits.
 pub fn mse_loss(row: &[f64], wanted: &[f64], unit: f64) -> Expected {
-    let value = row.iter().zip(wanted).map(|(y, t)| (y - t).powi(2)).sum::<f64>() / 2.0;
+    let squares = row.iter().zip(wanted).map(|(y, t)| (y - t).powi(2)).sum::<f64>();
+    let value = squares.min(2f64.powi(64) * unit * unit) / 2.0;
     let count = row.len() as f64;
     let absolute = unit * (2.0 * value * count).sqrt() + unit * unit * count + 1.0 / LOSS_UNITS;
     Expected { value, units: 0.0, absolute }

@@ -99,8 +99,31 @@ impl Qemu {
 pub(crate) const EMULATORS: [(&str, &str); 2] =
     [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
 
-/// What follows the board's name in that of its program for little flash.
-const SMALL: &str = "-small";
+/// What follows the board's name in that of a program that trains on data in flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trains {
+    /// The digits, with a dense network.
+    Digits,
+    /// The same, with the kernel for little flash.
+    Small,
+    /// The same, with a small convolutional network.
+    Cnn,
+    /// LeNet-5.
+    Lenet,
+}
+
+impl Trains {
+    pub(crate) const ALL: [Self; 4] = [Self::Digits, Self::Small, Self::Cnn, Self::Lenet];
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Digits => "",
+            Self::Small => "-small",
+            Self::Cnn => "-cnn",
+            Self::Lenet => "-lenet",
+        }
+    }
+}
 
 impl Board {
     /// How it is emulated.
@@ -117,13 +140,15 @@ impl Board {
         let programs = self.about.budget.iter();
         programs.map(|(program, budget)| (program.as_str(), budget)).filter(|(program, _)| {
             let rest = program.strip_prefix(self.name.as_str());
-            !matches!(rest, Some("" | SMALL | "-link" | "-rtt"))
+            let trains = Trains::ALL.map(|what| Some(what.suffix())).contains(&rest);
+            !trains && !matches!(rest, Some("-link" | "-rtt"))
         })
     }
 
-    /// Its program that trains the digits with the kernel for little flash, where it has one.
-    pub(crate) fn small(&self) -> Option<String> {
-        Some(format!("{}{SMALL}", self.name)).filter(|name| self.about.budget.contains_key(name))
+    /// Its program that trains something that is in flash, where it has one.
+    pub(crate) fn trains(&self, what: Trains) -> Option<String> {
+        let name = format!("{}{}", self.name, what.suffix());
+        Some(name).filter(|name| self.about.budget.contains_key(name))
     }
 
     /// Its program that compares the kernel of the chip with the scalar one. Every emulated board has
@@ -243,7 +268,8 @@ mod tests {
                 assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
             }
             programs.retain(|program| board.stand_alone().all(|(other, _)| other != *program));
-            programs.retain(|program| board.small().is_none_or(|small| small != *program));
+            let more = [Trains::Small, Trains::Cnn, Trains::Lenet].map(|what| board.trains(what));
+            programs.retain(|program| !more.iter().flatten().any(|other| other == program));
             match (&about.qemu, &about.device) {
                 (Some(qemu), None) => {
                     assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");

@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, Trains};
 use crate::firmware;
 use crate::project::Project;
 use crate::stage::Outcome;
@@ -48,13 +48,21 @@ pub(crate) struct Args {
     /// End with one line of JSON that holds the results.
     #[arg(long)]
     json: bool,
-    /// How many steps to train; by default an epoch of the digits, or all steps of CONFIG.
+    /// How many steps to train; by default an epoch of the digits, fewer of larger networks, or all steps
+    /// of CONFIG.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 }
 
-/// One epoch of the digits.
-const STEPS: u32 = 44;
+/// What is trained on data in flash: the programs of boards, the word by which the run on this machine
+/// knows it, and steps: an epoch of the digits, or as many as take a board some seconds. Bounds need the
+/// first ones to find their place; until then LeNet answers nothing.
+const IN_FLASH: [(Trains, &str, u32); 4] = [
+    (Trains::Digits, "digits", 44),
+    (Trains::Small, "digits", 44),
+    (Trains::Cnn, "cnn", 16),
+    (Trains::Lenet, "lenet", 16),
+];
 /// What the checks stream, on pictures that stand in for MNIST.
 const STREAMED: &str = "configs/mnist_mlp_board.yaml";
 /// One to two seconds each under emulation.
@@ -73,7 +81,7 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
     }
     prepare(&project.shell, &boards)?;
     let (rows, findings) = match &args.config {
-        None => train(&project.shell, &boards, args.steps.unwrap_or(STEPS))?,
+        None => train(&project.shell, &boards, args.steps)?,
         Some(config) => {
             let config = project.locate_config(config);
             let data = args.data.as_ref().map(|data| project.locate(data));
@@ -139,7 +147,7 @@ fn everything(
     data: Option<&Path>,
     streamed: u32,
 ) -> Result<(Vec<Row>, Vec<String>)> {
-    let (mut rows, mut findings) = train(shell, boards, STEPS)?;
+    let (mut rows, mut findings) = train(shell, boards, None)?;
     let mut linked = boards.iter().filter(|board| board.about.kept.is_some()).peekable();
     if linked.peek().is_some() {
         let stand_in = toolchain::target_dir().join("pictures");
@@ -167,17 +175,22 @@ fn reason_against(shell: &Shell, board: &Board) -> Result<Option<String>> {
 }
 
 /// Trains on the boards; what was measured, and what is wrong.
-fn train(shell: &Shell, boards: &[Board], steps: u32) -> Result<(Vec<Row>, Vec<String>)> {
-    if boards.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let host = on_this_machine(shell, steps)?;
-    let (mut rows, mut findings) =
-        collect(boards, |board| train_one(shell, board, &board.name, &host, steps));
-    for (board, small) in boards.iter().filter_map(|board| Some((board, board.small()?))) {
-        let more = collect([board], |board| train_one(shell, board, &small, &host, steps));
-        rows.extend(more.0);
-        findings.extend(more.1);
+fn train(shell: &Shell, boards: &[Board], steps: Option<u32>) -> Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut findings) = (Vec::new(), Vec::new());
+    for (what, word, usual) in IN_FLASH {
+        let mut programs =
+            boards.iter().filter_map(|board| Some((board, board.trains(what)?))).peekable();
+        if programs.peek().is_none() {
+            continue;
+        }
+        let steps = steps.unwrap_or(usual);
+        let host = on_this_machine(shell, word, steps)?;
+        for (board, program) in programs {
+            let more =
+                collect([board], |board| train_one(shell, board, (what, &program), &host, steps));
+            rows.extend(more.0);
+            findings.extend(more.1);
+        }
     }
     Ok((rows, findings))
 }
@@ -204,20 +217,22 @@ fn collect<'a>(
 fn train_one(
     shell: &Shell,
     board: &Board,
-    program: &str,
+    (what, program): (Trains, &str),
     host: &Report,
     steps: u32,
 ) -> Result<(Row, Vec<String>)> {
     let programs = firmware::build(shell, board)?;
     let firmware = programs.program(program);
-    let audit = audit::audit(&firmware, audit::DIGITS)?;
+    let audit = audit::audit(&firmware, audit::IN_FLASH)?;
     let mut findings = audit.findings.clone();
-    let mut kernel = kernel::SCALAR;
-    if program == board.name {
+    if what == Trains::Digits {
         findings.extend(stand_alone::check(board, &programs)?);
-        kernel = kernel::DEVICE;
     }
-    let costs = kernel::check(board, &programs, kernel)?;
+    let costs = match what {
+        Trains::Digits => Some(kernel::check(board, &programs, kernel::DEVICE)?),
+        Trains::Small => Some(kernel::check(board, &programs, kernel::SCALAR)?),
+        Trains::Cnn | Trains::Lenet => None,
+    };
 
     let mut report = Report::default();
     let mut difference = None;
@@ -231,18 +246,19 @@ fn train_one(
         Some(difference) => findings.push(difference.clone()),
         None => report.check_complete(steps)?,
     }
-    let row = Row::new(board, &report.measured(), &audit, Some(costs), difference.is_none())?
+    let row = Row::new(board, &report.measured(), &audit, costs, difference.is_none())?
         .of_program(program);
     findings.extend(row.beyond(board));
     Ok((row, findings))
 }
 
 /// The same training with the definition of the arithmetic, on this machine.
-fn on_this_machine(shell: &Shell, steps: u32) -> Result<Report> {
+fn on_this_machine(shell: &Shell, what: &str, steps: u32) -> Result<Report> {
     let steps_word = steps.to_string();
-    let text = cmd!(shell, "cargo run -q -p fixgrad-boards --example desktop -- {steps_word}")
-        .read()
-        .context("the run on this machine failed")?;
+    let text =
+        cmd!(shell, "cargo run -q -p fixgrad-boards --example desktop -- {steps_word} {what}")
+            .read()
+            .context("the run on this machine failed")?;
     let mut report = Report::default();
     text.lines().try_for_each(|line| report.read(line))?;
     report.check_complete(steps)?;

@@ -1,4 +1,4 @@
-//! The run of the boards on this machine: `cargo run -p fixgrad-boards --example desktop -- 44`
+//! The run of the boards on this machine: `cargo run -p fixgrad-boards --example desktop -- 44 cnn`
 //!
 //! The kernel is the scalar one, which defines what every other must compute.
 
@@ -6,7 +6,8 @@ use std::io::{Stdout, stdout};
 use std::process::ExitCode;
 
 use embedded_io_adapters::std::FromStd;
-use fixgrad_boards::{Board, Scalar, digits, run};
+use fixgrad::{graph::Arena, uses::Uses};
+use fixgrad_boards::{Board, Scalar, Training, cnn, digits, lenet, run};
 
 /// A desktop has no counter of instructions to offer, and stack enough.
 struct Desktop(FromStd<Stdout>);
@@ -26,14 +27,30 @@ impl Board for Desktop {
 }
 
 fn main() -> ExitCode {
-    let argument = std::env::args().nth(1);
-    let Ok(steps) = argument.as_deref().unwrap_or("44").parse() else {
-        eprintln!("error: expected a number of steps, found `{}`", argument.unwrap_or_default());
+    let mut arguments = std::env::args().skip(1);
+    let steps = arguments.next().unwrap_or("44".to_owned());
+    let Ok(steps) = steps.parse() else {
+        eprintln!("error: expected a number of steps, found `{steps}`");
         return ExitCode::FAILURE;
     };
-    let mut arena = digits::ARENA;
+    match arguments.next().as_deref() {
+        None | Some("digits") => train(&digits::TRAINING, digits::ARENA, steps),
+        Some("cnn") => train(&cnn::TRAINING, cnn::ARENA, steps),
+        Some("lenet") => train(&lenet::TRAINING, lenet::ARENA, steps),
+        Some(other) => {
+            eprintln!("error: expected `digits`, `cnn` or `lenet`, found `{other}`");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn train<const N: usize, U: Uses, const RAM: usize>(
+    training: &Training<N, U>,
+    mut arena: Arena<RAM>,
+    steps: u32,
+) -> ExitCode {
     let mut desktop = Desktop(FromStd::new(stdout()));
-    match run(&mut desktop, Scalar, &mut arena, steps) {
+    match run(&mut desktop, Scalar, training, arena.as_mut_slice(), steps) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:?}");

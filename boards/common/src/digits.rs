@@ -1,13 +1,14 @@
 //! The training task: 64-32-10 on handwritten digits that lie in flash.
 
 use fixgrad::{
-    kernel::{Device, Kernel},
+    kernel::Device,
     optim::Schedule,
     prelude::*,
     rng::{Key, Permutation},
-    trainer::{StepError, Tally},
     uses::{Fitted, Only, Part},
 };
+
+use crate::training::{Batch, TaskTrainer, Training};
 
 /// Most layers of the network.
 pub const LAYERS: usize = 4;
@@ -40,8 +41,6 @@ pub type Uses = Fitted<BOUNDS, Only<{ TRAIN.parts(&LAYER) & !Part::InputPoint.bi
 const BOUNDS: usize = Task::<LAYERS>::in_place(NET, TRAIN, LAYER).bounds();
 /// Network, settings and memory plan.
 pub static TASK: Task<LAYERS, Uses> = Task::in_place(NET, TRAIN, LAYER);
-/// The name of the task in reports.
-pub const NAME: &str = "digits-tiny";
 
 /// All memory of the trainer.
 pub type DigitsArena = Arena<{ TASK.ram() }>;
@@ -50,40 +49,14 @@ pub const ARENA: DigitsArena = Arena::for_plan(TASK.plan());
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
-static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
+pub(crate) static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
-/// The trainer of this task. A board uses the kernel that its chip is best at, or the one that takes
-/// the least flash.
-pub type DigitsTrainer<'a, K = Device> = Trainer<'a, LAYERS, K, (), &'a Task<LAYERS, Uses>>;
+/// What the boards train first.
+pub const TRAINING: Training<LAYERS, Uses> =
+    Training { name: "digits-tiny", task: &TASK, batch_size: BATCH, batch, test };
 
-/// A trainer at its first step.
-///
-/// Never inlined, as its two fellows, so that the size of the trainer can be told.
-#[inline(never)]
-pub fn trainer<K: Kernel>(
-    memory: &mut [u8],
-    kernel: K,
-) -> Result<DigitsTrainer<'_, K>, fixgrad::trainer::SetupError> {
-    Trainer::of(&TASK, memory, kernel, ())
-}
-
-/// One training step, and nothing else: what is measured, and what must not panic.
-///
-/// Never inlined, so that the checks of the linked firmware find it by its name.
-#[inline(never)]
-pub fn train_step<K: Kernel>(
-    trainer: &mut DigitsTrainer<'_, K>,
-    batch: Batch,
-) -> Result<StepRecord, StepError> {
-    trainer.step(batch.samples, batch.targets)
-}
-
-/// Pictures in flash, and what they show.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch {
-    pub(crate) samples: Samples<'static>,
-    pub(crate) targets: Targets<'static>,
-}
+/// The trainer of this task.
+pub type DigitsTrainer<'a, K = Device> = TaskTrainer<'a, LAYERS, Uses, K>;
 
 /// The pictures of step `step`. They lie one after the other in flash, so that they need no RAM;
 /// the order of the batches is new in every epoch.
@@ -93,11 +66,9 @@ pub fn batch(step: u32) -> Batch {
     part(order.at(index) as usize * BATCH, BATCH)
 }
 
-/// Right answers on the pictures that were not learned from.
-#[inline(never)]
-pub fn test<K: Kernel>(trainer: &mut DigitsTrainer<'_, K>) -> Result<Tally, StepError> {
-    let Batch { samples, targets } = part(LEARNED, PICTURES - LEARNED);
-    trainer.evaluate(samples, targets)
+/// The pictures that are not learned from.
+pub(crate) fn test() -> Batch {
+    part(LEARNED, PICTURES - LEARNED)
 }
 
 /// A picture, with pixels of 0 to 16, and the digit that it shows; none behind the last.
@@ -118,6 +89,7 @@ fn part(from: usize, len: usize) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::{self, train_step, trainer};
 
     #[test]
     fn the_pictures_are_those_of_the_data_set() {
@@ -132,11 +104,12 @@ mod tests {
     #[test]
     fn the_network_learns_them() {
         let mut arena = ARENA;
-        let mut trainer = trainer(arena.as_mut_slice(), Device::default()).unwrap();
+        let memory = arena.as_mut_slice();
+        let mut trainer: DigitsTrainer<'_> = trainer(&TASK, memory, Device::default()).unwrap();
         for step in 0..STEPS {
             train_step(&mut trainer, batch(step)).unwrap();
         }
-        let tally = test(&mut trainer).unwrap();
+        let tally = training::test(&mut trainer, test).unwrap();
         assert_eq!(tally.samples, 389);
         assert!(tally.correct >= 360, "{tally:?}, {} bytes", TASK.ram());
     }

@@ -14,6 +14,7 @@ extern crate std;
 mod arm;
 #[cfg(all(feature = "qemu", target_os = "none", target_arch = "arm"))]
 pub mod cmsdk;
+pub mod cnn;
 #[cfg(test)]
 mod desk;
 #[cfg(all(feature = "device", target_os = "none"))]
@@ -23,6 +24,7 @@ mod keeper;
 #[cfg(target_os = "none")]
 pub mod kept;
 pub mod kernel;
+pub mod lenet;
 mod nor;
 pub mod pages;
 #[cfg(all(feature = "qemu", target_os = "none"))]
@@ -37,6 +39,7 @@ pub mod serial;
 #[cfg(target_os = "none")]
 mod stack;
 pub mod station;
+pub mod training;
 #[cfg(all(feature = "device", target_os = "none"))]
 pub mod xip;
 
@@ -44,3 +47,4 @@ pub use fixgrad::kernel::Scalar;
 pub use keeper::{KeepError, Keeper};
 pub use nor::{NorError, NorInRam};
 pub use run::{Board, Error, run};
+pub use training::Training;

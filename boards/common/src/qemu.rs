@@ -6,6 +6,7 @@ use embedded_io::{Read, ReadReady};
 use fixgrad::{
     kernel::{Device, Kernel},
     link::ServeError,
+    uses::Uses,
 };
 use semihosting::{experimental::env, io, process};
 
@@ -13,7 +14,7 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, NorInRam, digits, kept, kernel, report::Line, stack, station};
+use crate::{Board, NorInRam, Training, kept, kernel, report::Line, stack, station};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
@@ -39,18 +40,22 @@ pub fn serve<const WORD: usize, const PAGE: usize>(
     }
 }
 
-/// Trains in `arena` as many steps as the command line says, by the fastest kernel of the chip, tells
+/// Trains in `memory` as many steps as the command line says, by the fastest kernel of the chip, tells
 /// about it, and ends QEMU.
-pub fn run(arena: &mut digits::DigitsArena) -> ! {
-    run_with(Device::default(), arena)
+pub fn run<const N: usize, U: Uses>(training: &Training<N, U>, memory: &mut [u8]) -> ! {
+    run_with(Device::default(), training, memory)
 }
 
 /// As [`run`], with another kernel.
-pub fn run_with(kernel: impl Kernel, arena: &mut digits::DigitsArena) -> ! {
+pub fn run_with<const N: usize, U: Uses>(
+    kernel: impl Kernel,
+    training: &Training<N, U>,
+    memory: &mut [u8],
+) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
-    match crate::run(&mut board, kernel, arena, steps()) {
+    match crate::run(&mut board, kernel, training, memory, steps()) {
         Ok(()) => process::exit(0),
         Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),

@@ -1,9 +1,12 @@
 //! Trains, and tells after every step what the weights are.
 
 use embedded_io::Write;
-use fixgrad::{graph::Arena, kernel::Kernel, trainer};
+use fixgrad::{kernel::Kernel, trainer, uses::Uses};
 
-use crate::{digits, report::Line};
+use crate::{
+    report::Line,
+    training::{self, Training},
+};
 
 /// What a run needs of the place where it happens.
 pub trait Board {
@@ -42,7 +45,7 @@ impl<E> From<trainer::StepError> for Error<E> {
     }
 }
 
-/// Trains the digits for `steps` steps in `arena` with `kernel`. The report is one line a step, between what is
+/// Trains for `steps` steps in `memory` with `kernel`. The report is one line a step, between what is
 /// known before and what is measured after:
 ///
 /// ```text
@@ -54,28 +57,29 @@ impl<E> From<trainer::StepError> for Error<E> {
 /// stack BYTES               where it is measured
 /// end
 /// ```
-pub fn run<B: Board>(
+pub fn run<B: Board, const N: usize, U: Uses>(
     board: &mut B,
     kernel: impl Kernel,
-    arena: &mut digits::DigitsArena,
+    training: &Training<N, U>,
+    memory: &mut [u8],
     steps: u32,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
     let out = board.out();
     (|| {
-        Line::new(out, "config")?.text(digits::NAME)?.end()?;
-        Line::new(out, "ram")?.number(digits::TASK.ram() as u32)?.end()?;
-        let macs = digits::NET.view().training_macs() * digits::BATCH;
+        Line::new(out, "config")?.text(training.name)?.end()?;
+        Line::new(out, "ram")?.number(training.task.ram() as u32)?.end()?;
+        let macs = training.task.graph().training_macs() * training.batch_size;
         Line::new(out, "macs")?.number(macs as u32)?.end()
     })()
     .map_err(Error::Out)?;
 
-    let mut trainer = digits::trainer(Arena::as_mut_slice(arena), kernel);
+    let mut trainer = training::trainer(training.task, memory, kernel);
     // Borrowed, so that it is not moved: there would be two of them on the stack.
     let trainer = trainer.as_mut().map_err(|error| Error::Setup(*error))?;
     for step in 0..steps {
-        let batch = digits::batch(step);
+        let batch = (training.batch)(step);
         board.start();
-        let record = digits::train_step(trainer, batch);
+        let record = training::train_step(trainer, batch);
         let counts = board.elapsed();
         let step = record?.step;
         let digest = trainer.digest();
@@ -85,7 +89,7 @@ pub fn run<B: Board>(
     }
     // Looked up before the test, whose memory is not that of training.
     let stack = board.stack_high_water();
-    let test = digits::test(trainer)?;
+    let test = training::test(trainer, training.test)?;
     (|| {
         let out = board.out();
         Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;
@@ -104,13 +108,14 @@ mod tests {
     use fixgrad::kernel::Device;
 
     use super::*;
-    use crate::desk::Desk;
+    use crate::{desk::Desk, digits};
 
     #[test]
     fn a_report_is_complete_and_the_same_every_time() {
         let report = || {
             let (mut desk, mut arena) = (Desk(Vec::new()), digits::ARENA);
-            run(&mut desk, Device::default(), &mut arena, 3).unwrap();
+            let memory = arena.as_mut_slice();
+            run(&mut desk, Device::default(), &digits::TRAINING, memory, 3).unwrap();
             String::from_utf8(desk.0).unwrap()
         };
         let text = report();

@@ -8,5 +8,5 @@ use fixgrad_boards::{Scalar, digits, qemu};
 #[entry]
 fn main() -> ! {
     static mut ARENA: digits::DigitsArena = digits::ARENA;
-    qemu::run_with(Scalar, ARENA)
+    qemu::run_with(Scalar, &digits::TRAINING, ARENA.as_mut_slice())
 }

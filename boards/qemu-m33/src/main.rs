@@ -8,5 +8,5 @@ use fixgrad_boards::{digits, qemu};
 #[entry]
 fn main() -> ! {
     static mut ARENA: digits::DigitsArena = digits::ARENA;
-    qemu::run(ARENA)
+    qemu::run(&digits::TRAINING, ARENA.as_mut_slice())
 }

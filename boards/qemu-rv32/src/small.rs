@@ -10,5 +10,5 @@ static ARENA: ConstStaticCell<digits::DigitsArena> = ConstStaticCell::new(digits
 
 #[entry]
 fn main() -> ! {
-    qemu::run_with(Scalar, ARENA.take())
+    qemu::run_with(Scalar, &digits::TRAINING, ARENA.take().as_mut_slice())
 }

@@ -10,5 +10,5 @@ static ARENA: ConstStaticCell<digits::DigitsArena> = ConstStaticCell::new(digits
 
 #[entry]
 fn main() -> ! {
-    qemu::run(ARENA.take())
+    qemu::run(&digits::TRAINING, ARENA.take().as_mut_slice())
 }

@@ -264,10 +264,15 @@ impl Pairs for ArmBase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(ArmBase, "Arm");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&ArmBase, "Arm");
     }
 }

@@ -124,7 +124,7 @@ fn along(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>];
         }
     }
     if 4 * fours < a.len {
-        one_by_one(a, b, 4 * fours, 0, out);
+        last_numbers(a, b, 4 * fours, out);
     }
 }
 
@@ -165,20 +165,42 @@ fn across(a: &FourRows<'_>, b: &Piece<'_>, panel: &mut Panel, out: [&[Cell<i32>]
         }
     }
     if columns < out[0].len() {
-        one_by_one(a, b, 0, columns, out);
+        last_columns(a, b, columns, out);
     }
 }
 
-/// What is left over: the numbers of all columns from `depth` on, or those of the last columns.
-fn one_by_one(a: &FourRows<'_>, b: &Piece<'_>, depth: usize, col: usize, out: [&[Cell<i32>]; 4]) {
+/// What is left over along the depth: the numbers of all columns from `depth` on.
+#[inline(never)]
+fn last_numbers(a: &FourRows<'_>, b: &Piece<'_>, depth: usize, out: [&[Cell<i32>]; 4]) {
+    for (r, row) in out.iter().enumerate().take(a.count) {
+        for k in depth..a.len {
+            let factor = i32::from(a.row(r).get(k * a.stride).copied().unwrap_or(0));
+            let mut at = k * b.row_stride;
+            for slot in *row {
+                let number = i32::from(b.numbers.get(at).copied().unwrap_or(0));
+                slot.set(slot.get().wrapping_add(factor * number));
+                at += b.col_stride;
+            }
+        }
+    }
+}
+
+/// What is left over across it: the last columns from `col` on.
+#[inline(never)]
+fn last_columns(a: &FourRows<'_>, b: &Piece<'_>, col: usize, out: [&[Cell<i32>]; 4]) {
     for (r, row) in out.iter().enumerate().take(a.count) {
         for (slot, c) in row.get(col..).unwrap_or_default().iter().zip(col..) {
-            for k in depth..a.len {
-                let factor = a.row(r).get(k * a.stride).copied().unwrap_or(0);
-                let at = k * b.row_stride + c * b.col_stride;
-                let number = b.numbers.get(at).copied().unwrap_or(0);
-                slot.set(slot.get().wrapping_add(i32::from(factor) * i32::from(number)));
+            let (numbers, factors) = (b.numbers.get(c * b.col_stride..), a.row(r));
+            let numbers = numbers.unwrap_or_default();
+            let (mut at, mut from, mut sum) = (0, 0, slot.get());
+            for _ in 0..a.len {
+                let (Some(&factor), Some(&number)) = (factors.get(from), numbers.get(at)) else {
+                    break;
+                };
+                sum = sum.wrapping_add(i32::from(factor) * i32::from(number));
+                (at, from) = (at + b.row_stride, from + a.stride);
             }
+            slot.set(sum);
         }
     }
 }
@@ -186,10 +208,15 @@ fn one_by_one(a: &FourRows<'_>, b: &Piece<'_>, depth: usize, col: usize, out: [&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(ArmDsp, "Arm DSP");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&ArmDsp, "Arm DSP");
     }
 }

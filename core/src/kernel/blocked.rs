@@ -31,6 +31,55 @@ macro_rules! by_blocks {
                 $crate::kernel::blocked::gemm::<Self>(a, b, drop, add, out);
             }
 
+            #[inline(always)]
+            fn convolve(
+                &self,
+                x: &$crate::tensor::Patches<'_>,
+                weight: &$crate::tensor::Taps<'_>,
+                drop: u32,
+                first: usize,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
+                $crate::kernel::convolve::convolve(&proven, x, weight, drop, first, out, room);
+            }
+
+            #[inline(always)]
+            fn convolve_grad(
+                &self,
+                grad: &$crate::tensor::Matrix<'_>,
+                x: &$crate::tensor::Patches<'_>,
+                cols: core::ops::Range<usize>,
+                drop: u32,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
+                $crate::kernel::convolve::convolve_grad(&proven, grad, x, cols, drop, out, room);
+            }
+
+            #[inline(always)]
+            fn add_convolve_grad(
+                &self,
+                grad: &$crate::tensor::Matrix<'_>,
+                x: &$crate::tensor::Patches<'_>,
+                cols: core::ops::Range<usize>,
+                drop: u32,
+                out: &mut [i32],
+                room: $crate::tensor::MantissasMut<'_>,
+            ) {
+                let proven = $crate::kernel::proven::Proven::<Self>::new();
+                $crate::kernel::convolve::add_convolve_grad(
+                    &proven, grad, x, cols, drop, out, room,
+                );
+            }
+
+            #[inline(always)]
+            fn adds_convolutions(&self) -> bool {
+                true
+            }
+
             fn peak_beyond(&self, source: $crate::tensor::Source<'_>, known: u32) -> u32 {
                 $crate::quant::compact::peak_beyond(source, known)
             }
@@ -162,8 +211,7 @@ fn bytes<'m, B: Blocks>(
     add: bool,
     out: &mut [i32],
 ) {
-    let blocks = b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1);
-    if !blocks || !a.is_whole() || !b.is_whole() {
+    if !in_blocks::<B>(&a, &b) {
         return scalar::bytes(&a, x, &b, y, add, out);
     }
     let rows = a.rows.min(out.len() / b.cols.max(1));
@@ -174,6 +222,12 @@ fn bytes<'m, B: Blocks>(
         out.fill(0);
         products::<B>(&a, x, &b, y, out);
     }
+}
+
+/// Whether a product can be made by blocks.
+#[inline(always)]
+pub(super) fn in_blocks<B: Blocks>(a: &Matrix<'_>, b: &Matrix<'_>) -> bool {
+    b.cols >= B::COLS && (b.row_stride == 1 || b.col_stride == 1) && a.is_whole() && b.is_whole()
 }
 
 /// A product on top of what `out` holds, which saturates. Not inlined: its piece would lie under
@@ -200,7 +254,14 @@ fn added<B: Blocks>(a: Matrix<'_>, b: Matrix<'_>, out: &mut [i32]) {
     }
 }
 
-fn products<B: Blocks>(a: &Matrix<'_>, x: &[i8], b: &Matrix<'_>, y: &[i8], out: &mut [i32]) {
+/// Adds a product to what `out` holds.
+pub(super) fn products<B: Blocks>(
+    a: &Matrix<'_>,
+    x: &[i8],
+    b: &Matrix<'_>,
+    y: &[i8],
+    out: &mut [i32],
+) {
     let depth = a.cols.min(b.rows);
     let out = Cell::from_mut(out).as_slice_of_cells();
     for (group, sums) in out.chunks((4 * b.cols).max(1)).enumerate() {
@@ -332,10 +393,15 @@ block!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(Blocked, "blocked");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&Blocked, "blocked");
     }
 }

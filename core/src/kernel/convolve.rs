@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::Kernel;
+use super::{Kernel, gather::gather};
 use crate::{
     quant::jam,
     tensor::{MantissasMut, Matrix, Patches, Taps},
@@ -30,7 +30,7 @@ pub(super) fn convolve<K: Kernel + ?Sized>(
     for (out, first) in pieces.zip((first..).step_by(rows)) {
         let count = out.len() / cols;
         let mut windows = room.part(0, count * depth);
-        x.gather(first, 0..depth, windows.part(0, count * depth));
+        gather(x, first, 0..depth, windows.part(0, count * depth));
         let windows = Matrix::new(windows.as_ref(), count, depth);
         if let Some(weight) = whole(weight) {
             kernel.gemm(windows, weight, drop, false, out);
@@ -101,22 +101,50 @@ pub(super) fn convolve_grad<K: Kernel + ?Sized>(
     cols: Range<usize>,
     drop: u32,
     out: &mut [i32],
+    room: MantissasMut<'_>,
+) {
+    if grad.rows == 0 || drop > 0 || room.as_ref().len() < cols.len() {
+        return convolve_grad_single(grad, x, cols, drop, out);
+    }
+    gradients(kernel, grad, x, cols, false, out, room);
+}
+
+/// [`Kernel::add_convolve_grad`] by gathered windows.
+#[inline(always)]
+pub(super) fn add_convolve_grad<K: Kernel + ?Sized>(
+    kernel: &K,
+    grad: &Matrix<'_>,
+    x: &Patches<'_>,
+    cols: Range<usize>,
+    drop: u32,
+    out: &mut [i32],
+    room: MantissasMut<'_>,
+) {
+    if drop > 0 || room.as_ref().len() < cols.len() {
+        return add_convolve_grad_single(grad, x, cols, drop, out);
+    }
+    gradients(kernel, grad, x, cols, true, out, room);
+}
+
+/// Without bits to drop, and with room for one window at least.
+#[inline(always)]
+fn gradients<K: Kernel + ?Sized>(
+    kernel: &K,
+    grad: &Matrix<'_>,
+    x: &Patches<'_>,
+    cols: Range<usize>,
+    add: bool,
+    out: &mut [i32],
     mut room: MantissasMut<'_>,
 ) {
     let width = cols.len();
     let rows = room.as_ref().len() / width.max(1);
-    if rows == 0 || drop > 0 {
-        return convolve_grad_single(grad, x, cols, drop, out);
-    }
-    if grad.rows == 0 {
-        out.fill(0);
-    }
-    for first in (0..grad.rows).step_by(rows) {
+    for first in (0..grad.rows).step_by(rows.max(1)) {
         let grad = grad.row_range(first, rows);
         let mut windows = room.part(0, grad.rows * width);
-        x.gather(first, cols.clone(), windows.part(0, grad.rows * width));
+        gather(x, first, cols.clone(), windows.part(0, grad.rows * width));
         let windows = Matrix::new(windows.as_ref(), grad.rows, width);
-        kernel.gemm(grad.t(), windows, 0, first > 0, out);
+        kernel.gemm(grad.t(), windows, 0, add || first > 0, out);
     }
 }
 
@@ -129,13 +157,37 @@ pub(super) fn convolve_grad_single(
     drop: u32,
     out: &mut [i32],
 ) {
+    single_gradients(grad, x, cols, drop, out, |slot, sum| *slot = sum);
+}
+
+/// [`Kernel::add_convolve_grad`] element by element.
+#[inline(never)]
+pub(super) fn add_convolve_grad_single(
+    grad: &Matrix<'_>,
+    x: &Patches<'_>,
+    cols: Range<usize>,
+    drop: u32,
+    out: &mut [i32],
+) {
+    single_gradients(grad, x, cols, drop, out, |slot, sum| *slot = slot.saturating_add(sum));
+}
+
+#[inline(always)]
+fn single_gradients(
+    grad: &Matrix<'_>,
+    x: &Patches<'_>,
+    cols: Range<usize>,
+    drop: u32,
+    out: &mut [i32],
+    put: impl Fn(&mut i32, i32),
+) {
     for (unit, out) in out.chunks_exact_mut(cols.len().max(1)).enumerate() {
         for (col, slot) in cols.clone().zip(out) {
             let sum = (0..grad.rows).fold(0i64, |sum, row| {
                 let product = i64::from(grad.at(row, unit)) * i64::from(x.at(row, col));
                 sum.wrapping_add(product)
             });
-            *slot = jam(sum, drop) as i32;
+            put(slot, jam(sum, drop) as i32);
         }
     }
 }

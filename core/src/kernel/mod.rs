@@ -14,8 +14,10 @@ mod arm_base;
 mod arm_dsp;
 pub mod check;
 mod convolve;
+mod gather;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
+mod proven;
 #[cfg(any(test, target_arch = "riscv32"))]
 mod riscv;
 #[cfg(target_arch = "riscv32")]
@@ -120,6 +122,28 @@ pub trait Kernel: Sync {
         convolve::convolve_grad(self, grad, x, cols, drop, out, room);
     }
 
+    /// As [`convolve_grad`](Self::convolve_grad), added to what `out` holds: for the sums of
+    /// micro-batches, where the caller has proved that all of them together fit 32 bits.
+    #[inline(always)]
+    fn add_convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        convolve::add_convolve_grad(self, grad, x, cols, drop, out, room);
+    }
+
+    /// Whether [`add_convolve_grad`](Self::add_convolve_grad) is faster than
+    /// [`convolve_grad`](Self::convolve_grad) and an addition.
+    #[inline(always)]
+    fn adds_convolutions(&self) -> bool {
+        false
+    }
+
     /// The largest magnitude of `values`.
     fn peak(&self, source: Source<'_>) -> u32 {
         for_source!(source, values => crate::quant::peak(values))
@@ -198,6 +222,20 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         room: MantissasMut<'_>,
     ) {
         (**self).convolve_grad(grad, x, cols, drop, out, room);
+    }
+    fn add_convolve_grad(
+        &self,
+        grad: &Matrix<'_>,
+        x: &Patches<'_>,
+        cols: Range<usize>,
+        drop: u32,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        (**self).add_convolve_grad(grad, x, cols, drop, out, room);
+    }
+    fn adds_convolutions(&self) -> bool {
+        (**self).adds_convolutions()
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         (**self).peak(source)

@@ -220,10 +220,15 @@ impl Pairs for RiscV {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::check_products;
+    use crate::kernel::testing::{check_convolutions, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
         check_products(RiscV, "RISC-V");
+    }
+
+    #[test]
+    fn convolutions_equal_the_scalar_ones() {
+        check_convolutions(&RiscV, "RISC-V");
     }
 }

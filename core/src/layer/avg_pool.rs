@@ -107,13 +107,13 @@ impl Average {
 #[inline(always)]
 fn sum(windows: Patches<'_>, first: usize, factor: u16, sums: &mut [i32]) {
     let channels = windows.channels;
-    for (row, out) in (first..).zip(sums.chunks_exact_mut(channels.max(1))) {
+    for (place, out) in windows.places(first).zip(sums.chunks_exact_mut(channels.max(1))) {
         out.fill(0);
-        for (_, pixel) in windows.under(row) {
+        windows.under(place, |_, pixel| {
             for_width!(Mantissas, windows.data.part(pixel, channels), codes => {
                 out.iter_mut().zip(codes).for_each(|(sum, code)| *sum += code.widen());
             });
-        }
+        });
         if factor != 1 {
             out.iter_mut().for_each(|sum| *sum *= i32::from(factor));
         }

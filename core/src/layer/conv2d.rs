@@ -209,8 +209,15 @@ impl Operator for Conv2d {
     }
 
     #[inline(always)]
+    fn adds<K: Kernel>(self, kernel: &K) -> bool {
+        kernel.adds_convolutions()
+    }
+
+    #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, run: WeightGrad<'_, K>) {
-        let WeightGrad { kernel, from, samples, grad, x, drop, units, cols, sums, room, .. } = run;
+        let WeightGrad {
+            kernel, from, samples, grad, x, drop, units, cols, add, sums, room, ..
+        } = run;
         let Ok(facts) = self.facts(from) else { return };
         let (width, groups) = (facts.weights[0], self.parts());
         let each = (width / groups).max(1);
@@ -223,7 +230,12 @@ impl Operator for Conv2d {
             let Some((out, behind)) = rest.split_at_mut_checked(len * cols.len()) else { return };
             let grad = Matrix::columns(grad, rows, width, unit, len);
             let x = self.group(group, x, facts.windows, from.0[0].into());
-            kernel.convolve_grad(&grad, &x, cols.clone(), drop.into(), out, room.reborrow());
+            let (cols, drop, room) = (cols.clone(), drop.into(), room.reborrow());
+            if add {
+                kernel.add_convolve_grad(&grad, &x, cols, drop, out, room);
+            } else {
+                kernel.convolve_grad(&grad, &x, cols, drop, out, room);
+            }
             (rest, unit) = (behind, unit + len);
         }
     }

@@ -79,7 +79,7 @@ impl Operator for Dense {
     }
 
     #[inline(always)]
-    fn adds(self) -> bool {
+    fn adds<K: Kernel>(self, _: &K) -> bool {
         true
     }
 

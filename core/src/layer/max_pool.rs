@@ -49,9 +49,10 @@ impl Operator for MaxPool2d {
         let windows = Patches::new(x, facts.windows, channels);
         let outputs = sums.chunks_exact_mut(channels.max(1));
         let winners = memo.chunks_exact_mut(channels.max(1));
-        for ((row, out), winners) in rows.zip(outputs).zip(winners) {
+        let places = windows.places(rows.start);
+        for ((place, out), winners) in places.zip(outputs).zip(winners) {
             out.fill(i32::MIN);
-            for (tap, pixel) in windows.under(row) {
+            windows.under(place, |tap, pixel| {
                 for_width!(Mantissas, x.part(pixel, channels), pixel => {
                     let places = out.iter_mut().zip(winners.iter_mut());
                     for ((best, winner), &value) in places.zip(pixel) {
@@ -60,7 +61,7 @@ impl Operator for MaxPool2d {
                         }
                     }
                 });
-            }
+            });
         }
     }
 
@@ -70,10 +71,10 @@ impl Operator for MaxPool2d {
         let Ok(facts) = self.facts(from) else { return };
         let (channels, taps) = (usize::from(from.0[0]), facts.windows.taps());
         let windows = Patches::new(grad, facts.windows.turned(), channels);
-        let rows = first / channels.max(1)..;
-        for (row, out) in rows.zip(sums.chunks_exact_mut(channels.max(1))) {
+        let places = windows.places(first / channels.max(1));
+        for (place, out) in places.zip(sums.chunks_exact_mut(channels.max(1))) {
             out.fill(0);
-            for (tap, window) in windows.under(row) {
+            windows.under(place, |tap, window| {
                 let tap = ((taps - 1 - tap) as u8).cast_signed();
                 let winners = memo.get(window..).unwrap_or_default();
                 for_width!(Mantissas, grad.part(window, channels), grad => {
@@ -81,7 +82,7 @@ impl Operator for MaxPool2d {
                         *sum += if winner == tap { g.widen() } else { 0 };
                     }
                 });
-            }
+            });
         }
     }
 }

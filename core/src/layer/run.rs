@@ -38,9 +38,9 @@ pub(crate) trait Operator: Copy + Sync {
     #[inline(always)]
     fn weight_grad<K: Kernel, U: Uses>(self, _: WeightGrad<'_, K>) {}
 
-    /// Whether weight gradients can be added to what is there.
+    /// Whether weight gradients are best added to what is there.
     #[inline(always)]
-    fn adds(self) -> bool {
+    fn adds<K: Kernel>(self, _: &K) -> bool {
         false
     }
 

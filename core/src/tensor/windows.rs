@@ -82,6 +82,40 @@ impl Windows {
             _ => None,
         }
     }
+
+    /// The taps of a window that have a pixel under them, along one axis: they are `spread` apart, and
+    /// their pixels lie side by side.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
+    fn span(&self, axis: usize, window: usize) -> Span {
+        let [from, size, stride, pad, spread] =
+            [self.from, self.size, self.stride, self.pad, self.spread]
+                .map(|of| usize::from(of[axis]));
+        let place = window * stride;
+        let (mut tap, mut pixel) = (pad.saturating_sub(place), place.saturating_sub(pad));
+        let mut taps = size.saturating_sub(tap);
+        let mut step = |spread: usize| {
+            // The next pixel that is one.
+            let next = pixel.div_ceil(spread);
+            let skip = next * spread - pixel;
+            (tap, pixel) = (tap + skip, next);
+            taps = taps.saturating_sub(skip).div_ceil(spread);
+        };
+        match spread {
+            0 | 1 => {}
+            // A shift, where a division is a long call on small chips.
+            2 => step(2),
+            _ => step(spread),
+        }
+        Span { tap, pixel, count: taps.min(from.saturating_sub(pixel)) }
+    }
+}
+
+/// Taps with pixels under them: the first of both, and how many.
+struct Span {
+    tap: usize,
+    pixel: usize,
+    count: usize,
 }
 
 /// The windows of some pictures as a matrix.
@@ -136,17 +170,40 @@ impl<'a> Patches<'a> {
             * self.channels
     }
 
-    /// The taps of a window that have a pixel under them, and the first number of that pixel.
-    pub(crate) fn under(&self, row: usize) -> impl Iterator<Item = (usize, usize)> {
-        let [picture, y, x] = self.place(row);
-        let [down, across] = self.windows.size.map(usize::from);
-        let (this, down) = (*self, 0..down);
-        let rows = down.filter_map(move |tap| Some((tap, this.windows.pixel(0, y, tap)?)));
-        rows.flat_map(move |(tap_y, y)| {
-            (0..across).filter_map(move |tap_x| {
-                let x = this.windows.pixel(1, x, tap_x)?;
-                Some((tap_y * across + tap_x, this.offset(picture, y, x)))
-            })
+    /// Calls `take` with the taps of a window that have a pixel under them, and the first number of
+    /// that pixel.
+    #[inline(always)]
+    pub(crate) fn under(&self, [picture, y, x]: [usize; 3], mut take: impl FnMut(usize, usize)) {
+        let Windows { size, spread, from, .. } = self.windows;
+        let [row, col] = [self.windows.span(0, y), self.windows.span(1, x)];
+        let across = usize::from(size[1]);
+        let mut tap = row.tap * across + col.tap;
+        let mut pixel = self.offset(picture, row.pixel, col.pixel);
+        for _ in 0..row.count {
+            for i in 0..col.count {
+                take(tap + i * usize::from(spread[1]), pixel + i * self.channels);
+            }
+            tap += across * usize::from(spread[0]);
+            pixel += usize::from(from[1]) * self.channels;
+        }
+    }
+
+    /// The places of the windows from `first` on.
+    #[inline(always)]
+    pub(crate) fn places(&self, first: usize) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let [down, across] = self.windows.count.map(usize::from);
+        let mut next = self.place(first);
+        core::iter::from_fn(move || {
+            let place = next;
+            let [picture, y, x] = &mut next;
+            *x += 1;
+            if *x == across {
+                (*x, *y) = (0, *y + 1);
+                if *y == down {
+                    (*y, *picture) = (0, *picture + 1);
+                }
+            }
+            Some(place)
         })
     }
 
@@ -162,17 +219,8 @@ impl<'a> Patches<'a> {
 
     #[inline(always)]
     fn copy<T: Mantissa>(&self, data: &[T], first: usize, cols: &Range<usize>, out: &mut [T]) {
-        let [mut picture, mut y, mut x] = self.place(first);
-        let [down, across] = self.windows.count.map(usize::from);
-        for out in out.chunks_exact_mut(cols.len().max(1)) {
-            self.copy_window(data, [picture, y, x], cols, out);
-            x += 1;
-            if x == across {
-                (x, y) = (0, y + 1);
-            }
-            if y == down {
-                (y, picture) = (0, picture + 1);
-            }
+        for (place, out) in self.places(first).zip(out.chunks_exact_mut(cols.len().max(1))) {
+            self.copy_window(data, place, cols, out);
         }
     }
 
@@ -316,6 +364,28 @@ mod tests {
                 for (c, &found) in cols.clone().zip(out) {
                     prop_assert_eq!(i32::from(found), patches.at(r, c), "row {} column {}", r, c);
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pixels_under_windows_are_those_of_the_definition(windows in windows()) {
+            let data = std::vec![0i8; 2 * windows.pixels()];
+            let patches = Patches::new(Mantissas::I8(&data), windows, 1);
+            for (row, place) in patches.places(0).enumerate().take(2 * windows.per_picture()) {
+                prop_assert_eq!(place, patches.place(row));
+                let [picture, y, x] = place;
+                let mut found = Vec::new();
+                patches.under(place, |tap, pixel| found.push((tap, pixel)));
+                let mut expected = Vec::new();
+                let across = usize::from(windows.size[1]);
+                for tap in 0..windows.taps() {
+                    let y = windows.pixel(0, y, tap / across);
+                    let x = windows.pixel(1, x, tap % across);
+                    expected.extend(y.zip(x).map(|(y, x)| (tap, patches.offset(picture, y, x))));
+                }
+                prop_assert_eq!(found, expected);
             }
         }
     }

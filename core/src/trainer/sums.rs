@@ -28,7 +28,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (plan, units, depth) = (at.plan, at.units(), at.plan.way.depth as usize);
         let room = (self.shared.scratch.len as usize).max(1);
         let mut whole = weights == exponents[0];
-        operate!(plan.way.kind, U, layer => whole &= layer.adds());
+        operate!(plan.way.kind, U, layer => whole &= layer.adds(self.kernel));
         let (rows, cols) = match room / depth.max(1) {
             _ if whole => (units.max(1), depth.max(1)),
             0 => (1, room),

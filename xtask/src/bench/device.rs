@@ -48,7 +48,7 @@ struct Peer {
 }
 
 /// AIfES 2.2.0, float32, the same network and batch of 32, SGD; how, the page says.
-const AIFES: [Peer; 5] = [
+const AIFES: [Peer; 7] = [
     Peer {
         cores: &["Cortex-M4F", "Cortex-M7F"],
         network: DIGITS,
@@ -58,15 +58,29 @@ const AIFES: [Peer; 5] = [
     Peer { cores: &["Cortex-M3"], network: DIGITS, each: (135.0, Some(116.0)), ram: 28_144 },
     Peer { cores: &["Cortex-M0"], network: DIGITS, each: (292.0, Some(255.0)), ram: 28_144 },
     Peer { cores: &["rv32imac"], network: DIGITS, each: (279.0, Some(247.0)), ram: 28_144 },
+    Peer {
+        cores: &["Cortex-M4F", "Cortex-M7F"],
+        network: CNN,
+        each: (44.0, Some(43.1)),
+        ram: 27_928,
+    },
+    Peer { cores: &["Cortex-M0"], network: CNN, each: (242.0, None), ram: 27_928 },
     Peer { cores: &["Cortex-M4F"], network: MNIST, each: (19.3, Some(11.1)), ram: 953_776 },
 ];
 
 const DIGITS: &str = "64-32-10";
+const CNN: &str = "small CNN";
+const LENET: &str = "LeNet";
 const MNIST: &str = "784-100-10";
 
 /// The network of a run.
 fn network(row: &Row) -> &'static str {
-    if row.config.starts_with("digits") { DIGITS } else { MNIST }
+    match row.config.as_str() {
+        "digits-cnn" => CNN,
+        "digits28-lenet" => LENET,
+        config if config.starts_with("digits") => DIGITS,
+        _ => MNIST,
+    }
 }
 
 fn table(boards: &[Board], rows: &[Row]) -> String {

@@ -18,7 +18,7 @@ use super::forbidden::{is_allocator, is_soft_float};
 use super::references::References;
 
 /// One training step and nothing else, in `boards/common`.
-pub(super) const DIGITS: &str = "fixgrad_boards::digits::train_step";
+pub(super) const IN_FLASH: &str = "fixgrad_boards::training::train_step";
 /// The same for samples that came over a line, in `core`.
 pub(super) const LINK: &str = "fixgrad::link::answer::work";
 /// What the step of any trainer consists of. No function of a program that needs no host holds that
@@ -26,8 +26,11 @@ pub(super) const LINK: &str = "fixgrad::link::answer::work";
 const ANY: [&str; 2] =
     ["fixgrad::trainer::Trainer<_,K,S,P>::pass", "fixgrad::trainer::Trainer<_,K,S,P>::update"];
 /// The samples in flash: the size of the firmware does not depend on how many there are.
-const SAMPLES: [&str; 2] =
-    ["fixgrad_boards::digits::PICTURE_BYTES", "fixgrad_boards::digits::LABELS"];
+const SAMPLES: [&str; 3] = [
+    "fixgrad_boards::digits::PICTURE_BYTES",
+    "fixgrad_boards::digits::LABELS",
+    "fixgrad_boards::lenet::PICTURE_BYTES",
+];
 
 /// What is known of a linked file.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ pub(super) struct Audit {
     pub(super) flash: u64,
     /// Bytes of samples.
     pub(super) data: u64,
-    /// Bytes of the trainer, where it is that of the digits.
+    /// Bytes of the trainer, where it is one of samples in flash.
     pub(super) trainer: Option<u64>,
     /// What is wrong.
     pub(super) findings: Vec<String>,
@@ -47,7 +50,7 @@ pub(super) fn audit(path: &Path, step: &str) -> Result<Audit> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let references = References::read(&bytes)
         .with_context(|| format!("{} cannot be checked", path.display()))?;
-    let trainer = (step == DIGITS).then(|| flash::needed_by(&references, &flash::TRAINER));
+    let trainer = (step == IN_FLASH).then(|| flash::needed_by(&references, &flash::TRAINER));
     Ok(Audit {
         flash: loaded(&bytes)?,
         data: references
@@ -126,7 +129,7 @@ pub(super) fn is(symbol: &str, name: &str) -> bool {
     symbol.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::<"))
 }
 
-/// Whether the digits in flash are called so.
+/// Whether samples in flash are called so.
 pub(super) fn is_sample(name: &str) -> bool {
     SAMPLES.contains(&name)
 }
@@ -144,11 +147,11 @@ mod tests {
     #[test]
     fn only_panics_on_a_path_from_the_step_count() {
         let (panic, slice) = ("core::panicking::panic_fmt", "core::slice::index::fail");
-        let names = [DIGITS, "fixgrad::a", "fixgrad::b", panic, "main", slice, "out::write"];
+        let names = [IN_FLASH, "fixgrad::a", "fixgrad::b", panic, "main", slice, "out::write"];
         let common = [(0, 1), (4, 2), (4, 3), (2, 5), (5, 3), (3, 6), (6, 5)];
-        assert_eq!(findings(&example(&names, &common), &[DIGITS]), [""; 0]);
+        assert_eq!(findings(&example(&names, &common), &[IN_FLASH]), [""; 0]);
         let through_b = [&common[..], &[(1, 2)]].concat();
-        let findings = findings(&example(&names, &through_b), &[DIGITS]);
+        let findings = findings(&example(&names, &through_b), &[IN_FLASH]);
         assert_eq!(findings, ["a training step can panic in fixgrad::b"]);
     }
 
@@ -160,13 +163,13 @@ mod tests {
 
     #[test]
     fn a_firmware_without_the_step_is_not_taken_for_a_good_one() {
-        let findings = findings(&example(&["main"], &[]), &[DIGITS]);
+        let findings = findings(&example(&["main"], &[]), &[IN_FLASH]);
         assert!(findings[0].starts_with("cannot be checked for panics: 0 functions"));
     }
 
     #[test]
     fn floats_and_heaps_are_found_anywhere() {
-        let findings = findings(&example(&[DIGITS, "__addsf3", "malloc"], &[]), &[DIGITS]);
+        let findings = findings(&example(&[IN_FLASH, "__addsf3", "malloc"], &[]), &[IN_FLASH]);
         assert_eq!(findings, ["computes with floats: holds __addsf3", "has a heap: holds malloc"]);
     }
 }

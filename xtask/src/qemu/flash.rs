@@ -15,9 +15,9 @@ use super::references::{Item, References};
 
 /// The trainer as `boards/common` uses it.
 pub(super) const TRAINER: [&str; 3] = [
-    "fixgrad_boards::digits::trainer",
-    "fixgrad_boards::digits::train_step",
-    "fixgrad_boards::digits::test",
+    "fixgrad_boards::training::trainer",
+    "fixgrad_boards::training::train_step",
+    "fixgrad_boards::training::test",
 ];
 
 /// Bytes of flash of the functions with these names and of all that they need.

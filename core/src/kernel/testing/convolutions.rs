@@ -108,8 +108,12 @@ impl Convolution {
         let (mut expected, mut found) = (vec![5; len], vec![6; len]);
         convolve::convolve_grad_single(&grad, &x, cols.clone(), self.drop, &mut expected);
         let mut room = self.room();
-        kernel.convolve_grad(&grad, &x, cols, self.drop, &mut found, room.get_mut());
+        kernel.convolve_grad(&grad, &x, cols.clone(), self.drop, &mut found, room.get_mut());
         assert!(found == expected, "{name}, weights: {self:?}");
+        expected.iter_mut().for_each(|sum| *sum += 7);
+        found.fill(7);
+        kernel.add_convolve_grad(&grad, &x, cols, self.drop, &mut found, room.get_mut());
+        assert!(found == expected, "{name}, added weights: {self:?}");
     }
 
     fn room(&self) -> Store {
