@@ -50,7 +50,7 @@ pub use blocked::Blocked;
 #[cfg(any(test, target_arch = "riscv32"))]
 pub use riscv::RiscV;
 pub use scalar::Scalar;
-pub(crate) use share::{Cut, Rows, share, whole_rows};
+pub(crate) use share::{Cut, Rows, is_alone, share, whole_rows};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 

@@ -11,7 +11,7 @@ use crate::tensor::{Mantissas, Matrix};
 
 /// The kernel of blocks `B` for the pieces of a convolution: of these the caller has proved that all
 /// sums fit 32 bits, so that additions need not saturate, and blocks can add by themselves.
-pub(super) struct Proven<B>(PhantomData<B>);
+pub(super) struct Proven<B>(PhantomData<fn() -> B>);
 
 impl<B> Proven<B> {
     #[inline(always)]

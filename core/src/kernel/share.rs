@@ -15,6 +15,13 @@ pub(crate) trait Cut: Send + Sized {
 /// Numbers that are worth a second thread.
 const WORTH: usize = 1 << 14;
 
+/// True when there is one thread: work that is large in code is then called where it is, since a closure
+/// of it would be a function of its own.
+#[inline(always)]
+pub(crate) fn is_alone<K: Kernel>(kernel: &K) -> bool {
+    kernel.threads() < 2
+}
+
 /// Runs a job over `size` numbers in as many parts as there are threads for.
 #[inline(always)]
 pub(crate) fn share<K: Kernel, J: Cut>(kernel: &K, job: J, size: usize, run: impl Fn(J) + Sync) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     graph::{Region, Way, nothing, pick},
-    kernel::{Cut, Kernel, share, whole_rows},
+    kernel::{Cut, Kernel, is_alone, share, whole_rows},
     layer::{Average, Channels, InputGrad, Operator, Output, operate},
     loss::{Outputs, Target},
     optim::block,
@@ -275,7 +275,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let grad = U::codes(own.as_ref());
         let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
         let (kernel, pixel) = (self.kernel, self.plan.get(of).map_or(1, |of| of.way.channels));
-        operate!(way.kind, U, layer => share(kernel, InputGrad {
+        let run = InputGrad {
             kernel,
             from: way.from,
             depth: way.depth as usize,
@@ -292,7 +292,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             memo,
             draws,
             room,
-        }, size, |run| layer.input_grad::<K, U>(run)));
+        };
+        if is_alone(kernel) {
+            operate!(way.kind, U, layer => layer.input_grad::<K, U>(run));
+        } else {
+            operate!(way.kind, U, layer => {
+                share(kernel, run, size, |run| layer.input_grad::<K, U>(run));
+            });
+        }
     }
 
     /// Loss of some samples, of which the first has output `first`, and its gradient by their outputs

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Kind, LayerPlan, Region, nothing, pick},
-    kernel::{Kernel, Rows, share},
+    kernel::{Kernel, Rows, is_alone, share},
     layer::{self, Average, CURVE_EXPONENT, Forward, Operator, Output, Tag, operate},
     quant::Point,
     strategy::Strategy,
@@ -219,7 +219,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 // Products share their work themselves.
                 let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
                 let kernel = self.kernel;
-                operate!(kind, U, layer => share(kernel, Forward {
+                let run = Forward {
                     kernel,
                     from: way.from,
                     depth: way.depth as usize,
@@ -236,7 +236,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     memo,
                     draws,
                     room,
-                }, size, |run| layer.forward::<K, U>(run)));
+                };
+                if is_alone(kernel) {
+                    operate!(kind, U, layer => layer.forward::<K, U>(run));
+                } else {
+                    operate!(kind, U, layer => {
+                        share(kernel, run, size, |run| layer.forward::<K, U>(run));
+                    });
+                }
             }
         }
         if plan.weight.master.len == 0 {

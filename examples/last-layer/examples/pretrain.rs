@@ -5,15 +5,16 @@ use std::fs;
 use std::path::Path;
 
 use fixgrad::kernel::Device;
-use fixgrad_boards::digits;
+use fixgrad_boards::{digits, training};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arena = digits::ARENA;
-    let mut trainer = digits::trainer(arena.as_mut_slice(), Device::default())?;
+    let digits = digits::TRAINING;
+    let mut trainer = training::trainer(digits.task, arena.as_mut_slice(), Device::default())?;
     for step in 0..digits::STEPS {
-        digits::train_step(&mut trainer, digits::batch(step))?;
+        training::train_step(&mut trainer, (digits.batch)(step))?;
     }
-    let tally = digits::test(&mut trainer)?;
+    let tally = training::test(&mut trainer, digits.test)?;
     println!("{} of {} right", tally.correct, tally.samples);
 
     let mut buffer = [0; 4096];
