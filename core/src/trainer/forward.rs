@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use super::{
     engine::{At, Engine, Mode},
-    point::{Mask, Pass, Sums},
+    mask::Mask,
+    point::{Pass, Sums},
     samples::{SampleData, Samples},
     state::Tensor,
 };

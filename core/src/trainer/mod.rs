@@ -10,6 +10,7 @@ mod forward;
 mod freeze;
 mod init;
 mod joins;
+mod mask;
 mod params;
 mod parts;
 mod point;

@@ -3,7 +3,8 @@
 use super::{
     engine::{At, Engine, Mode},
     forward::pieces,
-    point::{Mask, Passed, Sums, widen},
+    mask::Mask,
+    point::{Passed, Sums, widen},
     state::Tensor,
 };
 use crate::{
