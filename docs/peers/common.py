@@ -66,6 +66,11 @@ def batches(count, size, generator=None):
     return torch.randperm(count, generator=generator).split(size)
 
 
+def rounded(speed):
+    """Digits that say something."""
+    return round(speed) if speed >= 10_000 else round(speed, 1)
+
+
 def measure_training_speed(build, recipe, options):
     """Samples per second: shuffle, gather, forward, backward, update.
 
@@ -96,14 +101,13 @@ def measure_training_speed(build, recipe, options):
                 speeds.append(samples / (time.perf_counter() - start))
         if not torch.isfinite(loss):
             raise SystemExit(f"the loss is {loss.item()}: this run trained nothing, so its speed means nothing")
-        speeds = [round(speed, 1 if speed < 10_000 else None) for speed in speeds]
         row = {
             "threads": threads,
-            "median_samples_per_second": statistics.median(speeds),
-            "all_samples_per_second": speeds,
+            "median_samples_per_second": rounded(statistics.median(speeds)),
+            "all_samples_per_second": [rounded(speed) for speed in speeds],
             "last_loss": round(loss.item(), 4),
         }
-        print(f"{threads} thread(s): median {row['median_samples_per_second']:,} samples/s, all {speeds}", flush=True)
+        print(f"{threads} thread(s): median {row['median_samples_per_second']:,} samples/s, all {row['all_samples_per_second']}")
         rows.append(row)
     return rows
 

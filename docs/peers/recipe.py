@@ -98,7 +98,7 @@ class Recipe:
         source = {data: {}} if isinstance(data, str) else dict(data)
         normalize, augment = source.pop("normalize", None), source.pop("augment", None)
         if len(source) != 1:
-            raise SystemExit(f"data: expected one source, normalize and augment, found {', '.join(data)}")
+            raise SystemExit(f"data: expected one of digits, idx or cifar10, normalize and augment, found {list(data)}")
         self.training, self.validation, self.test = normalized(load(source, folder), normalize)
         self.shape = self.training[0].shape[1:]
         self.augment = Augment(augment) if augment else None
