@@ -1,10 +1,11 @@
-"""Training speed of nics_fix_pytorch 0.4.0 on the task of speed_pytorch.py: 784-100-10, SGD, cross-entropy.
+"""Training speed of nics_fix_pytorch 0.4.0 on the task of speed_pytorch.py.
 
-    python speed_nics_fix_pytorch.py --data MNIST_DIR --repo NICS_FIX_PYTORCH_CHECKOUT
+    python speed_nics_fix_pytorch.py --data DIR --repo NICS_FIX_PYTORCH_CHECKOUT
+    python speed_nics_fix_pytorch.py ../../configs/cifar10_vgg11_w8.yaml --data DIR --repo NICS_FIX_PYTORCH_CHECKOUT
 
-8 bits, FIX_AUTO with RANGE_MAX, on weight, bias and activation (input, fc1 output, fc2 output) and on the gradients
-of all of them. The layout is the one of its own MNIST example. No gradient flows to the input, so that one
-gradient quantiser never runs; this favours the peer.
+8 bits, FIX_AUTO with RANGE_MAX, on weight, bias and activation (the input, and what each layer but ReLU, Flatten and
+MaxPool puts out) and on the gradients of all of them. The layout is the one of its own examples. No gradient flows to
+the input, so that one gradient quantiser never runs; this favours the peer.
 """
 
 import argparse
@@ -14,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common import add_speed_arguments, measure_training_speed, print_json
+from common import add_speed_arguments, measure_training_speed, print_speeds
+from network import build
+from recipe import Recipe
 
 
 def import_peer(repo):
@@ -30,7 +33,7 @@ def import_peer(repo):
     return nics_fix_pt, nn_fix, version.read_text().strip()
 
 
-def make_build(peer, nn_fix, bits):
+def make_build(peer, nn_fix, recipe, bits):
     """A function that builds the network with every point quantised to `bits`."""
 
     def points(*names):
@@ -48,17 +51,20 @@ def make_build(peer, nn_fix, bits):
     def both(*names):
         return {"nf_fix_params": points(*names), "nf_fix_params_grad": points(*names)}
 
-    def build():
-        return torch.nn.Sequential(
-            nn_fix.Activation_fix(**both("activation")),
-            nn_fix.Linear_fix(784, 100, **both("weight", "bias")),
-            nn_fix.Activation_fix(**both("activation")),
-            torch.nn.ReLU(),
-            nn_fix.Linear_fix(100, 10, **both("weight", "bias")),
-            nn_fix.Activation_fix(**both("activation")),
-        )
+    def weighted(module):
+        def make(*sizes, bias, **settings):
+            names = ["weight", "bias"] if bias else ["weight"]
+            return module(*sizes, bias=bias, **settings, **both(*names))
 
-    return build
+        return make
+
+    return lambda: build(
+        recipe.layers,
+        recipe.shape,
+        conv2d=weighted(nn_fix.Conv2d_fix),
+        linear=weighted(nn_fix.Linear_fix),
+        point=lambda: nn_fix.Activation_fix(**both("activation")),
+    )
 
 
 def main():
@@ -68,8 +74,9 @@ def main():
     parser.add_argument("--bits", type=int, default=8)
     options = parser.parse_args()
     peer, nn_fix, version = import_peer(options.repo)
-    runs = measure_training_speed(make_build(peer, nn_fix, options.bits), options)
-    print_json(options, {"peer": f"nics_fix_pytorch {version}", "runs": runs})
+    recipe = Recipe(options.config, options.data)
+    runs = measure_training_speed(make_build(peer, nn_fix, recipe, options.bits), recipe, options)
+    print_speeds(options, recipe, f"nics_fix_pytorch {version}", runs)
 
 
 if __name__ == "__main__":

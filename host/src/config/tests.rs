@@ -198,7 +198,11 @@ fn every_configuration_of_the_project_is_read() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let file = Experiment::read(&path).unwrap_or_else(|error| panic!("{error}"));
-            let shape = if file.data().source == Source::Digits { [1, 8, 8] } else { [1, 28, 28] };
+            let shape = match file.data().source {
+                Source::Digits => [1, 8, 8],
+                Source::Cifar10(_) => [3, 32, 32],
+                _ => [1, 28, 28],
+            };
             let facts = DatasetFacts { shape, ..DIGITS };
             file.compile(&facts).unwrap_or_else(|error| panic!("{error}"));
             read += 1;
