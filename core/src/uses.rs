@@ -116,6 +116,12 @@ pub trait Uses {
         Self::PARTS & Kind::JOINS != 0
     }
 
+    /// Whether layers are linked whose outputs or gradients are multiplied by a factor.
+    #[inline(always)]
+    fn links_scales() -> bool {
+        Self::PARTS & Kind::SCALED != 0
+    }
+
     /// Whether layers that could change codes in their place may have to leave them.
     #[inline(always)]
     fn links_copies() -> bool {

@@ -98,8 +98,10 @@ impl Average {
             _ => return None,
         };
         let shift = room + log - 1;
-        let factor = ((1u64 << shift) + count as u64 / 2) / count as u64;
-        Some(Self { factor: factor as u16, shift })
+        match ((1u64 << shift) + count as u64 / 2).checked_div(count as u64) {
+            Some(factor) => Some(Self { factor: factor as u16, shift }),
+            None => None,
+        }
     }
 }
 

@@ -265,7 +265,7 @@ pub(super) const fn windows(
         let (before, both) = match padding {
             Padding::Valid => (0, 0),
             Padding::Same => {
-                let both = (len.div_ceil(stride) - 1) * stride + taps;
+                let both = (ceil_div(len, stride) - 1) * stride + taps;
                 let both = both.saturating_sub(len);
                 (both / 2, both)
             }
@@ -294,13 +294,21 @@ pub(super) const fn windows(
     Ok(Windows { from, count, size, stride, pad, spread: [1; 2] })
 }
 
+/// `a / b`, rounded up. Of numbers of 16 bits; never by zero, which the compiler need not find out.
+const fn ceil_div(a: u32, b: u32) -> u32 {
+    match (a + b).saturating_sub(1).checked_div(b) {
+        Some(quotient) => quotient,
+        None => 0,
+    }
+}
+
 /// Windows of one kind that a pixel is in, at most.
 pub(super) const fn overlap(windows: &Windows) -> usize {
     let ([down, across], [below, right]) = (windows.size, windows.stride);
     if below == 0 || right == 0 {
         return 0;
     }
-    down.div_ceil(below) as usize * across.div_ceil(right) as usize
+    (ceil_div(down as u32, below as u32) * ceil_div(across as u32, right as u32)) as usize
 }
 
 #[cfg(test)]

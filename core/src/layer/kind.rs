@@ -142,6 +142,14 @@ impl Kind {
     /// The kinds whose outputs are parts of one.
     pub(crate) const CURVES: u64 = Tag::Sigmoid.bit() | Tag::Tanh.bit() | Tag::Hardsigmoid.bit();
 
+    /// The kinds whose outputs or gradients are multiplied by a factor.
+    pub(crate) const SCALED: u64 = Tag::AvgPool2d.bit()
+        | Tag::GlobalAvgPool.bit()
+        | Tag::Sigmoid.bit()
+        | Tag::Tanh.bit()
+        | Tag::Hardsigmoid.bit()
+        | Tag::Dropout.bit();
+
     /// The kinds that every trainer has.
     pub(crate) const PLAIN: u64 =
         Tag::Input.bit() | Tag::Dense.bit() | Tag::Relu.bit() | Tag::Flatten.bit();

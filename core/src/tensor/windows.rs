@@ -96,10 +96,10 @@ impl Windows {
         let mut taps = size.saturating_sub(tap);
         let mut step = |spread: usize| {
             // The next pixel that is one.
-            let next = pixel.div_ceil(spread);
+            let next = ceil_div(pixel, spread);
             let skip = next * spread - pixel;
             (tap, pixel) = (tap + skip, next);
-            taps = taps.saturating_sub(skip).div_ceil(spread);
+            taps = ceil_div(taps.saturating_sub(skip), spread);
         };
         match spread {
             0 | 1 => {}
@@ -109,6 +109,12 @@ impl Windows {
         }
         Span { tap, pixel, count: taps.min(from.saturating_sub(pixel)) }
     }
+}
+
+/// `a / b`, rounded up; never by zero, which the compiler need not find out.
+#[inline(always)]
+fn ceil_div(a: usize, b: usize) -> usize {
+    (a + b).saturating_sub(1).checked_div(b).unwrap_or(0)
 }
 
 /// Taps with pixels under them: the first of both, and how many.

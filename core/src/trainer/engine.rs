@@ -74,6 +74,9 @@ impl At<'_> {
 
     /// What sums of codes are multiplied by: forward, or else backward.
     pub(crate) fn average<U: Uses>(&self, forward: bool, mode: Mode) -> Average {
+        if !U::links_scales() {
+            return Average::NONE;
+        }
         let way = &self.plan.way;
         let facts = way.kind.facts(way.from, way.from).ok();
         if U::links(Tag::Dropout) && mode == Mode::Infer && matches!(way.kind, Kind::Dropout(_)) {
