@@ -6,14 +6,11 @@
 mod convolve;
 mod desktop;
 
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use desktop::Desktop;
 use fixgrad::{
-    kernel::Kernel,
+    kernel::{Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -41,7 +38,7 @@ pub struct Threaded<K> {
     pool: Option<ThreadPool>,
 }
 
-impl<K: Kernel + Sync> Threaded<K> {
+impl<K: Kernel> Threaded<K> {
     /// `inner` on `threads` threads, at least one.
     ///
     /// # Errors
@@ -216,8 +213,8 @@ impl<S: Cut> Cut for Slice<'_, S> {
     fn cut(self, part: usize, parts: usize) -> (Self, Self) {
         let at = self.len * part / parts;
         let (source, rest) = self.source.cut(part, parts);
-        let (velocity, velocity_rest) = split(self.velocity, at);
-        let (codes, codes_rest) = split(self.codes, at);
+        let (velocity, velocity_rest) = self.velocity.split(at);
+        let (codes, codes_rest) = self.codes.split(at);
         let first = self.first.wrapping_add(at as u32);
         (
             Self { source, len: at, first: self.first, velocity, codes },
@@ -232,22 +229,7 @@ impl<S: Cut> Cut for Slice<'_, S> {
     }
 }
 
-/// Splits at `at`, or at the end of what is shorter.
-fn split(mantissas: MantissasMut<'_>, at: usize) -> (MantissasMut<'_>, MantissasMut<'_>) {
-    macro_rules! halves {
-        ($($width:ident)*) => {
-            match mantissas {
-                $(MantissasMut::$width(m) => {
-                    let (left, right) = m.split_at_mut(at.min(m.len()));
-                    (MantissasMut::$width(left), MantissasMut::$width(right))
-                })*
-            }
-        };
-    }
-    halves!(I8 I16 I32)
-}
-
-impl<K: Kernel + Sync> Kernel for Threaded<K> {
+impl<K: Kernel> Kernel for Threaded<K> {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
         let size = a.rows.saturating_mul(a.cols).saturating_mul(b.cols);
         let rows = Rows { a, cols: b.cols, out };
@@ -267,16 +249,8 @@ impl<K: Kernel + Sync> Kernel for Threaded<K> {
         self.convolve_shared(x, weight, drop, first, out, &room);
     }
 
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        self.convolve_grad_shared(grad, x, &cols, drop, out, &room);
+    fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
+        self.convolve_grad_shared(sums, out, &room);
     }
 
     fn peak(&self, source: Source<'_>) -> u32 {
@@ -403,7 +377,9 @@ mod tests {
                 kernel.convolve(&x, &weight, 0, 0, &mut out, MantissasMut::I8(&mut room));
                 let mut grads = vec![0; units * (x.cols() - 2)];
                 let room = MantissasMut::I8(&mut room);
-                kernel.convolve_grad(&grad, &x, 1..x.cols() - 1, 0, &mut grads, room);
+                let cols = 1..x.cols() - 1;
+                let sums = WindowGrad { grad, x, cols, drop: 0, add: false };
+                kernel.convolve_grad(&sums, &mut grads, room);
                 (out, grads)
             };
             let expected = run(&Scalar);

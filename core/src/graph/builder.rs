@@ -263,6 +263,7 @@ impl<const N: usize> Graph<N> {
     }
 }
 
+/// There is no layer of this name.
 const fn no_layer(name: &str) -> GraphError {
     match Name::new(name) {
         Some(layer) => GraphError::NoSuchLayer { layer },
@@ -312,6 +313,7 @@ impl<'de, const N: usize> Deserialize<'de> for Graph<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::{Conv2d, Split};
     use crate::layer::{Dense, Relu};
 
     const NET: Graph<6> = Graph::input([1, 28, 28])
@@ -385,6 +387,38 @@ mod tests {
             "layer fc: its output is [3] and the next part expects [4]"
         );
         assert!(matches!(graph.push("x", Kind::Input(Input)), Err(GraphError::NotAnInput { .. })));
+    }
+
+    #[test]
+    fn joins_of_what_does_not_fit_are_refused() {
+        let mut graph = Graph::<6>::input([2, 4, 4]).conv2d("conv", Conv2d::new(3, 1)).max_pool(2);
+        let mut refused =
+            |kind: Kind, inputs| graph.push_reading("join", kind, inputs).unwrap_err().to_string();
+        let add = Kind::Add(Add);
+        assert_eq!(
+            refused(add, [1, 0]),
+            "layer join: an input of [3, 4, 4] and one of [2, 4, 4] cannot be added; bring both to one \
+             shape, by a convolution of 1 x 1 pixels perhaps"
+        );
+        assert_eq!(
+            refused(Kind::Concat(Concat), [1, 2]),
+            "layer join: an input of [3, 4, 4] and one of [3, 2, 2] have not the same pixels; bring \
+             both to one height and width, by a pool perhaps"
+        );
+        assert_eq!(
+            refused(Kind::Split(Split::new(2, 2)), [1, 1]),
+            "layer join: an input of [3, 4, 4] has no 2 channels from channel 2 on; the first is \
+             channel 0"
+        );
+        let one = "layer join: it must read layers that come before it: two different ones to join \
+                   them, and else one";
+        for (kind, inputs) in [(add, [1, 1]), (add, [1, 3]), (Kind::Relu(Relu), [0, 1])] {
+            assert_eq!(refused(kind, inputs), one);
+        }
+        assert_eq!(
+            no_layer("cnv").to_string(),
+            "layer cnv: the next layer is to read it, and no layer above has this name"
+        );
     }
 
     use std::string::ToString;

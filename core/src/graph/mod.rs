@@ -21,6 +21,11 @@ mod error;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod layer;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
+mod params;
 #[expect(clippy::panic, reason = "in a `const`, what cannot be planned is a build error")]
 #[expect(
     clippy::indexing_slicing,

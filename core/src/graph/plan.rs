@@ -9,7 +9,7 @@ use super::{
     cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
-    region::{Bounds, LayerPlan, Region, Shared},
+    region::{LayerPlan, Region, Shared},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -17,9 +17,7 @@ use crate::{
     config::{LayerConfig, Train},
     layer::{Kind, Output},
     optim::Lr,
-    quant::Range,
     tensor::Width,
-    trainer::Tensor,
 };
 
 /// The memory plan of a graph of at most `N` layers.
@@ -233,102 +231,6 @@ impl<const N: usize> Plan<N> {
         match self.layers.split_at_checked(self.len as usize) {
             Some((layers, _)) => layers,
             None => &self.layers,
-        }
-    }
-
-    const fn place_masters(
-        &mut self,
-        cursor: &mut Cursor,
-        graph: GraphView<'_>,
-        i: usize,
-        config: &LayerConfig,
-        sizes: Sizes,
-    ) {
-        let Some(facts) = graph.facts(i) else { return };
-        let (weights, biases) = (facts.weights(), facts.biases);
-        let layer = &mut self.layers[i];
-        layer.weight.master = cursor.take(weights, config.master.width);
-        layer.bias.master = cursor.take(biases, config.bias_master.width);
-        // Numbers that come together in one, and those that one goes to.
-        let [units, inputs] = facts.weights;
-        let outputs = units * facts.windows.taps();
-        layer.weight.limit = config.master.limit(inputs, outputs);
-        layer.bias.limit = config.bias_master.limit(inputs, outputs);
-        if let Some(width) = sizes.velocity {
-            layer.weight.velocity = cursor.take(weights, width);
-            layer.bias.velocity = cursor.take(biases, width);
-        }
-        // The spread of the channels decides inference too, so it belongs to a checkpoint.
-        if config.per_channel && weights > 0 {
-            layer.channels = cursor.take(units, Width::I8);
-        }
-    }
-
-    /// Behind the bounds of the layers below. Layers that only pass numbers on need none.
-    const fn place_bounds(&mut self, i: usize, config: &LayerConfig) {
-        let first = if i == 0 { 0 } else { self.layers[i - 1].bounds.end() as u16 };
-        let weight = &self.layers[i].weight;
-        let tensors = match (weight.master.len, weight.velocity.len) {
-            (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0..0,
-            (0, _) => Tensor::Activation as u8..Tensor::Velocity as u8,
-            (_, 0) => 0..Tensor::Velocity as u8,
-            _ => 0..Tensor::ALL.len() as u8,
-        };
-        let len = tensors.end - tensors.start;
-        let rules = [
-            config.weight.train.range,
-            config.bias.train.range,
-            config.weight_grad.range,
-            config.bias_grad.range,
-            match config.activation {
-                Some(point) => point.train.range,
-                None => Range::Keep,
-            },
-            match config.activation_grad {
-                Some(quant) => quant.range,
-                None => Range::Keep,
-            },
-            Range::VELOCITY,
-            Range::VELOCITY,
-        ];
-        let mut windows = [0; Tensor::ALL.len()];
-        let mut k = 0;
-        while k < len as usize {
-            windows[k] = rules[tensors.start as usize + k].window();
-            k += 1;
-        }
-        self.layers[i].bounds = Bounds { first, from: tensors.start, len, windows };
-    }
-
-    const fn place_params(
-        &mut self,
-        cursor: &mut Cursor,
-        graph: GraphView<'_>,
-        i: usize,
-        config: &LayerConfig,
-        sizes: Sizes,
-        hook: HookNeeds,
-    ) {
-        let (weights, biases) = graph.layer_parameters(i);
-        let layer = &mut self.layers[i];
-        let off = hook.weight_off_grid;
-        let weight_width = storage(config.weight.bits(), off);
-        let bias_width = storage(config.bias.bits(), off);
-        let accumulate = sizes.micro_batch < sizes.batch;
-        layer.weight.codes = layer.weight.master;
-        layer.bias.codes = layer.bias.master;
-        if !config.weight_is_master() || hook.weight {
-            layer.weight.codes = cursor.take(weights, weight_width);
-            layer.weight.pass = cursor.mask(weights, config.weight.clip);
-        }
-        if !config.bias_is_master() || hook.weight {
-            layer.bias.codes = cursor.take(biases, bias_width);
-            layer.bias.pass = cursor.mask(biases, config.bias.clip);
-        }
-        layer.channels_now = cursor.take(layer.channels.len as usize, Width::I8);
-        if accumulate {
-            layer.weight.sum = cursor.take(weights, Width::I32);
-            layer.bias.sum = cursor.take(biases, Width::I32);
         }
     }
 }

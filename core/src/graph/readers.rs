@@ -126,8 +126,12 @@ impl GraphView<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Graph;
-    use crate::layer::{Conv2d, Kind, Relu};
+    use super::super::{Graph, Plan, Sizes};
+    use crate::{
+        config::{LayerConfig, Train},
+        layer::{Conv2d, Kind, Relu},
+        optim::Lr,
+    };
 
     /// data0, stem1, relu2, (conv3, relu4, conv5), add6, relu7, fc8.
     const RESIDUAL: Graph<9> = Graph::input([1, 4, 4])
@@ -186,5 +190,11 @@ mod tests {
         let graph: Graph<4> =
             Graph::input([2, 1, 1]).dense("fc", 2).from_layer("data").dense("out", 1);
         assert_eq!(graph.view().unread(), Some(1));
+        let settings = [LayerConfig::new(8); 3];
+        let sizes = Sizes::of(&Train::new(1, Lr::ZERO));
+        assert_eq!(
+            Plan::<4>::new(graph.view(), &settings, sizes, &[]).unwrap_err().message().as_str(),
+            "layer fc: no layer reads its output; add or concatenate it to another, or remove it"
+        );
     }
 }

@@ -48,31 +48,12 @@ macro_rules! by_blocks {
             #[inline(always)]
             fn convolve_grad(
                 &self,
-                grad: &$crate::tensor::Matrix<'_>,
-                x: &$crate::tensor::Patches<'_>,
-                cols: core::ops::Range<usize>,
-                drop: u32,
+                sums: &$crate::kernel::WindowGrad<'_>,
                 out: &mut [i32],
                 room: $crate::tensor::MantissasMut<'_>,
             ) {
                 let proven = $crate::kernel::proven::Proven::<Self>::new();
-                $crate::kernel::convolve::convolve_grad(&proven, grad, x, cols, drop, out, room);
-            }
-
-            #[inline(always)]
-            fn add_convolve_grad(
-                &self,
-                grad: &$crate::tensor::Matrix<'_>,
-                x: &$crate::tensor::Patches<'_>,
-                cols: core::ops::Range<usize>,
-                drop: u32,
-                out: &mut [i32],
-                room: $crate::tensor::MantissasMut<'_>,
-            ) {
-                let proven = $crate::kernel::proven::Proven::<Self>::new();
-                $crate::kernel::convolve::add_convolve_grad(
-                    &proven, grad, x, cols, drop, out, room,
-                );
+                $crate::kernel::convolve::convolve_grad(&proven, sums, out, room);
             }
 
             #[inline(always)]

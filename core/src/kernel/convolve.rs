@@ -92,54 +92,38 @@ pub(super) fn convolve_single(
     }
 }
 
+/// What [`Kernel::convolve_grad`] is asked for.
+#[derive(Clone, Debug)]
+pub struct WindowGrad<'a> {
+    /// Gradients: a row for every window.
+    pub grad: Matrix<'a>,
+    /// The windows.
+    pub x: Patches<'a>,
+    /// The numbers of a window that are wanted.
+    pub cols: Range<usize>,
+    /// Bits that the sums are jammed by.
+    pub drop: u32,
+    /// True when sums are added to what is there, as for micro-batches: the caller has proved that
+    /// all of them together fit 32 bits.
+    pub add: bool,
+}
+
 /// [`Kernel::convolve_grad`] by gathered windows.
 #[inline(always)]
 pub(super) fn convolve_grad<K: Kernel + ?Sized>(
     kernel: &K,
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    drop: u32,
-    out: &mut [i32],
-    room: MantissasMut<'_>,
-) {
-    if grad.rows == 0 || drop > 0 || room.as_ref().len() < cols.len() {
-        return convolve_grad_single(grad, x, cols, drop, out);
-    }
-    gradients(kernel, grad, x, cols, false, out, room);
-}
-
-/// [`Kernel::add_convolve_grad`] by gathered windows.
-#[inline(always)]
-pub(super) fn add_convolve_grad<K: Kernel + ?Sized>(
-    kernel: &K,
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    drop: u32,
-    out: &mut [i32],
-    room: MantissasMut<'_>,
-) {
-    if drop > 0 || room.as_ref().len() < cols.len() {
-        return add_convolve_grad_single(grad, x, cols, drop, out);
-    }
-    gradients(kernel, grad, x, cols, true, out, room);
-}
-
-/// Without bits to drop, and with room for one window at least.
-#[inline(always)]
-fn gradients<K: Kernel + ?Sized>(
-    kernel: &K,
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    add: bool,
+    sums: &WindowGrad<'_>,
     out: &mut [i32],
     mut room: MantissasMut<'_>,
 ) {
+    let WindowGrad { grad, ref x, ref cols, drop, add } = *sums;
     let width = cols.len();
     let rows = room.as_ref().len() / width.max(1);
-    for first in (0..grad.rows).step_by(rows.max(1)) {
+    // No windows are sums of zero, which no product would write.
+    if drop > 0 || rows == 0 || grad.rows == 0 {
+        return convolve_grad_single(sums, out);
+    }
+    for first in (0..grad.rows).step_by(rows) {
         let grad = grad.row_range(first, rows);
         let mut windows = room.part(0, grad.rows * width);
         gather(x, first, cols.clone(), windows.part(0, grad.rows * width));
@@ -150,44 +134,16 @@ fn gradients<K: Kernel + ?Sized>(
 
 /// [`Kernel::convolve_grad`] element by element.
 #[inline(never)]
-pub(super) fn convolve_grad_single(
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    drop: u32,
-    out: &mut [i32],
-) {
-    single_gradients(grad, x, cols, drop, out, |slot, sum| *slot = sum);
-}
-
-/// [`Kernel::add_convolve_grad`] element by element.
-#[inline(never)]
-pub(super) fn add_convolve_grad_single(
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    drop: u32,
-    out: &mut [i32],
-) {
-    single_gradients(grad, x, cols, drop, out, |slot, sum| *slot = slot.saturating_add(sum));
-}
-
-#[inline(always)]
-fn single_gradients(
-    grad: &Matrix<'_>,
-    x: &Patches<'_>,
-    cols: Range<usize>,
-    drop: u32,
-    out: &mut [i32],
-    put: impl Fn(&mut i32, i32),
-) {
+pub(super) fn convolve_grad_single(sums: &WindowGrad<'_>, out: &mut [i32]) {
+    let WindowGrad { grad, ref x, ref cols, drop, add } = *sums;
     for (unit, out) in out.chunks_exact_mut(cols.len().max(1)).enumerate() {
         for (col, slot) in cols.clone().zip(out) {
             let sum = (0..grad.rows).fold(0i64, |sum, row| {
                 let product = i64::from(grad.at(row, unit)) * i64::from(x.at(row, col));
                 sum.wrapping_add(product)
             });
-            put(slot, jam(sum, drop) as i32);
+            let before = if add { *slot } else { 0 };
+            *slot = before.saturating_add(jam(sum, drop) as i32);
         }
     }
 }

@@ -34,8 +34,6 @@ mod thumb_base;
 #[expect(clippy::indexing_slicing, reason = "desktops only; shapes are checked at the entrance")]
 mod x86;
 
-use core::ops::Range;
-
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
@@ -47,6 +45,7 @@ pub use arm_base::ArmBase;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 pub use arm_dsp::ArmDsp;
 pub use blocked::Blocked;
+pub use convolve::WindowGrad;
 #[cfg(any(test, target_arch = "riscv32"))]
 pub use riscv::RiscV;
 pub use scalar::Scalar;
@@ -110,35 +109,12 @@ pub trait Kernel: Sync {
     /// `out[u][k] = sum over r of grad(r, u) * x(r, k)` for columns `k` of windows: the gradient by
     /// the weights of a convolution. `room` is for windows on their way.
     #[inline(always)]
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        convolve::convolve_grad(self, grad, x, cols, drop, out, room);
+    fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
+        convolve::convolve_grad(self, sums, out, room);
     }
 
-    /// As [`convolve_grad`](Self::convolve_grad), added to what `out` holds: for the sums of
-    /// micro-batches, where the caller has proved that all of them together fit 32 bits.
-    #[inline(always)]
-    fn add_convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        convolve::add_convolve_grad(self, grad, x, cols, drop, out, room);
-    }
-
-    /// Whether [`add_convolve_grad`](Self::add_convolve_grad) is faster than
-    /// [`convolve_grad`](Self::convolve_grad) and an addition.
+    /// Whether [`convolve_grad`](Self::convolve_grad) that adds is faster than one that does not, and
+    /// an addition.
     #[inline(always)]
     fn adds_convolutions(&self) -> bool {
         false
@@ -212,27 +188,8 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     ) {
         (**self).convolve(x, weight, drop, first, out, room);
     }
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        (**self).convolve_grad(grad, x, cols, drop, out, room);
-    }
-    fn add_convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        (**self).add_convolve_grad(grad, x, cols, drop, out, room);
+    fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
+        (**self).convolve_grad(sums, out, room);
     }
     fn adds_convolutions(&self) -> bool {
         (**self).adds_convolutions()

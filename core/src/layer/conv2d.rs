@@ -18,7 +18,7 @@ use super::{
     Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Scale, Terms, WeightGrad, facts,
 };
 use crate::{
-    kernel::Kernel,
+    kernel::{Kernel, WindowGrad},
     tensor::{Mantissas, Matrix, Patches, Shape, Taps, Windows},
     uses::Uses,
 };
@@ -230,12 +230,8 @@ impl Operator for Conv2d {
             let Some((out, behind)) = rest.split_at_mut_checked(len * cols.len()) else { return };
             let grad = Matrix::columns(grad, rows, width, unit, len);
             let x = self.group(group, x, facts.windows, from.0[0].into());
-            let (cols, drop, room) = (cols.clone(), drop.into(), room.reborrow());
-            if add {
-                kernel.add_convolve_grad(&grad, &x, cols, drop, out, room);
-            } else {
-                kernel.convolve_grad(&grad, &x, cols, drop, out, room);
-            }
+            let sums = WindowGrad { grad, x, cols: cols.clone(), drop: drop.into(), add };
+            kernel.convolve_grad(&sums, out, room.reborrow());
             (rest, unit) = (behind, unit + len);
         }
     }

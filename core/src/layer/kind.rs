@@ -143,12 +143,8 @@ impl Kind {
     pub(crate) const CURVES: u64 = Tag::Sigmoid.bit() | Tag::Tanh.bit() | Tag::Hardsigmoid.bit();
 
     /// The kinds whose outputs or gradients are multiplied by a factor.
-    pub(crate) const SCALED: u64 = Tag::AvgPool2d.bit()
-        | Tag::GlobalAvgPool.bit()
-        | Tag::Sigmoid.bit()
-        | Tag::Tanh.bit()
-        | Tag::Hardsigmoid.bit()
-        | Tag::Dropout.bit();
+    pub(crate) const SCALED: u64 =
+        Self::CURVES | Tag::AvgPool2d.bit() | Tag::GlobalAvgPool.bit() | Tag::Dropout.bit();
 
     /// The kinds that every trainer has.
     pub(crate) const PLAIN: u64 =

@@ -207,7 +207,8 @@ impl MantissasMut<'_> {
     }
 
     /// The first `at`, or all that there are, and the rest.
-    pub(crate) fn split(self, at: usize) -> (Self, Self) {
+    #[must_use]
+    pub fn split(self, at: usize) -> (Self, Self) {
         macro_rules! halves {
             ($($width:ident)*) => {
                 match self {

@@ -1,9 +1,7 @@
 //! Convolutions on several threads: cut by windows, or by channels of the output.
 
-use std::ops::Range;
-
 use fixgrad::{
-    kernel::Kernel,
+    kernel::{Kernel, WindowGrad},
     tensor::{Mantissas, MantissasMut, Matrix, Patches, Taps},
 };
 
@@ -91,7 +89,7 @@ fn view((bytes, words): &mut (Vec<i8>, Vec<i16>)) -> MantissasMut<'_> {
     if words.is_empty() { MantissasMut::I8(bytes) } else { MantissasMut::I16(words) }
 }
 
-impl<K: Kernel + Sync> Threaded<K> {
+impl<K: Kernel> Threaded<K> {
     pub(super) fn convolve_shared(
         &self,
         x: &Patches<'_>,
@@ -113,25 +111,23 @@ impl<K: Kernel + Sync> Threaded<K> {
 
     pub(super) fn convolve_grad_shared<'a>(
         &self,
-        grad: &Matrix<'a>,
-        x: &Patches<'a>,
-        cols: &Range<usize>,
-        drop: u32,
+        sums: &WindowGrad<'a>,
         out: &'a mut [i32],
         room: &MantissasMut<'_>,
     ) {
+        let WindowGrad { grad, x, ref cols, drop, add } = *sums;
         let size = grad.rows.saturating_mul(out.len());
         let room = room.as_ref();
         // What is jammed is jammed once, so sums must be whole.
-        let by_windows = drop == 0 && grad.rows >= LONG * grad.cols;
-        let sums = if by_windows { Sums::Part(out) } else { Sums::Rows(out) };
-        let grads = Grads { grad: *grad, x: *x, cols: cols.len(), out: sums };
+        let by_windows = drop == 0 && !add && grad.rows >= LONG * grad.cols;
+        let part = if by_windows { Sums::Part(out) } else { Sums::Rows(out) };
+        let grads = Grads { grad, x, cols: cols.len(), out: part };
         let run = |grads: Grads<'a>| {
-            let Grads { grad, x, out: mut sums, .. } = grads;
+            let Grads { grad, x, out: mut place, .. } = grads;
             let mut room = own(room);
-            let room = view(&mut room);
-            self.inner.convolve_grad(&grad, &x, cols.clone(), drop, sums.place(), room);
-            sums
+            let sums = WindowGrad { grad, x, cols: cols.clone(), drop, add };
+            self.inner.convolve_grad(&sums, place.place(), view(&mut room));
+            place
         };
         self.share(grads, size, PRODUCTS, run, |mut left, right| {
             if let Sums::Beside(right) = right {

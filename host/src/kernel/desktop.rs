@@ -1,9 +1,7 @@
 //! The widest vector units of this processor.
 
-use std::ops::Range;
-
 use fixgrad::{
-    kernel::{Blocked, Kernel},
+    kernel::{Blocked, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -64,16 +62,8 @@ impl Kernel for Desktop {
     ) {
         self.kernel().convolve(x, weight, drop, first, out, room);
     }
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
-        self.kernel().convolve_grad(grad, x, cols, drop, out, room);
+    fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
+        self.kernel().convolve_grad(sums, out, room);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         self.kernel().peak(source)

@@ -7,7 +7,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{Fill, Store, any_fill};
 use crate::{
-    kernel::{Kernel, convolve},
+    kernel::{Kernel, WindowGrad, convolve},
     tensor::{Matrix, Patches, Taps, Windows},
 };
 
@@ -106,13 +106,14 @@ impl Convolution {
         let cols = col..col + 1 + self.part[0].index(x.cols() - col);
         let len = units * cols.len();
         let (mut expected, mut found) = (vec![5; len], vec![6; len]);
-        convolve::convolve_grad_single(&grad, &x, cols.clone(), self.drop, &mut expected);
+        let sums = WindowGrad { grad, x, cols, drop: self.drop, add: false };
+        convolve::convolve_grad_single(&sums, &mut expected);
         let mut room = self.room();
-        kernel.convolve_grad(&grad, &x, cols.clone(), self.drop, &mut found, room.get_mut());
+        kernel.convolve_grad(&sums, &mut found, room.get_mut());
         assert!(found == expected, "{name}, weights: {self:?}");
         expected.iter_mut().for_each(|sum| *sum += 7);
         found.fill(7);
-        kernel.add_convolve_grad(&grad, &x, cols, self.drop, &mut found, room.get_mut());
+        kernel.convolve_grad(&WindowGrad { add: true, ..sums }, &mut found, room.get_mut());
         assert!(found == expected, "{name}, added weights: {self:?}");
     }
 

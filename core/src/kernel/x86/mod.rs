@@ -16,7 +16,7 @@ mod wide;
 
 use core::{fmt, ops::Range};
 
-use super::{Kernel, Scalar};
+use super::{Kernel, Scalar, WindowGrad};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer, jam},
@@ -205,21 +205,15 @@ impl Kernel for X86 {
         }
     }
 
-    fn convolve_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-        room: MantissasMut<'_>,
-    ) {
+    fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
+        let WindowGrad { grad, x, cols, drop, add } = sums;
         let done = match drop {
+            _ if *add => false,
             0 => at_level!(self, convolve_grad(grad, x, cols.clone(), out)),
-            _ => self.convolve_long_grad(grad, x, &cols, drop, out),
+            _ => self.convolve_long_grad(grad, x, cols, *drop, out),
         };
         if !done {
-            super::convolve::convolve_grad(self, grad, x, cols, drop, out, room);
+            super::convolve::convolve_grad(self, sums, out, room);
         }
     }
 
