@@ -40,6 +40,8 @@ fn every_step_equals_its_float_reference() {
             "Mse of values",
             "SoftmaxCrossEntropy value",
             "Mse value",
+            "parameters that stay",
+            "some channels that move",
         ]
         .map(str::to_owned),
     );

@@ -71,6 +71,8 @@ pub enum Part {
     StepSchedule,
     /// A rate that falls as a cosine.
     CosineSchedule,
+    /// Parameters that do not move.
+    Partial,
 }
 
 impl Part {

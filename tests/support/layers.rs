@@ -1,9 +1,11 @@
 //! Random layers: of what is drawn, what fits goes into the graph.
 
+use std::ops::Range;
+
 use fixgrad::{
-    config::LayerConfig,
+    config::{LayerConfig, Update},
     graph::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Graph, GraphView,
+        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Graph, GraphView,
         Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu, Relu6, Sigmoid,
         Split, Tanh,
     },
@@ -186,44 +188,69 @@ impl Draft {
     pub fn finish(self) -> (Graph<LAYERS>, Vec<LayerConfig>) {
         let mut layers: Vec<LayerConfig> = Vec::new();
         for (i, &(config, own)) in self.drawn.iter().enumerate() {
-            let config = if i > 0 { self.suited(i, &layers, config, own) } else { config };
+            let mut config = config;
+            if let Update::Channels { first, count } = config.update {
+                let channels = self.graph.view().layers()[i].shape.0[0];
+                let first = first % channels;
+                config.update = Update::Channels { first, count: 1 + count % (channels - first) };
+            }
             layers.push(config);
+            if i > 0 {
+                layers[i] = self.suited(i, &layers, own);
+            }
         }
         (self.graph, layers)
     }
 
-    /// Settings for a layer above others.
+    /// Settings for the last of these layers.
     fn suited(
         &self,
         i: usize,
-        below: &[LayerConfig],
-        mut config: LayerConfig,
+        layers: &[LayerConfig],
         own: [bool; 2],
     ) -> LayerConfig {
+        let mut config = layers[i];
         let view = self.graph.view();
         let facts = |i| view.facts(i).expect("a layer");
         let in_place = |i| facts(i).output == Output::InPlace;
         // Samples in their own place are not to be changed.
         let mut holder = i;
-        while in_place(holder) && (holder == i || below[holder].activation.is_none()) {
+        while in_place(holder) && (holder == i || layers[holder].activation.is_none()) {
             holder = view.layers()[holder].inputs()[0];
         }
         let reads_samples = holder == 0
-            && below[0].activation.is_none()
+            && layers[0].activation.is_none()
             && !matches!(view.layers()[i].kind, Kind::Flatten(_));
         if !reads_samples && facts(i).output != Output::Sums {
             config.activation = config.activation.filter(|_| own[0]);
         }
-        if in_place(i) || !trains(view, i) {
+        if in_place(i) || !trains(view, layers, i) {
             config.activation_grad = config.activation_grad.filter(|_| own[1]);
         }
         config
     }
 }
 
-/// Whether a gradient reaches the output of a layer: weights are in it, or in one that leads to it.
-pub fn trains(view: GraphView<'_>, i: usize) -> bool {
+/// Whether a gradient reaches the output of a layer: parameters of it move, or of one that leads to
+/// it.
+pub fn trains(view: GraphView<'_>, layers: &[LayerConfig], i: usize) -> bool {
     let facts = view.facts(i).expect("a layer");
-    facts.weights() > 0
-        || i > 0 && view.layers()[i].inputs().into_iter().any(|input| trains(view, input))
+    moving(&layers[i], &facts).iter().any(|numbers| !numbers.is_empty())
+        || i > 0 && view.layers()[i].inputs().into_iter().any(|input| trains(view, layers, input))
+}
+
+/// The numbers of a weight and of a bias that move.
+pub fn moving(config: &LayerConfig, facts: &Facts) -> [Range<usize>; 2] {
+    let ([units, depth], biases) = (facts.weights, facts.biases);
+    let rows = match config.update {
+        Update::All => 0..units,
+        Update::Channels { first, count } => first.into()..usize::from(first + count),
+        _ => 0..0,
+    };
+    let of_bias = match config.update {
+        Update::Bias => 0..biases,
+        _ if biases == 0 => 0..0,
+        _ => rows.clone(),
+    };
+    [rows.start * depth..rows.end * depth, of_bias]
 }

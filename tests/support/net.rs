@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fixgrad::{
-    config::{Config, Init, LayerConfig, LossKind, Master, Train},
+    config::{Config, Init, LayerConfig, LossKind, Master, Train, Update},
     graph::{Conv2d, Graph, PlanError},
     kernel::Scalar,
     optim::{Lr, Schedule},
@@ -16,7 +16,7 @@ use fixgrad::{
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
 pub use crate::layers::LAYERS;
-use crate::layers::{self, Draft, Drawn};
+use crate::layers::{self, Draft, Drawn, moving};
 
 /// A network, its settings, and one batch for each step.
 #[derive(Clone)]
@@ -133,7 +133,11 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
             };
             (graph, config, exponent)
         })
-        .prop_filter("something to train", |(graph, ..)| graph.view().parameters() > 0)
+        .prop_filter("something to train", |(graph, config, _)| {
+            let facts = (0..).map_while(|i| graph.view().facts(i));
+            let mut moving = config.layers.iter().zip(facts).flat_map(|(c, f)| moving(c, &f));
+            moving.any(|numbers| !numbers.is_empty())
+        })
         .prop_map(|(graph, mut config, exponent)| {
             without_cramped_channels(&graph, &mut config);
             (graph, config, exponent)
@@ -236,8 +240,10 @@ fn layer(variety: Variety) -> impl Strategy<Value = LayerConfig> {
     let params = (point(range(true), variety), point(range(true), variety));
     let grads =
         (quant(range(true), variety), quant(range(true), variety), quant(batch_range(), variety));
-    (params, point(batch_range(), variety), grads, any::<bool>(), master(), master()).prop_map(
-        |((weight, bias), activation, (weight_grad, bias_grad, grad), per_channel, m, b)| {
+    let masters = (master(), master(), update());
+    (params, point(batch_range(), variety), grads, any::<bool>(), masters).prop_map(
+        |((weight, bias), activation, (weight_grad, bias_grad, grad), per_channel, masters)| {
+            let (master, bias_master, update) = masters;
             let moves = |quant: Quant| matches!(quant.range, Range::Moving { .. });
             let per_channel = per_channel && !moves(weight.train) && !moves(weight.infer);
             LayerConfig {
@@ -248,11 +254,21 @@ fn layer(variety: Variety) -> impl Strategy<Value = LayerConfig> {
                 bias_grad,
                 activation_grad: Some(grad),
                 per_channel,
-                master: m,
-                bias_master: b,
+                master,
+                bias_master,
+                update,
             }
         },
     )
+}
+
+fn update() -> impl Strategy<Value = Update> {
+    prop_oneof![
+        4 => Just(Update::All),
+        1 => Just(Update::Bias),
+        1 => Just(Update::Nothing),
+        2 => (0..8u16, 0..8u16).prop_map(|(first, count)| Update::Channels { first, count }),
+    ]
 }
 
 fn point(range: impl Strategy<Value = Range>, variety: Variety) -> impl Strategy<Value = Point> {

@@ -118,11 +118,12 @@ pub fn assert_codes(
     codes: &[Number],
     quant: Quant,
     key: Key,
+    first: usize,
     what: &str,
 ) -> Vec<bool> {
     assert_eq!(sums.len(), codes.len(), "{what}");
     let (below, above) = reach(quant.round);
-    (0u32..)
+    (first as u32..)
         .zip(sums.iter().zip(codes))
         .map(|(i, (&sum, &code))| {
             let shift = i32::from(code.exponent) - i32::from(sum.exponent);

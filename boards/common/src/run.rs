@@ -68,7 +68,7 @@ pub fn run<B: Board, const N: usize, U: Uses>(
     (|| {
         Line::new(out, "config")?.text(training.name)?.end()?;
         Line::new(out, "ram")?.number(training.task.ram() as u32)?.end()?;
-        let macs = training.task.graph().training_macs() * training.batch_size;
+        let macs = training.task.training_macs() * training.batch_size;
         Line::new(out, "macs")?.number(macs as u32)?.end()
     })()
     .map_err(Error::Out)?;

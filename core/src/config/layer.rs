@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Init;
+use super::{Init, Update};
 use crate::{
     layer::Output,
     quant::{Overflow, Point, Quant, Range, Round},
@@ -53,6 +53,8 @@ pub struct LayerConfig {
     pub master: Master,
     /// The master copy of the bias.
     pub bias_master: Master,
+    /// Which parameters move.
+    pub update: Update,
 }
 
 impl LayerConfig {
@@ -72,6 +74,7 @@ impl LayerConfig {
             per_channel: false,
             master,
             bias_master: Master { init: Init::Zero, ..master },
+            update: Update::All,
         }
     }
 
@@ -93,6 +96,7 @@ impl LayerConfig {
             per_channel: false,
             master,
             bias_master: Master { width: Width::I16, bound: 1, init: Init::Zero },
+            update: Update::All,
         }
     }
 

@@ -8,9 +8,11 @@ mod init;
 mod layer;
 mod parts;
 mod train;
+mod update;
 
 pub use blob::{BlobError, CRC32};
 pub use init::Init;
 pub use layer::{LayerConfig, Master};
 pub use train::{Config, ConfigError, LossKind, Train};
 pub(crate) use train::{is_near, validate};
+pub use update::Update;

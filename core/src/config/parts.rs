@@ -1,8 +1,9 @@
 //! Which parts of the trainer the settings of a run use.
 
-use super::{LayerConfig, LossKind, Train};
+use super::{LayerConfig, LossKind, Train, Update};
 use crate::{
-    layer::Kind,
+    graph::GraphView,
+    layer::{Kind, Output},
     optim::Schedule,
     quant::{Point, Quant, Range},
     uses::Part,
@@ -15,6 +16,23 @@ impl Train {
     /// [`Part::InputPoint`].
     pub const fn parts(&self, layer: &LayerConfig) -> u64 {
         of_run(self) | of_layer(layer) | Part::InputPoint.bit() | Kind::PLAIN
+    }
+
+    /// As [`parts`](Self::parts), with settings of its own for every layer, and with the kinds of the
+    /// layers.
+    pub const fn parts_of(&self, graph: GraphView<'_>, layers: &[LayerConfig]) -> u64 {
+        let mut parts = of_run(self) | graph.kinds() | Kind::PLAIN;
+        let (mut rest, mut i) = (layers, 0);
+        while let ([layer, others @ ..], Some(facts)) = (rest, graph.facts(i)) {
+            let point = match (i, layer.activation, facts.output) {
+                (_, None, _) | (1.., _, Output::Sums) => 0,
+                (0, ..) => Part::InputPoint.bit(),
+                _ => Part::PassingPoints.bit(),
+            };
+            parts |= of_layer(layer) | point;
+            (rest, i) = (others, i + 1);
+        }
+        parts
     }
 }
 
@@ -56,6 +74,7 @@ const fn of_layer(layer: &LayerConfig) -> u64 {
     parts
         | on_wide(layer.weight.bits())
         | on(layer.per_channel, Part::Channels)
+        | on(!matches!(layer.update, Update::All), Part::Partial)
         | on(own_codes, Part::Codes)
         | on(own_codes && clips, Part::Clipping)
 }
@@ -129,6 +148,7 @@ mod tests {
             (LayerConfig { activation_grad: Some(wide), ..tiny }, Part::WideCodes),
             (LayerConfig { activation: Some(Point::new(Quant::new(8))), ..tiny }, Part::Clipping),
             (LayerConfig { per_channel: true, ..tiny }, Part::Channels),
+            (LayerConfig { update: Update::Bias, ..tiny }, Part::Partial),
             (ranged(Range::Max), Part::WholeTensor),
             (ranged(Range::Sweep), Part::Sweep),
             (ranged(Range::ThreeSigma), Part::Statistics),

@@ -146,6 +146,15 @@ pub enum ConfigError {
     Buffer(GradientBuffer),
     /// No layer has weights.
     NothingToTrain,
+    /// Channels that should move and that the layer does not have.
+    Update {
+        /// The layer.
+        layer: Name,
+        /// The channels that it has.
+        channels: u16,
+    },
+    /// No parameter moves.
+    NothingMoves,
 }
 
 impl ConfigError {
@@ -195,6 +204,11 @@ impl ConfigError {
             Self::NothingToTrain => {
                 m.text("no layer has weights, so there is nothing to train: add a dense layer or a convolution")
             }
+            Self::Update { layer, channels } => of(layer)
+                .text("channels to update must be among its ")
+                .number(*channels as usize)
+                .text(", and at least one; the first is channel 0"),
+            Self::NothingMoves => m.text("no layer updates a parameter, so there is nothing to train: let one update all, or its biases"),
         }
     }
 }
@@ -260,21 +274,28 @@ pub(crate) const fn validate(
     if !schedule.is_valid() {
         return Err(ConfigError::Schedule);
     }
+    let (flow, mut moves) = (graph.flow(configs), false);
     let (mut layers, mut configs) = (graph.layers(), configs);
     let mut i = 0;
     while let ([layer, next @ ..], [config, others @ ..]) = (layers, configs) {
         let (weights, _) = graph.layer_parameters(i);
-        attempt!(check_layer(layer, config, weights > 0));
+        attempt!(check_layer(layer, config, weights > 0, flow.trains(i)));
+        let [channels, ..] = layer.shape.0;
+        if weights > 0 && !config.update.fits(channels as usize) {
+            return Err(ConfigError::Update { layer: layer.name, channels });
+        }
+        moves = moves || flow.moves(i);
         (layers, configs) = (next, others);
         i += 1;
     }
-    Ok(())
+    if moves { Ok(()) } else { Err(ConfigError::NothingMoves) }
 }
 
 const fn check_layer(
     layer: &Layer,
     config: &LayerConfig,
     has_weights: bool,
+    trains: bool,
 ) -> Result<(), ConfigError> {
     let name = layer.name;
     attempt!(check_point(name, config.weight));
@@ -295,7 +316,7 @@ const fn check_layer(
     }
     attempt!(check_exponent(name, config.master.bound));
     attempt!(check_exponent(name, config.bias_master.bound));
-    let complete = config.activation.is_some() && config.activation_grad.is_some();
+    let complete = config.activation.is_some() && (config.activation_grad.is_some() || !trains);
     if has_weights && !complete {
         return Err(ConfigError::MissingPoint { layer: name });
     }

@@ -1,6 +1,7 @@
 //! How many 32-bit sums must be in memory at once.
 
 use super::{
+    flow::Flow,
     plan::max,
     sizes::{HookNeeds, Sizes},
     view::GraphView,
@@ -26,7 +27,7 @@ pub(super) struct Demand {
 
 impl Demand {
     pub(super) const fn of(
-        graph: GraphView<'_>,
+        (graph, flow): (GraphView<'_>, Flow<'_>),
         i: usize,
         config: &LayerConfig,
         sizes: Sizes,
@@ -53,13 +54,14 @@ impl Demand {
         }
         if let Some(grad) = config.activation_grad
             && grad.range.needs_whole_tensor()
-            && graph.trains(i)
+            && flow.trains(i)
         {
-            whole = max(whole, samples.saturating_mul(outputs) * graph.tiles(i));
+            whole = max(whole, samples.saturating_mul(outputs) * flow.tiles(i));
         }
         let accumulate = sizes.micro_batch < sizes.batch;
+        let [(_, moving), _] = flow.moving(i);
         if config.weight_grad.range.needs_whole_tensor() && !accumulate {
-            whole = max(whole, weights);
+            whole = max(whole, moving);
         }
         if (sweeps(config.weight) || hook.weight && config.weight.train.range.needs_whole_tensor())
             && !config.per_channel
@@ -75,12 +77,12 @@ impl Demand {
         }
         let (inputs, mut k) = (layer.inputs(), 0);
         while k < inputs.len() {
-            if graph.trains(inputs[k]) {
+            if flow.trains(inputs[k]) {
                 let (from, vector) =
                     (graph.layers()[inputs[k]].shape, matches!(layer.kind, Kind::Dense(_)));
                 let numbers = if vector { from.elements() } else { from.0[0] as usize };
                 row = max(row, numbers);
-                whole = max(whole, (graph.tiles(inputs[k]) - 1) * 2 * numbers);
+                whole = max(whole, (flow.tiles(inputs[k]) - 1) * 2 * numbers);
             }
             k += 1;
         }

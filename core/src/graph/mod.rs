@@ -20,6 +20,11 @@ mod error;
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
 )]
+mod flow;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const` has no `get`; every index is below a length"
+)]
 mod layer;
 #[expect(
     clippy::indexing_slicing,
@@ -64,6 +69,7 @@ pub use arena::{Arena, too_small};
 pub(crate) use arena::{nothing, pick};
 pub use builder::Graph;
 pub use error::{GraphError, PlanError};
+pub use flow::Flow;
 pub use layer::{Layer, Name};
 pub use plan::Plan;
 pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};

@@ -3,10 +3,10 @@
 
 use super::{
     cursor::Cursor,
+    flow::Flow,
     plan::{Plan, storage},
     region::Bounds,
     sizes::{HookNeeds, Sizes},
-    view::GraphView,
 };
 use crate::{config::LayerConfig, quant::Range, tensor::Width, trainer::Tensor};
 
@@ -14,12 +14,12 @@ impl<const N: usize> Plan<N> {
     pub(super) const fn place_masters(
         &mut self,
         cursor: &mut Cursor,
-        graph: GraphView<'_>,
+        flow: Flow<'_>,
         i: usize,
         config: &LayerConfig,
         sizes: Sizes,
     ) {
-        let Some(facts) = graph.facts(i) else { return };
+        let Some(facts) = flow.graph().facts(i) else { return };
         let (weights, biases) = (facts.weights(), facts.biases);
         let layer = &mut self.layers[i];
         layer.weight.master = cursor.take(weights, config.master.width);
@@ -29,9 +29,10 @@ impl<const N: usize> Plan<N> {
         let outputs = units * facts.windows.taps();
         layer.weight.limit = config.master.limit(inputs, outputs);
         layer.bias.limit = config.bias_master.limit(inputs, outputs);
+        let [(_, moving), (_, moving_biases)] = flow.moving(i);
         if let Some(width) = sizes.velocity {
-            layer.weight.velocity = cursor.take(weights, width);
-            layer.bias.velocity = cursor.take(biases, width);
+            layer.weight.velocity = cursor.take(moving, width);
+            layer.bias.velocity = cursor.take(moving_biases, width);
         }
         // The spread of the channels decides inference too, so it belongs to a checkpoint.
         if config.per_channel && weights > 0 {
@@ -42,8 +43,9 @@ impl<const N: usize> Plan<N> {
     /// Behind the bounds of the layers below. Layers that only pass numbers on need none.
     pub(super) const fn place_bounds(&mut self, i: usize, config: &LayerConfig) {
         let first = if i == 0 { 0 } else { self.layers[i - 1].bounds.end() as u16 };
-        let weight = &self.layers[i].weight;
-        let tensors = match (weight.master.len, weight.velocity.len) {
+        let plan = &self.layers[i];
+        let velocities = plan.weight.velocity.len + plan.bias.velocity.len;
+        let tensors = match (plan.weight.master.len, velocities) {
             (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0..0,
             (0, _) => Tensor::Activation as u8..Tensor::Velocity as u8,
             (_, 0) => 0..Tensor::Velocity as u8,
@@ -78,13 +80,14 @@ impl<const N: usize> Plan<N> {
     pub(super) const fn place_params(
         &mut self,
         cursor: &mut Cursor,
-        graph: GraphView<'_>,
+        flow: Flow<'_>,
         i: usize,
         config: &LayerConfig,
         sizes: Sizes,
         hook: HookNeeds,
     ) {
-        let (weights, biases) = graph.layer_parameters(i);
+        let (weights, biases) = flow.graph().layer_parameters(i);
+        let [(_, moving), (_, moving_biases)] = flow.moving(i);
         let layer = &mut self.layers[i];
         let off = hook.weight_off_grid;
         let weight_width = storage(config.weight.bits(), off);
@@ -94,16 +97,16 @@ impl<const N: usize> Plan<N> {
         layer.bias.codes = layer.bias.master;
         if !config.weight_is_master() || hook.weight {
             layer.weight.codes = cursor.take(weights, weight_width);
-            layer.weight.pass = cursor.mask(weights, config.weight.clip);
+            layer.weight.pass = cursor.mask(weights, config.weight.clip && moving > 0);
         }
         if !config.bias_is_master() || hook.weight {
             layer.bias.codes = cursor.take(biases, bias_width);
-            layer.bias.pass = cursor.mask(biases, config.bias.clip);
+            layer.bias.pass = cursor.mask(biases, config.bias.clip && moving_biases > 0);
         }
         layer.channels_now = cursor.take(layer.channels.len as usize, Width::I8);
         if accumulate {
-            layer.weight.sum = cursor.take(weights, Width::I32);
-            layer.bias.sum = cursor.take(biases, Width::I32);
+            layer.weight.sum = cursor.take(moving, Width::I32);
+            layer.bias.sum = cursor.take(moving_biases, Width::I32);
         }
     }
 }

@@ -79,8 +79,9 @@ impl<const N: usize> Graph<N> {
         }
     }
 
-    /// The same settings in every layer; layers that only pass numbers on get no points.
-    pub(crate) const fn uniform(&self, layer: &LayerConfig) -> [LayerConfig; N] {
+    /// The same settings in every layer, whose places are the layers of the graph; layers that only
+    /// pass numbers on get no points.
+    pub const fn uniform(&self, layer: &LayerConfig) -> [LayerConfig; N] {
         let view = self.view();
         let mut settings = [layer.passing(); N];
         let mut i = 0;
@@ -122,10 +123,11 @@ impl<const N: usize> Plan<N> {
             persistent: 0,
             ram: 0,
         };
+        let flow = graph.flow(settings);
         let mut cursor = Cursor::new();
         let mut i = 0;
         while i < count {
-            plan.place_masters(&mut cursor, graph, i, &settings[i], sizes);
+            plan.place_masters(&mut cursor, flow, i, &settings[i], sizes);
             plan.place_bounds(i, &settings[i]);
             if cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
@@ -149,17 +151,17 @@ impl<const N: usize> Plan<N> {
                 (_, Output::InPlace) => holder == 0 && settings[0].activation.is_none(),
                 (_, Output::Codes) => false,
             };
-            let needs_grad = !matches!(facts.output, Output::InPlace) && graph.trains(i);
+            let needs_grad = !matches!(facts.output, Output::InPlace) && flow.trains(i);
             if needs_point && config.activation.is_none()
                 || needs_grad && config.activation_grad.is_none()
             {
                 return Err(PlanError::MissingPoint { layer: layer.name });
             }
-            plan.place_params(&mut cursor, graph, i, config, sizes, hook);
+            plan.place_params(&mut cursor, flow, i, config, sizes, hook);
             if plan.find_sums(graph, i, &facts, config, sizes, hook).is_none() {
                 return Err(PlanError::NoMean { layer: layer.name });
             }
-            let demand = Demand::of(graph, i, config, sizes, hook);
+            let demand = Demand::of((graph, flow), i, config, sizes, hook);
             room = max(room, plan.window_bytes(graph, i, config, demand.room));
             whole = max(whole, demand.whole);
             tile = max(tile, demand.row);
@@ -182,20 +184,20 @@ impl<const N: usize> Plan<N> {
         let mut lives = [[(0, 0); 5]; N];
         let mut i = 0;
         while i < count {
-            lives[i] = graph.lives(i);
+            lives[i] = flow.lives(i);
             i += 1;
         }
         let mut i = 0;
         while i < count {
-            let placed = plan.place_transients(base, graph, &lives, i, &settings[i], hooks);
+            let placed = plan.place_transients(base, (graph, flow), &lives, i, &settings[i], hooks);
             if placed.is_err() || cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
             }
             i += 1;
         }
         plan.ram = plan.end(base) as usize;
-        plan.place_tiles(base, graph, &lives);
-        plan.find_ways(graph);
+        plan.place_tiles(base, flow, &lives);
+        plan.find_ways(flow);
         Ok(plan)
     }
 
@@ -252,9 +254,10 @@ pub(super) const fn max(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{region::Sum, transients::Life},
+        super::{Flow, region::Sum, transients::Life},
         *,
     };
+    use crate::config::Update;
     use crate::layer::Conv2d;
     use proptest::prelude::*;
 
@@ -283,18 +286,17 @@ mod tests {
 
     /// All regions, and when they are in use.
     fn regions<const N: usize>(
-        graph: GraphView<'_>,
+        flow: Flow<'_>,
         plan: &Plan<N>,
     ) -> std::vec::Vec<(Region, Life)> {
         let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
-        let (always, end) = ((0, u16::MAX), 2 * graph.layers().len() as u16);
+        let (always, end) = ((0, u16::MAX), 2 * flow.graph().layers().len() as u16);
         let layers = plan.layers().iter().zip(0u16..);
         let layers = layers.flat_map(|(l, i)| {
             let kept = params(&l.weight).into_iter().chain(params(&l.bias));
             let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
-            let lent = l.transients().into_iter().zip(graph.lives(i.into()));
-            let weights = l.weight.master.len > 0;
-            let back = if weights { graph.back(i.into()) } else { end - i };
+            let lent = l.transients().into_iter().zip(flow.lives(i.into()));
+            let back = if flow.moves(i.into()) { flow.back(i.into()) } else { end - i };
             let tiles = [(l.forward_tile, (i, i)), (l.backward_tile, (back, back))];
             kept.chain(lent).chain(tiles)
         });
@@ -304,8 +306,8 @@ mod tests {
             .collect()
     }
 
-    fn check<const N: usize>(graph: GraphView<'_>, plan: &Plan<N>) {
-        let all = regions(graph, plan);
+    fn check<const N: usize>(flow: Flow<'_>, plan: &Plan<N>) {
+        let all = regions(flow, plan);
         for (i, &(a, life)) in all.iter().enumerate() {
             assert!(a.range().end <= plan.ram() && a.offset() % 4 == 0, "{a:?}");
             for &(b, other) in &all[i + 1..] {
@@ -321,7 +323,7 @@ mod tests {
     fn the_smallest_plan_is_what_the_tensors_need() {
         const TRAIN: Train = Train::new(32, Lr::ratio(1, 2));
         const PLAN: Plan<5> = NET.plan(&TRAIN, &LayerConfig::tiny());
-        check(NET.view(), &PLAN);
+        check(NET.view().flow(&[]), &PLAN);
         let weights = 64 * 32 + 32 * 10 + 2 * (32 + 10);
         let activations = 32 * (64 + 32 + 10);
         // The gradient of the outputs dies before nothing else is born; that of the hidden layer
@@ -366,7 +368,7 @@ mod tests {
         let none = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::NONE);
         assert_eq!(none, NET.plan(&TRAIN, &layer));
         let some = NET.plan_with_hooks(&TRAIN, &layer, HookNeeds::ANYWHERE);
-        check(NET.view(), &some);
+        check(NET.view().flow(&[]), &some);
         assert!(some.ram() > none.ram());
     }
 
@@ -458,7 +460,7 @@ mod tests {
         #[test]
         fn nothing_alive_at_the_same_time_shares_memory(
             bits in 1u8..=16, batch in 1u16..40, parts in 1u16..4, tile in 0usize..5000,
-            momentum: bool, tiny: bool, channels: bool, hooks: [bool; 3],
+            momentum: bool, tiny: bool, channels: bool, hooks: [bool; 3], updates: [u8; 10],
         ) {
             let mut layer = if tiny { LayerConfig::tiny() } else { LayerConfig::new(bits) };
             layer.per_channel = channels;
@@ -475,14 +477,24 @@ mod tests {
                 activation: hooks[2],
                 activation_off_grid: hooks[2],
             };
-            let (suited, branches) = (PICTURES.uniform(&layer), BRANCHES.uniform(&layer));
+            let (mut settings, mut suited) = (settings, PICTURES.uniform(&layer));
+            let mut branches = BRANCHES.uniform(&layer);
+            let all = settings.iter_mut().zip(&updates).chain(suited.iter_mut().zip(&updates));
+            for (settings, &update) in all.chain(branches.iter_mut().zip(&updates)) {
+                settings.update = match update % 6 {
+                    0 => Update::Nothing,
+                    1 => Update::Bias,
+                    2 => Update::Channels { first: 1, count: 2 },
+                    _ => Update::All,
+                };
+            }
             for (graph, settings) in [
                 (NET.view(), &settings[..]),
                 (PICTURES.view(), &suited),
                 (BRANCHES.view(), &branches),
             ] {
                 match Plan::<10>::new(graph, settings, sizes, &[needs; 10]) {
-                    Ok(plan) => check(graph, &plan),
+                    Ok(plan) => check(graph.flow(settings), &plan),
                     Err(error) => prop_assert!(
                         channels && matches!(error, PlanError::NoSpread { .. }), "{error}"
                     ),

@@ -1,9 +1,6 @@
 //! Who reads whom: what follows from the inputs of layers when networks are more than a chain.
 
-use super::{
-    transients::{Life, Lives},
-    view::GraphView,
-};
+use super::view::GraphView;
 use crate::layer::Output;
 
 impl GraphView<'_> {
@@ -46,27 +43,6 @@ impl GraphView<'_> {
         None
     }
 
-    /// True when a gradient reaches the output of layer `i`: it or a layer that leads to it has
-    /// parameters.
-    pub(crate) const fn trains(self, i: usize) -> bool {
-        // Bit by bit, the layers that lead to it.
-        let mut wanted = [0u64; 4];
-        wanted[i / 64] = 1 << (i % 64);
-        let mut k = i + 1;
-        while k > 0 {
-            k -= 1;
-            if wanted[k / 64] >> (k % 64) & 1 == 1 {
-                if self.layer_parameters(k).0 > 0 {
-                    return true;
-                }
-                let [a, b] = self.layers()[k].inputs();
-                wanted[a / 64] |= 1 << (a % 64);
-                wanted[b / 64] |= 1 << (b % 64);
-            }
-        }
-        false
-    }
-
     /// The last of the layers that change the output of layer `i` in its place.
     pub(super) const fn last_in_place(self, i: usize) -> usize {
         let (mut last, mut k) = (i, i + 1);
@@ -77,42 +53,6 @@ impl GraphView<'_> {
             k += 1;
         }
         last
-    }
-
-    /// Tiles of sums that the gradient of layer `i` needs at once: its own, and one for what another
-    /// reader adds.
-    pub(super) const fn tiles(self, i: usize) -> usize {
-        if self.readers(self.last_in_place(i)) > 1 { 2 } else { 1 }
-    }
-
-    /// The first layer that reads the output of layer `of` and gets a gradient.
-    const fn first_trained(self, of: usize) -> usize {
-        let mut i = of + 1;
-        while i < self.layers().len() && !(self.reads(i, of) && self.trains(i)) {
-            i += 1;
-        }
-        i
-    }
-
-    /// When the gradient of layer `i` has gone to all that it reads, and its weights may move: with
-    /// that of the first reader of each.
-    pub(super) const fn back(self, i: usize) -> u16 {
-        let [a, b] = self.layers()[i].inputs();
-        let (a, b) = (self.first_trained(a), self.first_trained(b));
-        2 * self.layers().len() as u16 - if a < b { a } else { b } as u16
-    }
-
-    /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
-    /// aligned gradient, and what the layer keeps for itself.
-    pub const fn lives(self, i: usize) -> Lives {
-        let n = self.layers().len();
-        let reader = self.first_reader(self.last_in_place(i));
-        let (here, end) = (i as u16, 2 * n as u16);
-        let read = if reader < n { end - reader as u16 } else { n as u16 };
-        let back = self.back(i);
-        // What changes numbers asks its output which gradients pass.
-        let made: Life = (here, if self.copies(i) && back > read { back } else { read });
-        [made, (here, end - here), (read, back), (back, back), (here, back)]
     }
 
     /// True when the output of layer `i` is the input, changed in its place.
@@ -129,7 +69,7 @@ mod tests {
     use super::super::{Graph, Plan, Sizes};
     use crate::{
         config::{LayerConfig, Train},
-        layer::{Conv2d, Kind, Relu},
+        layer::Conv2d,
         optim::Lr,
     };
 
@@ -145,19 +85,13 @@ mod tests {
         .dense("fc", 3);
 
     #[test]
-    fn tensors_live_until_the_first_of_their_readers_ran_backward() {
+    fn readers_are_counted_and_found() {
         let view = RESIDUAL.view();
         assert_eq!(
             [1, 2, 5].map(|i| (view.readers(i), view.first_reader(i))),
             [(1, 2), (2, 3), (1, 6)]
         );
         assert_eq!((view.first_reader(8), view.unread()), (9, None));
-        // What both branches read: until conv1 ran backward.
-        assert_eq!(view.lives(1)[0], (1, 18 - 3));
-        // The gradient of the sum: from the dense layer on, until conv1 brings all that the stem gets.
-        assert_eq!(view.lives(6)[2], (18 - 8, 18 - 3));
-        assert_eq!(view.lives(5)[2], (18 - 6, 18 - 5));
-        assert_eq!(view.lives(8)[..3], [(8, 9), (8, 10), (9, 10)]);
     }
 
     #[test]
@@ -167,22 +101,6 @@ mod tests {
         assert_eq!(output(&two, 2), super::Output::Codes);
         assert_eq!(output(&two.expect([1, 1, 1]), 3), super::Output::Sums);
         assert_eq!(output(&RESIDUAL, 2), super::Output::InPlace);
-    }
-
-    #[test]
-    fn gradients_reach_what_leads_to_weights() {
-        let graph: Graph<6> = Graph::input([1, 2, 2])
-            .layer("relu", Kind::Relu(Relu))
-            .conv2d("conv", Conv2d::new(1, 1))
-            .from_layer("relu")
-            .avg_pool(1)
-            .add("conv")
-            .dense("fc", 2);
-        let view = graph.view();
-        assert_eq!(
-            [0, 1, 2, 3, 4, 5].map(|i| view.trains(i)),
-            [false, false, true, false, true, true]
-        );
     }
 
     #[test]

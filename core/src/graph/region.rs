@@ -51,6 +51,13 @@ impl Region {
         Self { len: len as u32, ..self }
     }
 
+    /// `len` of its mantissas of 32 bits, or as if there were as many, from number `first` on.
+    #[inline(always)]
+    pub(crate) const fn part(self, first: usize, len: usize) -> Self {
+        let offset = self.offset().saturating_add((first as u32).saturating_mul(4));
+        Self::new(offset, len as u32, Width::I32)
+    }
+
     pub(crate) const fn range(self) -> core::ops::Range<usize> {
         self.offset() as usize..self.offset() as usize + self.bytes()
     }
@@ -111,13 +118,13 @@ pub struct ParamPlan {
     pub master: Region,
     /// Its largest value before the first step.
     pub limit: u32,
-    /// Momentum.
+    /// Momentum of what moves.
     pub velocity: Region,
     /// What the multiplication sees; the master itself where no bit differs.
     pub codes: Region,
     /// One bit an element: may the gradient pass?
     pub pass: Region,
-    /// Gradients summed over micro-batches.
+    /// Gradients of what moves, summed over micro-batches.
     pub sum: Region,
 }
 

@@ -72,19 +72,23 @@ impl<const N: usize> Plan<N> {
             }
             return Some(());
         }
-        let Some(grad) = config.activation_grad else { return Some(()) };
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
+        plan.forward = Sum::of(input_bits, weight_bits, terms.forward as u64);
+        // Without one where no gradient arrives.
+        let grad_bits = match config.activation_grad {
+            Some(grad) => grad.bits,
+            None => 1,
+        };
         let [_, height, width] = layer.shape.0;
         let rows = sizes.batch as u64 * height as u64 * width as u64;
-        plan.forward = Sum::of(input_bits, weight_bits, terms.forward as u64);
-        plan.weight_grad = Sum::of(input_bits, grad.bits, rows);
+        plan.weight_grad = Sum::of(input_bits, grad_bits, rows);
         // As many products with a one, which has no magnitude bits.
-        plan.bias_grad = Sum::of(1, grad.bits, rows);
+        plan.bias_grad = Sum::of(1, grad_bits, rows);
         if config.per_channel {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
-            plan.spread = min(MAX_SPREAD, min(room, 16 - grad.bits));
+            plan.spread = min(MAX_SPREAD, min(room, 16 - grad_bits));
         }
-        plan.input_grad = Sum::of(weight_bits, grad.bits + plan.spread, terms.backward as u64);
+        plan.input_grad = Sum::of(weight_bits, grad_bits + plan.spread, terms.backward as u64);
         Some(())
     }
 

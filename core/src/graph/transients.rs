@@ -2,6 +2,7 @@
 
 use super::{
     cursor::TooLarge,
+    flow::Flow,
     plan::{Plan, storage},
     region::Region,
     sizes::HookNeeds,
@@ -14,7 +15,7 @@ impl<const N: usize> Plan<N> {
     pub(super) const fn place_transients(
         &mut self,
         base: u32,
-        graph: GraphView<'_>,
+        (graph, flow): (GraphView<'_>, Flow<'_>),
         lives: &[Lives],
         i: usize,
         config: &LayerConfig,
@@ -29,7 +30,7 @@ impl<const N: usize> Plan<N> {
             let width = storage(point.bits(), off);
             let codes = Region::sized(numbers, width);
             self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
-            if point.clip && graph.trains(i) {
+            if point.clip && flow.trains(i) {
                 let mask = Region::sized(numbers.div_ceil(8), Width::I8);
                 self.layers[i].pass = attempt!(self.fit(base, lives, mask, mine[1]));
             }
@@ -43,7 +44,7 @@ impl<const N: usize> Plan<N> {
             let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
             self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
         }
-        if let (Some(grad), true) = (config.activation_grad, graph.trains(i)) {
+        if let (Some(grad), true) = (config.activation_grad, flow.trains(i)) {
             let codes = Region::sized(numbers, Width::for_bits(grad.bits));
             self.layers[i].grad = attempt!(self.fit(base, lives, codes, mine[2]));
             if self.layers[i].spread > 0 {
@@ -85,15 +86,14 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Gives sums on their way to a point the memory that nothing else needs at the time.
-    pub(super) const fn place_tiles(&mut self, base: u32, graph: GraphView<'_>, lives: &[Lives]) {
+    pub(super) const fn place_tiles(&mut self, base: u32, flow: Flow<'_>, lives: &[Lives]) {
         let n = self.len as u16;
         let mut i = 0;
         while i < self.len as usize {
             // Only products gain from more of it.
-            let (forward, backward) = if !graph.is_in_place(i) {
+            let (forward, backward) = if !flow.graph().is_in_place(i) {
                 // Weights move once all that the layer reads has its gradient.
-                let weights = self.layers[i].weight.master.len > 0;
-                let back = if weights { graph.back(i) } else { 2 * n - i as u16 };
+                let back = if flow.moves(i) { flow.back(i) } else { 2 * n - i as u16 };
                 (self.spare(base, lives, i as u16), self.spare(base, lives, back))
             } else {
                 (self.shared.scratch, self.shared.scratch)

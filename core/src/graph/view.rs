@@ -120,22 +120,6 @@ impl<'a> GraphView<'a> {
         sum
     }
 
-    /// Multiply-adds of one training sample: forward and weight gradient everywhere, input
-    /// gradient except where nothing below has weights.
-    pub const fn training_macs(self) -> usize {
-        let (mut sum, mut i) = (0, 0);
-        while let Some(layer) = self.layer(i) {
-            let macs = match self.facts(i) {
-                Some(facts) => facts.macs(),
-                None => 0,
-            };
-            let back = macs > 0 && self.trains(layer.input as usize);
-            sum = macs.saturating_mul(if back { 3 } else { 2 }).saturating_add(sum);
-            i += 1;
-        }
-        sum
-    }
-
     /// Identifies the network in files and messages: CRC-32 of names, kinds and shapes.
     pub fn hash(self) -> u32 {
         let crc = crate::config::CRC32;

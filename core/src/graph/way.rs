@@ -2,6 +2,7 @@
 //! and how much is taken at a time.
 
 use super::{
+    flow::Flow,
     plan::{Plan, max},
     region::Way,
     view::GraphView,
@@ -10,7 +11,8 @@ use crate::layer::{Kind, Output};
 
 impl<const N: usize> Plan<N> {
     /// Once all regions have their places.
-    pub(super) const fn find_ways(&mut self, graph: GraphView<'_>) {
+    pub(super) const fn find_ways(&mut self, flow: Flow<'_>) {
+        let graph = flow.graph();
         let layers = graph.layers();
         let mut i = 0;
         while i < layers.len() {
@@ -24,8 +26,9 @@ impl<const N: usize> Plan<N> {
             } else {
                 Way::NOWHERE
             };
-            let [units, depth] = facts.weights;
-            let (rows, cols) = tile_shape(plan.backward_tile.len as usize, units, depth);
+            let ([_, depth], [(_, moving), _]) = (facts.weights, flow.moving(i));
+            let moving = moving / max(depth, 1);
+            let (rows, cols) = tile_shape(plan.backward_tile.len as usize, moving, depth);
             let samples = self.micro_batch as usize;
             let [channels, height, width] = layer.shape.0;
             let pixels = height as usize * width as usize;

@@ -136,6 +136,11 @@ impl Kind {
         self.bit() & Self::KEEPERS != 0
     }
 
+    /// Whether the layer asks its output which gradients pass.
+    pub(crate) const fn blocks(self) -> bool {
+        self.bit() & (Self::KEEPERS | Tag::Relu.bit()) != 0
+    }
+
     /// The kinds that [keep their output](Self::keeps_output).
     pub(crate) const KEEPERS: u64 = Tag::Relu6.bit() | Tag::Hardtanh.bit() | Tag::LeakyRelu.bit();
 

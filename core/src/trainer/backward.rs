@@ -5,6 +5,7 @@ use super::{
     forward::{grid, pieces},
     point::{Sums, widen},
     state::Tensor,
+    update::Which,
 };
 use crate::{
     graph::{Region, Way, nothing, pick},
@@ -127,7 +128,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
     #[inline(always)]
     fn move_weights(&mut self, at: At<'e>, count: usize) {
-        if at.plan.weight.master.len > 0 {
+        let moves = |which| at.moving::<U>(which).1 > 0;
+        if at.plan.weight.master.len > 0
+            && (!U::uses(Part::Partial) || moves(Which::Weight) || moves(Which::Bias))
+        {
             self.param_grads(at, count);
         }
     }

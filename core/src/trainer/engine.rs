@@ -6,6 +6,7 @@ use super::{
     Tally,
     point::{Hooks, Pass, Passed, Sums},
     state::{Exponents, Tensor},
+    update::Which,
 };
 use crate::{
     config::{LayerConfig, LossKind, Train},
@@ -92,6 +93,22 @@ impl At<'_> {
     /// Rows of the weight: one for every channel of the output.
     pub(crate) const fn units(&self) -> usize {
         self.plan.way.channels as usize
+    }
+
+    /// Rows of the weight, or numbers of the bias, that move in a layer with weights: the first and how
+    /// many.
+    #[inline(always)]
+    pub(crate) fn moving<U: Uses>(&self, which: Which) -> (usize, usize) {
+        let all = match which {
+            Which::Weight => self.units(),
+            Which::Bias => self.plan.bias.master.len as usize,
+        };
+        if !U::uses(Part::Partial) {
+            return (0, all);
+        }
+        let update = self.config.update;
+        let moving = which.choose([update.rows(all), update.biases(all)]);
+        (moving.start, moving.len())
     }
 }
 

@@ -25,7 +25,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             now.sums = exponents;
         }
         let [weights, biases] = now.sums;
-        let (plan, units, depth) = (at.plan, at.units(), at.plan.way.depth as usize);
+        let (plan, depth) = (at.plan, at.plan.way.depth as usize);
+        let (first, units) = at.moving::<U>(Which::Weight);
         let room = (self.shared.scratch.len as usize).max(1);
         let mut whole = weights == exponents[0];
         operate!(plan.way.kind, U, layer => whole &= layer.adds(self.kernel));
@@ -36,7 +37,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(depth, cols) {
-                let block = Block { unit, rows, col, cols };
+                let block = Block { unit: first + unit, rows, col, cols };
                 if whole {
                     self.block_sums(at, count, &plan.weight.sum, &block, true);
                     continue;
@@ -56,6 +57,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [&plan.bias.sum, &row])
         {
+            let part = part.get(at.moving::<U>(Which::Bias).0..).unwrap_or_default();
             add_shifted(sums, part, i32::from(exponents[1]) - i32::from(biases));
         }
     }
@@ -67,7 +69,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let exponents = now.sums;
             for which in [Which::Bias, Which::Weight] {
                 let param = self.param(at, which, which.choose(exponents));
-                if param.plan.master.len > 0 {
+                if param.plan.sum.len > 0 {
                     self.descend_at_once(&param, &param.plan.sum);
                 }
             }

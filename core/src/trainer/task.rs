@@ -54,7 +54,32 @@ impl<const N: usize, U: Uses> Task<N, U> {
     /// In a `const`, where that stops the build: when the settings are not ones that arithmetic can
     /// rely on, when there is no memory plan, and when `U` leaves out what they use.
     pub const fn new(graph: Graph<N>, train: Train, layer: LayerConfig) -> Self {
-        Self::build(graph, train, graph.uniform(&layer), train.parts(&layer))
+        Self::with_layers(graph, train, graph.uniform(&layer))
+    }
+
+    /// With settings of its own for every layer, such as [`Graph::uniform`] makes and the caller
+    /// changes. An input without an activation point is read in its place.
+    ///
+    /// ```
+    /// use fixgrad::{config::Update, prelude::*};
+    ///
+    /// const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
+    /// /// Of the first layer, only the biases move.
+    /// const LAYERS: [LayerConfig; 4] = {
+    ///     let mut layers = NET.uniform(&LayerConfig::tiny());
+    ///     layers[1].update = Update::Bias;
+    ///     layers
+    /// };
+    /// static TASK: Task<4> = Task::with_layers(NET, Train::new(4, Lr::ratio(1, 2)), LAYERS);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn with_layers(graph: Graph<N>, train: Train, layers: [LayerConfig; N]) -> Self {
+        let (used, _) = layers.split_at(graph.view().layers().len());
+        let parts = train.parts_of(graph.view(), used);
+        Self::build(graph, train, layers, parts)
     }
 
     /// As [`new`](Self::new), for samples that are the codes of the first layer: signed bytes, or
@@ -69,7 +94,7 @@ impl<const N: usize, U: Uses> Task<N, U> {
         if let Some(input) = layers.first_mut() {
             *input = input.passing();
         }
-        Self::build(graph, train, layers, train.parts(&layer) & !Part::InputPoint.bit())
+        Self::with_layers(graph, train, layers)
     }
 
     const fn build(graph: Graph<N>, train: Train, layers: [LayerConfig; N], parts: u64) -> Self {
@@ -82,7 +107,7 @@ impl<const N: usize, U: Uses> Task<N, U> {
             Ok(plan) => plan,
             Err(error) => panic!("{}", error.message().as_str()),
         };
-        let missing = (parts | view.kinds()) & !U::PARTS;
+        let missing = parts & !U::PARTS;
         if missing != 0 {
             panic!("{}", left_out(missing).as_str());
         }
@@ -111,6 +136,11 @@ impl<const N: usize, U: Uses> Task<N, U> {
     /// The network.
     pub const fn graph(&self) -> GraphView<'_> {
         self.graph.view()
+    }
+
+    /// Multiply-adds of one training sample: see [`Flow::training_macs`](crate::graph::Flow::training_macs).
+    pub fn training_macs(&self) -> usize {
+        self.graph().flow(self.layers()).training_macs()
     }
 
     fn layers(&self) -> &[LayerConfig] {

@@ -78,7 +78,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             return;
         }
         for (which, exponent) in [(Which::Bias, bias), (Which::Weight, weight)] {
-            if which.choose([&plan.weight, &plan.bias]).master.len > 0 {
+            if at.moving::<U>(which).1 > 0 {
                 self.descend_by_tiles(at, which, exponent, count);
             }
         }
@@ -89,34 +89,36 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     #[inline(never)]
     fn descend_by_tiles(&mut self, at: At<'e>, which: Which, exponent: i16, count: usize) {
         let (plan, way) = (at.plan, &at.plan.way);
-        // A bias is one row, in one tile.
-        let (units, inputs, rows, cols, room) = match which {
-            Which::Weight => {
-                let (rows, cols) = (way.weight_rows.into(), way.weight_cols as usize);
-                (at.units(), way.depth as usize, rows, cols, plan.backward_tile)
-            }
-            Which::Bias => {
-                let len = plan.bias.master.len as usize;
-                (1, len, 1, len, self.shared.row)
-            }
-        };
         let param = self.param(at, which, exponent);
         let mut pass = self.grad_pass(&param);
         let mut velocity_peak = 0;
+        let (first, moving) = at.moving::<U>(which);
+        // A bias is one row, in one tile.
+        let (units, inputs, rows, cols) = match which {
+            Which::Weight => {
+                (moving, way.depth as usize, way.weight_rows.into(), way.weight_cols as usize)
+            }
+            Which::Bias => {
+                let len = plan.bias.master.len as usize;
+                (1, len, 1, len)
+            }
+        };
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(inputs, cols) {
-                let sums = room.first(rows * cols);
-                match which {
+                let unit = first + unit;
+                let tile = match which {
                     Which::Weight => {
+                        let sums = plan.backward_tile.first(rows * cols);
                         self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
+                        let row = if cols < inputs { cols } else { rows * cols };
+                        GradTile { sums, row, first: unit * inputs + col, stride: inputs }
                     }
-                    Which::Bias => self.bias_sums(plan, count, &sums),
-                }
-                let tile = GradTile {
-                    sums,
-                    row: if cols < inputs { cols } else { rows * cols },
-                    first: unit * inputs + col,
-                    stride: inputs,
+                    Which::Bias => {
+                        let sums = self.shared.row.first(cols);
+                        self.bias_sums(plan, count, &sums);
+                        let sums = sums.part(first, moving);
+                        GradTile { sums, row: moving, first, stride: inputs }
+                    }
                 };
                 self.tile(&param, &mut pass, &mut velocity_peak, &tile);
             }
@@ -187,6 +189,18 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         Param { layer, which, plan, quant, master, sums: Sums { exponent, bits, slack } }
     }
 
+    /// The first element of a parameter that moves.
+    #[inline(always)]
+    fn first_moving(&self, param: &Param<'_>) -> usize {
+        match self.at(param.layer) {
+            Some(at) if U::uses(Part::Partial) => {
+                let (first, _) = at.moving::<U>(param.which);
+                first * param.which.choose([at.plan.way.depth as usize, 1])
+            }
+            _ => 0,
+        }
+    }
+
     fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
         let row = param.plan.master.len as usize;
         self.pass(param.layer, param.tensor(), param.quant, param.sums, row)
@@ -197,8 +211,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(super) fn descend_at_once(&mut self, param: &Param<'e>, sums: &Region) {
         let mut pass = self.grad_pass(param);
         let mut velocity_peak = 0;
-        let len = sums.len as usize;
-        let tile = GradTile { sums: *sums, row: len, first: 0, stride: len };
+        let (first, len) = (self.first_moving(param), sums.len as usize);
+        let tile = GradTile { sums: *sums, row: len, first, stride: len };
         self.tile(param, &mut pass, &mut velocity_peak, &tile);
         self.finish_param(param, &mut pass, velocity_peak);
     }
@@ -228,7 +242,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 .exponents
                 .get(param.layer)
                 .is_some_and(|now| param.which.choose(now.params_clipped));
-        let plan = param.plan;
+        let (plan, below) = (param.plan, self.first_moving(param));
         let velocity = if U::uses(Part::Momentum) { &plan.velocity } else { &Region::NONE };
         let mask = if blocks { &plan.pass } else { &Region::NONE };
         let regions = [&tile.sums, &plan.master, velocity, mask];
@@ -246,7 +260,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let whole = descend(false, pass.stored_exponent());
         for (from, sums) in tile.starts().zip(sums.chunks(tile.row.max(1))) {
             let (first, len) = (from as u32, sums.len());
-            let (mut master, mut velocity) = (master.part(from, len), velocity.part(from, len));
+            let mut master = master.part(from, len);
+            let mut velocity = velocity.part(from.saturating_sub(below), len);
             if !pass.has_hooks() {
                 let seen = self.kernel.descend(&whole, sums, first, mask, velocity, master);
                 pass.count(seen.counts, len);

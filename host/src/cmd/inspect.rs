@@ -57,7 +57,7 @@ pub fn text(compiled: &Compiled, bytes: usize) -> Result<String> {
         );
     }
     let _ = writeln!(text, "# {} parameters", graph.parameters());
-    let _ = writeln!(text, "# {} multiply-adds for a training sample", graph.training_macs());
+    let _ = writeln!(text, "# {} multiply-adds for a training sample", training_macs(compiled));
     let footprint = Footprint::of(compiled)?;
     let _ = writeln!(
         text,
@@ -114,6 +114,11 @@ fn rows(compiled: &Compiled) -> Result<Vec<Row<'_>>> {
         .collect())
 }
 
+/// Multiply-adds of a training sample, of what moves and what leads to it.
+fn training_macs(compiled: &Compiled) -> usize {
+    compiled.graph.view().flow(&compiled.config.layers).training_macs()
+}
+
 /// The same as one JSON object.
 pub fn json(compiled: &Compiled, bytes: usize) -> Result<Value> {
     let graph = compiled.graph.view();
@@ -136,7 +141,7 @@ pub fn json(compiled: &Compiled, bytes: usize) -> Result<Value> {
         "config": serde_json::to_value(compiled.sections())?,
         "layers": layers,
         "parameters": graph.parameters(),
-        "training_macs": graph.training_macs(),
+        "training_macs": training_macs(compiled),
         "ram_bytes": footprint.ram_bytes,
         "arena_bytes": plan.ram(),
         "persistent_bytes": plan.persistent,

@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (board, ram) = (client.device().board.clone(), client.device().ram);
     if args.json {
-        let macs = job.compiled.graph.view().training_macs();
+        let macs = job.compiled.graph.view().flow(&job.compiled.config.layers).training_macs();
         print(
             &json!({
                 "board": board,

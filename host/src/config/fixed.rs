@@ -10,6 +10,7 @@ use super::{
     at::At,
     layers::ByKind,
     point::{GradEntry, PointEntry},
+    update::UpdateRule,
 };
 
 /// How numbers are quantised: `default` < `by_kind` < `by_name`, key by key.
@@ -56,6 +57,10 @@ pub struct LayerKeys {
     /// The stored bias. What is not set here is as for the weights.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "one_line")]
     pub bias_master: Option<At<MasterKeys>>,
+    /// Which parameters move in training: `all`, `bias`, `nothing`, or some output channels, such as
+    /// `channels=0..16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<At<UpdateRule>>,
 }
 
 fn one_line<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

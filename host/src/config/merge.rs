@@ -1,8 +1,8 @@
 //! `default` < `by_kind` < `by_name`, key by key: the settings of one layer.
 
 use fixgrad::{
-    config::{LayerConfig, Master},
-    graph::{GraphView, Kind, Output},
+    config::{LayerConfig, Master, Update},
+    graph::{GraphView, Kind, Layer, Output},
     quant::{Overflow, Point, Quant, Round},
     tensor::Width,
 };
@@ -66,6 +66,7 @@ pub(super) fn layer(
         master: merge.master(master, levels, |keys| [None, keys.master.as_ref()]),
         bias_master: merge
             .master(bias_master, levels, |keys| [keys.master.as_ref(), keys.bias_master.as_ref()]),
+        update: merge.update(graph.layers().get(i), levels),
     }
 }
 
@@ -223,6 +224,22 @@ impl Merge<'_> {
             }
         }
         per_channel
+    }
+
+    fn update(&mut self, layer: Option<&Layer>, levels: &[Level<'_>]) -> Update {
+        let mut said = levels.iter().filter_map(|level| level.keys.update.as_ref());
+        let (Some(rule), Some(layer)) = (said.next_back(), layer) else { return Update::All };
+        let [channels, ..] = layer.shape.0;
+        if let Update::Channels { first, count } = rule.value.0
+            && u32::from(first) + u32::from(count) > channels.into()
+        {
+            self.problems.error(
+                rule.span(),
+                format!("layer `{}` has {channels} output channels", layer.name),
+                format!("the last ones end with `channels={}..{channels}`", channels - 1),
+            );
+        }
+        rule.value.0
     }
 
     fn master<'a>(

@@ -28,6 +28,7 @@ mod strategies;
 pub(crate) mod suggest;
 mod train;
 mod training;
+mod update;
 mod windows;
 pub(crate) mod yaml;
 

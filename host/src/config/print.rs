@@ -18,6 +18,7 @@ use super::{
     number::{ends, rate, rate_value, share, share_value, shortest},
     point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys},
     range::RangeRule,
+    update::UpdateRule,
     strategies::{AmountKeys, AmountMapping, BufferKeys, NoiseKeys, Patterns, StrategyKeys},
     train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
     training::Length,
@@ -171,6 +172,7 @@ fn weighted(config: &LayerConfig) -> LayerKeys {
         activation_grad: grad(config.activation_grad),
         master: Some(master(config.master).into()),
         bias_master: Some(master(config.bias_master).into()),
+        update: Some(UpdateRule(config.update).into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use fixgrad::{
-    graph::{GraphView, LayerPlan, Life, Plan, Region},
+    graph::{Flow, GraphView, LayerPlan, Life, Plan, Region},
     kernel::Scalar,
     tensor::Width,
     trainer::Trainer,
@@ -43,7 +43,7 @@ impl Footprint {
         let plan = AnyTrainer::<MAX_LAYERS>::plan_for(graph, config, &(), 0)?;
         let graph = graph.view();
         let phases = phases(graph, config.train.accumulates());
-        let mut memory = regions(graph, &plan, &phases);
+        let mut memory = regions(graph.flow(&config.layers), &plan, &phases);
         let trainer = trainer_bytes(graph.layers().len());
         memory.push(lasting("trainer", "", plan.ram(), trainer, &phases));
         let flash = flash(compiled)?;
@@ -74,7 +74,7 @@ fn phases(graph: GraphView<'_>, accumulates: bool) -> Vec<String> {
     phases
 }
 
-fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<MemoryRegion> {
+fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<MemoryRegion> {
     let mut out = Vec::new();
     let always = (0, u16::MAX);
     let mut add = |name: &str, layer: &str, region: Region, life: Life| {
@@ -91,7 +91,7 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
             to: phase(life.1),
         });
     };
-    for (i, (layer, plan)) in graph.layers().iter().zip(plan.layers()).enumerate() {
+    for (i, (layer, plan)) in flow.graph().layers().iter().zip(plan.layers()).enumerate() {
         let LayerPlan { weight, bias, channels, channels_now, .. } = plan;
         let LayerPlan { activation, pass, grad, aligned_grad, .. } = plan;
         let layer = layer.name.as_str();
@@ -106,7 +106,7 @@ fn regions(graph: GraphView<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> 
         }
         add("channel bounds", layer, *channels, always);
         add("channel bounds in use", layer, *channels_now, always);
-        let [numbers, mask, back, aligned, kept] = graph.lives(i);
+        let [numbers, mask, back, aligned, kept] = flow.lives(i);
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);

@@ -149,7 +149,8 @@ impl Step<'_> {
         self.assert_tally(outputs);
         let mut arriving: Vec<Vec<Vec<Expected>>> = vec![Vec::new(); layers.len()];
         arriving[layers.len() - 1].push(self.loss(outputs));
-        for i in (1..layers.len()).rev().filter(|&i| trains(view, i)) {
+        let configs = &self.case.config.layers;
+        for i in (1..layers.len()).rev().filter(|&i| trains(view, configs, i)) {
             let grad = self.backward(i, self.arrived(i, &arriving[i]), &below[i]);
             self.note_features(i, &grad);
             let inputs = self.inputs(i);
@@ -217,14 +218,27 @@ impl Step<'_> {
         quant: Quant,
         expected: &[Expected],
     ) -> Quantised {
+        self.quantised_from(0, layer, tensor, quant, expected)
+    }
+
+    /// As [`quantised`](Self::quantised), of a tensor whose numbers before number `first` stay away.
+    fn quantised_from(
+        &self,
+        first: usize,
+        layer: usize,
+        tensor: Tensor,
+        quant: Quant,
+        expected: &[Expected],
+    ) -> Quantised {
         let what = format!("step {}, {tensor:?} of layer {layer}", self.index);
-        let (sums, codes) =
-            (self.recorded(layer, tensor, false), self.recorded(layer, tensor, true));
+        let recorded = |codes| self.recorded(layer, tensor, codes).split_off(first);
+        let (sums, codes) = (recorded(false), recorded(true));
         assert_sums(&sums, expected, &what);
         if tensor != Tensor::Weight || !self.config(layer).per_channel {
             assert_unit(&sums, &codes, quant, &what);
         }
-        let clipped = assert_codes(&sums, &codes, quant, self.key(layer, tensor, 0), &what);
+        let key = self.key(layer, tensor, 0);
+        let clipped = assert_codes(&sums, &codes, quant, key, first, &what);
         self.coverage.note_point(&format!("{tensor:?}"), &sums, &codes, &clipped, quant);
         Quantised { codes, clipped }
     }

@@ -1,6 +1,6 @@
 //! Gradients of parameters, velocities, and the parameters after the step.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use fixgrad::{
     config::Master,
@@ -13,6 +13,7 @@ use fixgrad::{
 
 use super::{Quantised, Step, forward::Layer};
 use crate::{
+    layers::moving,
     reference::{Expected, values},
     rounding::{self, jam, reach},
 };
@@ -34,6 +35,8 @@ struct Param<'s> {
     point: Point,
     master: Master,
     forward: &'s Quantised,
+    /// The numbers that move.
+    moving: Range<usize>,
 }
 
 /// Mantissas and the exponent of their unit.
@@ -63,7 +66,8 @@ impl Step<'_> {
             let config = self.config(i);
             let quants = [config.weight_grad, config.bias_grad];
             for (which, tensor) in [Tensor::WeightGrad, Tensor::BiasGrad].into_iter().enumerate() {
-                let Some(code) = self.recorded(i, tensor, true).first().copied() else { continue };
+                // The numbers before those that move stay away.
+                let Some(code) = self.recorded(i, tensor, true).last().copied() else { continue };
                 let guess = code.exponent + i16::from(quants[which].bits) + 1;
                 let bound = bounds[which].unwrap_or(guess);
                 self.new_units[i][which] = bound - (velocity_bits(width) - 1);
@@ -90,6 +94,7 @@ impl Step<'_> {
             }
         }
         let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
+        let [moving, moving_biases] = moving(config, &self.facts(i));
         let weight = Param {
             layer: i,
             which: 0,
@@ -98,6 +103,7 @@ impl Step<'_> {
             point: config.weight,
             master: config.master,
             forward: weight,
+            moving,
         };
         let bias = Param {
             which: 1,
@@ -106,20 +112,41 @@ impl Step<'_> {
             point: config.bias,
             master: config.bias_master,
             forward: bias,
+            moving: moving_biases,
             ..weight
         };
-        self.param_update(&weight, &weights);
-        if !biases.is_empty() {
-            self.param_update(&bias, &biases);
+        for (param, expected) in [(&weight, &weights), (&bias, &biases)] {
+            self.assert_still(param);
+            if !param.moving.is_empty() {
+                self.param_update(param, &expected[param.moving.clone()]);
+            }
         }
     }
 
+    /// What does not move is left alone, and has no gradient and no velocity.
+    fn assert_still(&self, param: &Param<'_>) {
+        let Param { layer, which, ref moving, .. } = *param;
+        let (before, after) =
+            (&self.before.masters[layer][which], &self.after.masters[layer][which]);
+        for (i, (before, after)) in before.iter().zip(after).enumerate() {
+            let moves = moving.contains(&i);
+            assert!(moves || before == after, "step {}, element {i} of {layer}", self.index);
+        }
+        let (seen, velocities) =
+            (self.recorded(layer, param.tensor, false), &self.after.velocities[layer][which]);
+        assert_eq!(seen.len(), if moving.is_empty() { 0 } else { moving.end }, "layer {layer}");
+        assert!(velocities.is_empty() || velocities.len() == moving.len(), "layer {layer}");
+        self.coverage.note_if(before.len() > moving.len(), "parameters that stay");
+        self.coverage.note_if(moving.start > 0, "some channels that move");
+    }
+
     fn param_update(&self, param: &Param<'_>, expected: &[Expected]) {
-        let found = self.quantised(param.layer, param.tensor, param.quant, expected);
+        let first = param.moving.start;
+        let found = self.quantised_from(first, param.layer, param.tensor, param.quant, expected);
         let mut grads: Vec<Expected> =
             values(&found.codes).into_iter().map(Expected::exactly).collect();
         if param.point.clip {
-            self.block(&mut grads, &param.forward.clipped, "parameters");
+            self.block(&mut grads, &param.forward.clipped[param.moving.clone()], "parameters");
         }
         let exponent = found.codes[0].exponent;
         let unit = f64::from(exponent).exp2();
@@ -152,7 +179,7 @@ impl Step<'_> {
         let (before, after) =
             (&self.before.velocities[layer][which], &self.after.velocities[layer][which]);
         for (i, (&grad, (&old, &new))) in
-            (0..).zip(grads.mantissas.iter().zip(before.iter().zip(after)))
+            (param.moving.start as u32..).zip(grads.mantissas.iter().zip(before.iter().zip(after)))
         {
             let what = format!("step {}, velocity {i} of layer {layer}", self.index);
             let exact = factor * old as f64 + grad_unit * grad as f64;
@@ -181,8 +208,9 @@ impl Step<'_> {
         let shed = if master.width == Width::I32 { 16 } else { 0 };
         let (before, after) =
             (&self.before.masters[layer][which], &self.after.masters[layer][which]);
+        let masters = before.iter().zip(after).skip(param.moving.start);
         for (i, (step, (&before, &after))) in
-            (0..).zip(steps.mantissas.iter().zip(before.iter().zip(after)))
+            (param.moving.start as u32..).zip(steps.mantissas.iter().zip(masters))
         {
             let step = self.rounded(i64::from(rate.mantissa) * step, shift, key, i);
             let moved = saturated(before as f64 - step);

@@ -1,0 +1,261 @@
+//! Where gradients go, and how long what they need must live: what follows from the parameters that
+//! move, which settings say.
+
+use super::{
+    transients::{Life, Lives},
+    view::GraphView,
+};
+use crate::{
+    config::{LayerConfig, Update},
+    layer::Facts,
+};
+
+/// The ways of gradients through a network whose settings say what moves.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    graph: GraphView<'a>,
+    /// One a layer. Everything moves in a layer that has none.
+    settings: &'a [LayerConfig],
+    /// The layers whose outputs a gradient reaches, one bit each.
+    trained: [u64; 4],
+}
+
+impl<'a> GraphView<'a> {
+    /// The ways of gradients with these settings, one a layer; without any, all parameters move.
+    pub const fn flow(self, settings: &'a [LayerConfig]) -> Flow<'a> {
+        let mut flow = Flow { graph: self, settings, trained: [0; 4] };
+        let mut i = 0;
+        while i < self.layers().len() {
+            let [a, b] = self.layers()[i].inputs();
+            if flow.moves(i) || flow.trains(a) || flow.trains(b) {
+                flow.trained[i / 64] |= 1 << (i % 64);
+            }
+            i += 1;
+        }
+        flow
+    }
+
+    /// Multiply-adds of one training sample in which all parameters move: see
+    /// [`Flow::training_macs`].
+    pub const fn training_macs(self) -> usize {
+        self.flow(&[]).training_macs()
+    }
+}
+
+impl<'a> Flow<'a> {
+    /// The network.
+    pub const fn graph(self) -> GraphView<'a> {
+        self.graph
+    }
+
+    /// What of layer `i` moves.
+    const fn update(self, i: usize) -> Update {
+        if i < self.settings.len() { self.settings[i].update } else { Update::All }
+    }
+
+    /// Numbers of the weight and of the bias of layer `i` that move: the first and how many.
+    pub(super) const fn moving(self, i: usize) -> [(usize, usize); 2] {
+        let Some(Facts { weights: [units, depth], biases, .. }) = self.graph.facts(i) else {
+            return [(0, 0); 2];
+        };
+        let (rows, biases) = (self.update(i).rows(units), self.update(i).biases(biases));
+        [
+            (rows.start * depth, (rows.end - rows.start) * depth),
+            (biases.start, biases.end - biases.start),
+        ]
+    }
+
+    /// True when parameters of layer `i` move.
+    pub const fn moves(self, i: usize) -> bool {
+        let [weights, biases] = self.moving(i);
+        weights.1 + biases.1 > 0
+    }
+
+    /// True when a gradient reaches the output of layer `i`: parameters of it or of a layer that leads
+    /// to it move.
+    pub const fn trains(self, i: usize) -> bool {
+        self.trained[i / 64] >> (i % 64) & 1 == 1
+    }
+
+    /// Tiles of sums that the gradient of layer `i` needs at once: its own, and one for what another
+    /// reader adds.
+    pub(super) const fn tiles(self, i: usize) -> usize {
+        if self.graph.readers(self.graph.last_in_place(i)) > 1 { 2 } else { 1 }
+    }
+
+    /// The first layer that reads the output of layer `of` and gets a gradient; the number of layers
+    /// where none does.
+    const fn first_trained(self, of: usize) -> usize {
+        let mut i = of + 1;
+        while i < self.graph.layers().len() && !(self.graph.reads(i, of) && self.trains(i)) {
+            i += 1;
+        }
+        i
+    }
+
+    /// When the gradient of layer `i` has gone to all that it reads, and its weights may move: with
+    /// that of the first reader of each.
+    pub(super) const fn back(self, i: usize) -> u16 {
+        let [a, b] = self.graph.layers()[i].inputs();
+        let (a, b) = (self.first_trained(a), self.first_trained(b));
+        2 * self.graph.layers().len() as u16 - if a < b { a } else { b } as u16
+    }
+
+    /// The last moment at which the output of layer `i`, or what layers above made of it in its place,
+    /// is read.
+    const fn last_read(self, i: usize) -> u16 {
+        let (n, last) = (self.graph.layers().len(), self.graph.last_in_place(i));
+        let (mut reader, mut forward, mut backward) = (last + 1, i, false);
+        // The loss reads what nothing else does.
+        if self.graph.first_reader(last) == n {
+            forward = n;
+        }
+        while reader < n {
+            if self.graph.reads(reader, last) {
+                forward = reader;
+                backward = backward || self.moving(reader)[0].1 > 0;
+            }
+            reader += 1;
+        }
+        // What blocks gradients asks its output which of them pass, this layer's own or those above.
+        let mut k = last;
+        loop {
+            backward = backward || self.trains(i) && self.graph.layers()[k].kind.blocks();
+            let input = self.graph.layers()[k].input as usize;
+            if k == i {
+                break;
+            }
+            k = input;
+        }
+        let back = 2 * n as u16 - self.first_trained(last) as u16;
+        if backward && back > forward as u16 { back } else { forward as u16 }
+    }
+
+    /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
+    /// aligned gradient, and what the layer keeps for itself. Layer `i` runs forward at `i`, the loss at
+    /// the number of layers `n`, and layer `i` backward at `2n - i`.
+    pub const fn lives(self, i: usize) -> Lives {
+        let n = self.graph.layers().len();
+        let reader = self.graph.first_reader(self.graph.last_in_place(i));
+        let (here, end) = (i as u16, 2 * n as u16);
+        let grad = if reader < n { end - reader as u16 } else { n as u16 };
+        let (back, read) = (self.back(i), self.last_read(i));
+        // A copy that changed numbers asks itself which gradients pass, when they go on.
+        let copied = self.graph.copies(i) && self.trains(i) && back > read;
+        let made: Life = (here, if copied { back } else { read });
+        let [below, other] = self.graph.layers()[i].inputs();
+        let kept = if self.trains(below) || self.trains(other) { back } else { here };
+        [made, (here, end - here), (grad, back), (back, back), (here, kept)]
+    }
+
+    /// Multiply-adds of one training sample: forward everywhere, by the weights that move, and by the
+    /// input where something below moves.
+    pub const fn training_macs(self) -> usize {
+        let (mut sum, mut i) = (0usize, 0);
+        while i < self.graph.layers().len() {
+            if let Some(facts) = self.graph.facts(i) {
+                let macs = facts.macs();
+                let back = macs > 0 && self.trains(self.graph.layers()[i].input as usize);
+                let moving = self.moving(i)[0].1 / max_1(facts.weights[1]);
+                // As many for every row of the weight.
+                let moved = macs / max_1(facts.weights[0]) * moving;
+                sum = sum.saturating_add(macs).saturating_add(moved);
+                sum = sum.saturating_add(if back { macs } else { 0 });
+            }
+            i += 1;
+        }
+        sum
+    }
+}
+
+const fn max_1(number: usize) -> usize {
+    if number == 0 { 1 } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Graph;
+    use crate::{
+        config::{LayerConfig, Update},
+        layer::{Conv2d, Kind, Relu},
+    };
+
+    /// data0, stem1, relu2, (conv3, relu4, conv5), add6, relu7, fc8.
+    const RESIDUAL: Graph<9> = Graph::input([1, 4, 4])
+        .conv2d("stem", Conv2d::new(2, 1))
+        .relu()
+        .conv2d("conv1", Conv2d::new(2, 1))
+        .relu()
+        .conv2d("conv2", Conv2d::new(2, 1))
+        .add("relu2")
+        .relu()
+        .dense("fc", 3);
+
+    /// Settings in which these layers update something else than all.
+    fn settings<const N: usize>(updates: [(usize, Update); N]) -> [LayerConfig; 9] {
+        let mut settings = [LayerConfig::new(8); 9];
+        for (layer, update) in updates {
+            settings[layer].update = update;
+        }
+        settings
+    }
+
+    #[test]
+    fn tensors_live_until_the_first_of_their_readers_ran_backward() {
+        let flow = RESIDUAL.view().flow(&[]);
+        // What both branches read: until conv1 ran backward.
+        assert_eq!(flow.lives(1)[0], (1, 18 - 3));
+        // The gradient of the sum: from the dense layer on, until conv1 brings all that the stem gets.
+        assert_eq!(flow.lives(6)[2], (18 - 8, 18 - 3));
+        assert_eq!(flow.lives(5)[2], (18 - 6, 18 - 5));
+        assert_eq!(flow.lives(8)[..3], [(8, 9), (8, 10), (9, 10)]);
+    }
+
+    #[test]
+    fn activations_live_for_weights_that_move_and_for_what_blocks_gradients() {
+        let still = [1, 3, 5].map(|layer| (layer, Update::Nothing));
+        let head = settings(still);
+        let flow = RESIDUAL.view().flow(&head);
+        assert_eq!([1, 5, 7, 8].map(|i| flow.trains(i)), [false, false, false, true]);
+        // Read by conv1 and by the sum, and then no more.
+        assert_eq!(flow.lives(1)[0], (1, 6));
+        assert_eq!(flow.lives(4)[0], (4, 5));
+        // The weights of the dense layer.
+        assert_eq!(flow.lives(6)[0], (6, 18 - 8));
+        // Biases need what a ReLU changed, and not what a weight was multiplied with.
+        let biases = settings([(1, Update::Nothing), (3, Update::Bias), (5, Update::Bias)]);
+        let flow = RESIDUAL.view().flow(&biases);
+        assert_eq!([1, 2, 3, 5].map(|i| flow.trains(i)), [false, false, true, true]);
+        assert_eq!((flow.lives(1)[0], flow.lives(0)[0]), ((1, 6), (0, 1)));
+        assert_eq!((flow.lives(3)[0], flow.lives(5)[0]), ((3, 18 - 5), (5, 6)));
+    }
+
+    #[test]
+    fn multiplications_are_those_that_something_needs() {
+        let flow = |settings| RESIDUAL.view().flow(settings).training_macs();
+        let (stem, conv, fc) = (32, 64, 96);
+        assert_eq!(flow(&[]), 2 * stem + 2 * 3 * conv + 3 * fc);
+        let head = settings([1, 3, 5].map(|layer| (layer, Update::Nothing)));
+        assert_eq!(flow(&head), stem + 2 * conv + 2 * fc);
+        let some = Update::Channels { first: 1, count: 1 };
+        let half = settings([(1, Update::Nothing), (3, Update::Nothing), (5, some)]);
+        assert_eq!(flow(&half), stem + 2 * conv + conv / 2 + 3 * fc);
+    }
+
+    #[test]
+    fn gradients_reach_what_leads_to_weights() {
+        let graph: Graph<6> = Graph::input([1, 2, 2])
+            .layer("relu", Kind::Relu(Relu))
+            .conv2d("conv", Conv2d::new(1, 1))
+            .from_layer("relu")
+            .avg_pool(1)
+            .add("conv")
+            .dense("fc", 2);
+        let view = graph.view().flow(&[]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|i| view.trains(i)),
+            [false, false, true, false, true, true]
+        );
+    }
+
+}
