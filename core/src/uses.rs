@@ -71,6 +71,9 @@ pub enum Part {
     StepSchedule,
     /// A rate that falls as a cosine.
     CosineSchedule,
+    /// Convolutions in which every channel has weights of its own, which
+    /// [`GraphView::kinds`](crate::graph::GraphView::kinds) finds.
+    Depthwise,
 }
 
 impl Part {

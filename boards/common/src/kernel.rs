@@ -43,6 +43,7 @@ pub enum Error<E> {
 ///
 /// ```text
 /// equal products CASES
+/// equal convolutions CASES
 /// equal elements CASES
 /// equal loops CASES
 /// product KERNEL NAME MACS COUNTS      KERNEL is `device` or `scalar`
@@ -55,6 +56,7 @@ pub fn check<B: Board>(
     kernel: &impl Kernel,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
     compared(board, "products", check::products(kernel))?;
+    compared(board, "convolutions", check::convolutions(kernel))?;
     compared(board, "elements", check::elements(kernel))?;
     compared(board, "loops", check::loops())?;
     costs(board, "device", kernel).map_err(Error::Out)?;
@@ -129,7 +131,8 @@ mod tests {
     #[test]
     fn a_good_kernel_is_told_with_its_costs() {
         let (good, text) = report(&Device::default());
-        let start = "equal products 1000\nequal elements 4000\nequal loops 0\n";
+        let start =
+            "equal products 1000\nequal convolutions 900\nequal elements 4000\nequal loops 0\n";
         assert!(text.starts_with(&[start, "product device forward 8192 7\n"].concat()), "{text}");
         assert!(good && text.ends_with("end\n"), "{text}");
     }
