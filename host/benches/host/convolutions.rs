@@ -32,7 +32,7 @@ const SHAPES: [Shape; 5] = [
 ];
 
 /// Prints the table; its rows that have `wanted` in their names.
-pub fn rows(wanted: &str, rounds: u32) -> Vec<Value> {
+pub(crate) fn rows(wanted: &str, rounds: u32) -> Vec<Value> {
     let mut rows = Vec::new();
     for shape in &SHAPES {
         for threads in [1, 2] {

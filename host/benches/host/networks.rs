@@ -6,18 +6,18 @@ use fixgrad::{
 };
 
 /// Most layers of a network.
-pub const LAYERS: usize = 28;
+pub(crate) const LAYERS: usize = 28;
 /// A network.
-pub type Network = Graph<LAYERS>;
+pub(crate) type Network = Graph<LAYERS>;
 
 /// A hidden layer over MNIST.
-pub const MLP: Network = Graph::input([1, 28, 28]).dense("fc1", 100).relu().dense("fc2", 10);
+pub(crate) const MLP: Network = Graph::input([1, 28, 28]).dense("fc1", 100).relu().dense("fc2", 10);
 
 /// A hidden layer over the built-in digits.
-pub const SMALL: Network = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
+pub(crate) const SMALL: Network = Graph::input([1, 8, 8]).dense("fc1", 32).relu().dense("fc2", 10);
 
 /// As `configs/mnist_lenet_w8.yaml`.
-pub const LENET: Network = Graph::input([1, 28, 28])
+pub(crate) const LENET: Network = Graph::input([1, 28, 28])
     .conv2d("conv1", Conv2d::new(6, 5))
     .relu()
     .max_pool(2)
@@ -35,7 +35,7 @@ const fn same(channels: u16) -> Conv2d {
 }
 
 /// As `configs/digits_dscnn_w8.yaml`.
-pub const DIGITS_DSCNN: Network = Graph::input([1, 8, 8])
+pub(crate) const DIGITS_DSCNN: Network = Graph::input([1, 8, 8])
     .conv2d("conv1", same(16))
     .relu()
     .depthwise_conv2d("depthwise1", DepthwiseConv2d::new(3).same())
@@ -49,8 +49,8 @@ pub const DIGITS_DSCNN: Network = Graph::input([1, 8, 8])
     .global_avg_pool()
     .dense("fc", 10);
 
-/// As `examples/keyword-spotting`.
-pub const DSCNN_S: Network = separable(
+/// As `core/examples/keywords.rs`.
+pub(crate) const DSCNN_S: Network = separable(
     separable(
         separable(
             separable(
@@ -81,7 +81,7 @@ const fn separable(graph: Network, [depthwise, pointwise]: [&str; 2]) -> Network
 }
 
 /// As `configs/cifar10_conv4.yaml`.
-pub const CONV4: Network = Graph::input([3, 32, 32])
+pub(crate) const CONV4: Network = Graph::input([3, 32, 32])
     .conv2d("conv1_1", same(32))
     .relu()
     .conv2d("conv1_2", same(32))
@@ -97,7 +97,7 @@ pub const CONV4: Network = Graph::input([3, 32, 32])
     .dense("fc2", 10);
 
 /// As `configs/cifar10_vgg11_w8.yaml`.
-pub const VGG11: Network = Graph::input([3, 32, 32])
+pub(crate) const VGG11: Network = Graph::input([3, 32, 32])
     .conv2d("conv1", same(64))
     .relu()
     .max_pool(2)
