@@ -38,7 +38,7 @@ const fn separable(net: Graph<LAYERS>, depthwise: &str, pointwise: &str) -> Grap
 /// Bytes of some tensors of all layers.
 fn bytes(of: impl Fn(&LayerPlan) -> Vec<Region>) -> usize {
     let regions = PLAN.layers().iter().flat_map(of);
-    regions.map(|region| region.range().len()).sum()
+    regions.map(|region| region.bytes()).sum()
 }
 
 /// Bytes of some tensors of all parameters.
@@ -54,7 +54,7 @@ fn main() {
         ("activations, which the way back needs", bytes(|layer| vec![layer.activation])),
         (
             "sums on their way, and windows",
-            [shared.scratch, shared.row, shared.room].iter().map(|r| r.range().len()).sum(),
+            [shared.scratch, shared.row, shared.room].iter().map(|r| r.bytes()).sum(),
         ),
     ];
     let view = NET.view();
