@@ -40,3 +40,10 @@ fn a_strategy_of_ones_own_is_taken() {
     let text = output("own_strategy");
     assert!(text.starts_with("4 of 4 right"), "{text}");
 }
+
+#[test]
+fn a_keyword_spotter_is_planned() {
+    let text = output("keywords");
+    assert!(text.starts_with("22604 parameters"), "{text}");
+    assert!(first_number(&text) <= 262_144, "{text}");
+}

@@ -73,6 +73,9 @@ pub enum Part {
     CosineSchedule,
     /// Parameters that do not move.
     Partial,
+    /// Convolutions in which every channel has weights of its own, which
+    /// [`GraphView::kinds`](crate::graph::GraphView::kinds) finds.
+    Depthwise,
 }
 
 impl Part {

@@ -4,13 +4,15 @@
 //! bits do not depend on where the cuts are.
 
 mod convolve;
+mod depthwise;
 mod desktop;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use convolve::{Sums, Windows};
 pub use desktop::Desktop;
 use fixgrad::{
-    kernel::{Kernel, WindowGrad},
+    kernel::{Depthwise, DepthwiseGrad, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -253,6 +255,14 @@ impl<K: Kernel> Kernel for Threaded<K> {
         self.convolve_grad_shared(sums, out, &room);
     }
 
+    fn depthwise(&self, sums: &Depthwise<'_>, first: usize, out: &mut [i32]) {
+        self.depthwise_shared(sums, first, out);
+    }
+
+    fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
+        self.depthwise_grad_shared(sums, out);
+    }
+
     fn peak(&self, source: Source<'_>) -> u32 {
         let run = |source: Source<'_>| self.inner.peak(source);
         self.share(source, source.len(), ELEMENTS, run, u32::max)
@@ -381,6 +391,46 @@ mod tests {
                 let sums = WindowGrad { grad, x, cols, drop: 0, add: false };
                 kernel.convolve_grad(&sums, &mut grads, room);
                 (out, grads)
+            };
+            let expected = run(&Scalar);
+            for kernel in kernels() {
+                assert!(run(&kernel) == expected, "{} threads", kernel.threads());
+            }
+        }
+    }
+
+    #[test]
+    fn depthwise_sums_do_not_depend_on_threads() {
+        let windows = fixgrad::tensor::Windows {
+            from: [16; 2],
+            count: [16; 2],
+            size: [3; 2],
+            stride: [1; 2],
+            pad: [1; 2],
+            spread: [1; 2],
+        };
+        // Cut by windows, and by channels: bits are dropped.
+        for (samples, channels, multiplier, drop) in [(21, 70, 2, 0), (20, 75, 1, 3)] {
+            let bytes = |seed, len| numbers(seed, len).iter().map(|&v| v as i8).collect::<Vec<_>>();
+            let (rows, units) = (samples * windows.per_picture(), channels * multiplier);
+            let (x, g) = (bytes(1, rows * channels), bytes(2, rows * units));
+            let weights = bytes(3, units * 9);
+            let [weight, g] = [&weights, &g].map(|of| Mantissas::I8(of));
+            let x = Patches::new(Mantissas::I8(&x), windows, channels);
+            let back = Patches::new(g, windows.turned(), units);
+            let grad = Matrix::new(g, rows, units);
+            let run = |kernel: &dyn Kernel| {
+                let mut out = vec![0; rows * units];
+                let sums = Depthwise { x, weight, multiplier, back: false, drop };
+                kernel.depthwise(&sums, 0, &mut out);
+                let mut input = vec![0; rows * channels];
+                let sums = Depthwise { x: back, back: true, ..sums };
+                kernel.depthwise(&sums, 0, &mut input);
+                let mut grads = vec![0; units * 8];
+                let sums =
+                    DepthwiseGrad { grad, unit: 0, x, multiplier, taps: 1..9, drop, add: false };
+                kernel.depthwise_grad(&sums, &mut grads);
+                (out, input, grads)
             };
             let expected = run(&Scalar);
             for kernel in kernels() {

@@ -3,9 +3,9 @@
 use core::array;
 
 use fixgrad::{
-    kernel::{Kernel, Scalar, check},
+    kernel::{Depthwise, DepthwiseGrad, Kernel, Scalar, check},
     rng::Key,
-    tensor::{Mantissas, Matrix},
+    tensor::{Mantissas, Matrix, Patches, Windows},
 };
 
 use crate::{Board, report::Line};
@@ -43,6 +43,7 @@ pub enum Error<E> {
 ///
 /// ```text
 /// equal products CASES
+/// equal convolutions CASES
 /// equal elements CASES
 /// equal loops CASES
 /// product KERNEL NAME MACS COUNTS      KERNEL is `device` or `scalar`
@@ -55,6 +56,7 @@ pub fn check<B: Board>(
     kernel: &impl Kernel,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
     compared(board, "products", check::products(kernel))?;
+    compared(board, "convolutions", check::convolutions(kernel))?;
     compared(board, "elements", check::elements(kernel))?;
     compared(board, "loops", check::loops())?;
     costs(board, "device", kernel).map_err(Error::Out)?;
@@ -103,7 +105,52 @@ fn costs<B: Board>(
             line.text(name_of_kernel)?.text(name)?.number(macs)?.number(counts)?.end()
         })?;
     }
-    Ok(())
+    depthwise_costs(board, name_of_kernel, kernel, &numbers)
+}
+
+/// A depthwise convolution of 3 x 3 pixels over pictures of 8 x 8 pixels and 16 channels, as the
+/// weights of a batch see it, and a row of its windows.
+fn depthwise_costs<B: Board>(
+    board: &mut B,
+    name_of_kernel: &str,
+    kernel: &impl Kernel,
+    numbers: &[i8; NUMBERS],
+) -> Result<(), <B::Out as embedded_io::ErrorType>::Error> {
+    const CHANNELS: usize = 16;
+    const SUMS_OF_A_ROW: usize = 8 * CHANNELS;
+    let mut sums = [0; 9 * CHANNELS];
+    let windows = Windows {
+        from: [8; 2],
+        count: [8; 2],
+        size: [3; 2],
+        stride: [1; 2],
+        pad: [1; 2],
+        spread: [1; 2],
+    };
+    let numbers = Mantissas::I8(numbers);
+    let x = Patches::new(numbers, windows, CHANNELS);
+    let grad = Matrix::new(numbers, windows.per_picture(), CHANNELS);
+    for (name, back) in [("depthwise", false), ("depthwise-back", true)] {
+        let x = if back { Patches { windows: windows.turned(), ..x } } else { x };
+        let products = Depthwise { x, weight: numbers, multiplier: 1, back, drop: 0 };
+        let row = sums.get_mut(..SUMS_OF_A_ROW).unwrap_or_default();
+        board.start();
+        kernel.depthwise(&products, 8, row);
+        let counts = board.elapsed();
+        Line::new(board.out(), "product").and_then(|line| {
+            let macs = 9 * SUMS_OF_A_ROW as u32;
+            line.text(name_of_kernel)?.text(name)?.number(macs)?.number(counts)?.end()
+        })?;
+    }
+    let (taps, multiplier, drop, add) = (0..9, 1, 0, false);
+    let products = DepthwiseGrad { grad, unit: 0, x, multiplier, taps, drop, add };
+    board.start();
+    kernel.depthwise_grad(&products, &mut sums);
+    let counts = board.elapsed();
+    Line::new(board.out(), "product").and_then(|line| {
+        let macs = (windows.per_picture() * sums.len()) as u32;
+        line.text(name_of_kernel)?.text("depthwise-grad")?.number(macs)?.number(counts)?.end()
+    })
 }
 
 fn operand(numbers: &[i8], rows: usize, cols: usize, turned: bool) -> Matrix<'_> {
@@ -129,7 +176,8 @@ mod tests {
     #[test]
     fn a_good_kernel_is_told_with_its_costs() {
         let (good, text) = report(&Device::default());
-        let start = "equal products 1000\nequal elements 4000\nequal loops 0\n";
+        let start =
+            "equal products 1000\nequal convolutions 900\nequal elements 4000\nequal loops 0\n";
         assert!(text.starts_with(&[start, "product device forward 8192 7\n"].concat()), "{text}");
         assert!(good && text.ends_with("end\n"), "{text}");
     }

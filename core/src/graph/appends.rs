@@ -2,8 +2,8 @@
 
 use super::builder::Graph;
 use crate::layer::{
-    AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh, Kind,
-    LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    AvgPool2d, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
+    Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 
 impl<const N: usize> Graph<N> {
@@ -40,6 +40,28 @@ impl<const N: usize> Graph<N> {
     #[must_use]
     pub const fn conv2d(self, name: &str, conv: Conv2d) -> Self {
         self.layer(name, Kind::Conv2d(conv))
+    }
+
+    /// Appends a convolution in which every channel has weights of its own: a [`conv2d`](Self::conv2d)
+    /// with as many groups as channels come in.
+    #[must_use]
+    pub const fn depthwise_conv2d(self, name: &str, conv: DepthwiseConv2d) -> Self {
+        let conv = conv.on(self.shape());
+        self.fitted(name, conv)
+    }
+
+    /// Appends a convolution over lines of numbers, such as [`Conv2d::along`] makes: a
+    /// [`conv2d`](Self::conv2d) that refuses inputs and kernels of more than one row.
+    ///
+    /// ```compile_fail
+    /// # use fixgrad::graph::{Conv2d, Graph};
+    /// // Six lines of 128 numbers are [6, 1, 128].
+    /// const NET: Graph<2> = Graph::input([1, 6, 128]).conv1d("conv1", Conv2d::along(16, 5));
+    /// ```
+    #[must_use]
+    pub const fn conv1d(self, name: &str, conv: Conv2d) -> Self {
+        let conv = conv.over_lines(self.shape());
+        self.fitted(name, conv)
     }
 
     /// Appends `max(x, 0)`, named `relu` and its place in the table.

@@ -10,7 +10,7 @@ use super::{
     view::GraphView,
 };
 use crate::{
-    layer::{Add, Concat, Facts, Input, Kind},
+    layer::{Add, Concat, Conv2d, Facts, Input, Kind, Misfit},
     tensor::Shape,
 };
 
@@ -190,6 +190,23 @@ impl<const N: usize> Graph<N> {
     pub(super) const fn unnamed(self, kind: Kind) -> Self {
         let name = Name::numbered(kind.word(), self.len);
         self.must(self.with(name, kind, [self.at; 2]))
+    }
+
+    /// Shape of what the next layer reads.
+    pub(super) const fn shape(&self) -> Shape {
+        self.layers[self.at as usize].shape
+    }
+
+    /// Appends a convolution that was made for what it reads.
+    pub(super) const fn fitted(self, name: &str, conv: Result<Conv2d, Misfit>) -> Self {
+        let (name_of, shape) = (Name::new(name), self.shape());
+        match (conv, name_of) {
+            (Ok(conv), _) => self.layer(name, Kind::Conv2d(conv)),
+            (Err(misfit), Some(layer)) => {
+                self.must(Err(GraphError::Misfit { layer, shape, misfit }))
+            }
+            (Err(_), None) => self.must(Err(GraphError::BadName)),
+        }
     }
 
     const fn joined(self, name: Name, kind: Kind, other: &str) -> Self {

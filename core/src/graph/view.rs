@@ -4,6 +4,7 @@ use super::layer::{Layer, Name};
 use crate::{
     layer::{Facts, Kind, Output},
     tensor::Shape,
+    uses::Part,
 };
 
 /// The layers of a graph, whatever its capacity.
@@ -104,6 +105,12 @@ impl<'a> GraphView<'a> {
         let (mut kinds, mut i) = (0, 0);
         while let Some(layer) = self.layer(i) {
             kinds |= layer.kind.bit();
+            if let (Kind::Conv2d(conv), Some(below)) =
+                (layer.kind, self.layer(layer.input as usize))
+                && conv.is_depthwise(below.shape)
+            {
+                kinds |= Part::Depthwise.bit();
+            }
             i += 1;
         }
         kinds

@@ -57,6 +57,21 @@ macro_rules! by_blocks {
             }
 
             #[inline(always)]
+            fn depthwise(
+                &self,
+                sums: &$crate::kernel::Depthwise<'_>,
+                first: usize,
+                out: &mut [i32],
+            ) {
+                $crate::kernel::strided::depthwise(sums, first, out);
+            }
+
+            #[inline(always)]
+            fn depthwise_grad(&self, sums: &$crate::kernel::DepthwiseGrad<'_>, out: &mut [i32]) {
+                $crate::kernel::strided::depthwise_grad(sums, out);
+            }
+
+            #[inline(always)]
             fn adds_convolutions(&self) -> bool {
                 true
             }
@@ -374,7 +389,7 @@ block!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{check_convolutions, check_products};
+    use crate::kernel::testing::{check_convolutions, check_depthwise, check_products};
 
     #[test]
     fn products_equal_the_scalar_ones() {
@@ -384,5 +399,10 @@ mod tests {
     #[test]
     fn convolutions_equal_the_scalar_ones() {
         check_convolutions(&Blocked, "blocked");
+    }
+
+    #[test]
+    fn depthwise_sums_are_those_of_groups() {
+        check_depthwise(&Blocked, "blocked");
     }
 }

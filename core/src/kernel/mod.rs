@@ -14,6 +14,7 @@ mod arm_base;
 mod arm_dsp;
 pub mod check;
 mod convolve;
+mod depthwise;
 mod gather;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
@@ -24,6 +25,7 @@ mod riscv;
 mod riscv_loops;
 mod scalar;
 mod share;
+mod strided;
 #[cfg(test)]
 mod testing;
 #[cfg(all(target_arch = "arm", target_has_atomic = "8"))]
@@ -46,6 +48,7 @@ pub use arm_base::ArmBase;
 pub use arm_dsp::ArmDsp;
 pub use blocked::Blocked;
 pub use convolve::WindowGrad;
+pub use depthwise::{Depthwise, DepthwiseGrad};
 #[cfg(any(test, target_arch = "riscv32"))]
 pub use riscv::RiscV;
 pub use scalar::Scalar;
@@ -111,6 +114,22 @@ pub trait Kernel: Sync {
     #[inline(always)]
     fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
         convolve::convolve_grad(self, sums, out, room);
+    }
+
+    /// Sums of windows from window `first` on in which every channel has weights of its own: on the way
+    /// forward `out[r][u] = sum over t of x(first + r, t, u / multiplier) * weight(u, t)`, back those
+    /// of a channel's outputs together. Each sum is exact in 64 bits and then jammed, with the same
+    /// promise as for [`gemm`](Self::gemm).
+    #[inline(always)]
+    fn depthwise(&self, sums: &Depthwise<'_>, first: usize, out: &mut [i32]) {
+        depthwise::plain(sums, first, out);
+    }
+
+    /// `out[u][t] = sum over r of grad(r, u) * x(r, t, (unit + u) / multiplier)`: the gradient by the
+    /// weights of a depthwise convolution.
+    #[inline(always)]
+    fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
+        depthwise::plain_grad(sums, out);
     }
 
     /// Whether [`convolve_grad`](Self::convolve_grad) that adds is faster than one that does not, and
@@ -190,6 +209,12 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     }
     fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
         (**self).convolve_grad(sums, out, room);
+    }
+    fn depthwise(&self, sums: &Depthwise<'_>, first: usize, out: &mut [i32]) {
+        (**self).depthwise(sums, first, out);
+    }
+    fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
+        (**self).depthwise_grad(sums, out);
     }
     fn adds_convolutions(&self) -> bool {
         (**self).adds_convolutions()

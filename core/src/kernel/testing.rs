@@ -1,6 +1,7 @@
 //! Random products on which every kernel must equal [`Scalar`].
 
 mod convolutions;
+mod depthwise;
 
 use std::{vec, vec::Vec};
 
@@ -9,6 +10,9 @@ use proptest::prelude::*;
 pub(super) use convolutions::check_convolutions;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(super) use convolutions::check_deep_convolutions;
+pub(super) use depthwise::check_depthwise;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(super) use depthwise::check_long_depthwise;
 
 use super::{Kernel, Scalar};
 use crate::{

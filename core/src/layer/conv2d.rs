@@ -10,7 +10,8 @@
 //! As in PyTorch and TensorFlow it is a cross-correlation: the kernel is not turned. Windows become
 //! rows of a product a few at a time (Chellapilla, Puri and Simard 2006, without the whole copy),
 //! and the gradient by the input is a convolution of the output's gradient with the turned kernel
-//! (Dumoulin and Visin 2016, section 4).
+//! (Dumoulin and Visin 2016, section 4). Where every channel is a group ("depthwise"), kernels have
+//! functions that need no windows of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,9 @@ use super::{
     Facts, Forward, InputGrad, Misfit, Operator, Output, Padding, Scale, Terms, WeightGrad, facts,
 };
 use crate::{
-    kernel::{Kernel, WindowGrad},
+    kernel::{Depthwise, DepthwiseGrad, Kernel, WindowGrad},
     tensor::{Mantissas, Matrix, Patches, Shape, Taps, Windows},
-    uses::Uses,
+    uses::{Part, Uses},
 };
 
 /// A convolution over pictures. Pairs are vertical, then horizontal.
@@ -55,19 +56,31 @@ impl Conv2d {
     }
 
     /// `channels` channels over lines of numbers, as a sensor gives them: inputs of a shape
-    /// `[channels, 1, length]`. Without padding, with a bias.
+    /// `[channels, 1, length]` ("conv1d"). Without padding, with a bias.
     ///
     /// ```
     /// use fixgrad::graph::{Conv2d, Graph, Kind, MaxPool2d};
     ///
     /// const NET: Graph<4> = Graph::input([6, 1, 128])
-    ///     .conv2d("conv1", Conv2d::along(16, 5).stride(2).same())
+    ///     .conv1d("conv1", Conv2d::along(16, 5).stride(2).same())
     ///     .relu()
     ///     .layer("pool1", Kind::MaxPool2d(MaxPool2d::along(4)))
     ///     .expect([16, 1, 16]);
     /// ```
     pub const fn along(channels: u16, kernel: u8) -> Self {
         Self { kernel: [1, kernel], ..Self::new(channels, kernel) }
+    }
+
+    /// As it is, where the input is lines: one row, and windows along it.
+    pub const fn over_lines(self, from: Shape) -> Result<Self, Misfit> {
+        let ([_, height, _], [down, _]) = (from.0, self.kernel);
+        if height != 1 || down != 1 { Err(Misfit::Lines { height, down }) } else { Ok(self) }
+    }
+
+    /// Whether each of several channels of such an input has weights of its own.
+    pub const fn is_depthwise(self, from: Shape) -> bool {
+        let [channels, ..] = from.0;
+        channels > 1 && self.groups == channels
     }
 
     /// With as many windows as pixels.
@@ -124,8 +137,10 @@ impl Conv2d {
         let patch = windows.taps() * (channels / groups) as usize;
         let back = facts::overlap(&windows) * (units / groups) as usize;
         let [height, width] = windows.count;
-        // The gradient by the input looks through windows of the output.
+        // The gradient by the input looks through windows of the output. Those of channels that have
+        // weights of their own are not gathered.
         let room = windows.taps() * (units / groups) as usize;
+        let room = if patch > room { patch } else { room };
         Ok(Facts {
             shape: Shape([units, height, width]),
             output: Output::Sums,
@@ -133,7 +148,7 @@ impl Conv2d {
             biases: if self.bias { units as usize } else { 0 },
             terms: Terms { forward: patch, backward: back },
             windows,
-            patch: if patch > room { patch } else { room },
+            patch: if self.is_depthwise(from) { 0 } else { room },
             scale: Scale::Mean(1),
             memo: 0,
         })
@@ -142,6 +157,11 @@ impl Conv2d {
     /// Groups, of which there is one at least: a graph without is refused.
     fn parts(self) -> usize {
         usize::from(self.groups).max(1)
+    }
+
+    /// Channels of the output for each of the input.
+    fn fans(self, facts: &Facts) -> usize {
+        facts.weights[0].checked_div(self.parts()).unwrap_or(0)
     }
 
     /// Windows of a group of channels, and the columns that they make.
@@ -189,6 +209,12 @@ impl Operator for Conv2d {
         let Forward { kernel, from, x, weight, drop, rows, sums, mut room, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
         let channels = from.0[0].into();
+        if U::uses(Part::Depthwise) && self.is_depthwise(from) {
+            let x = Patches::new(x, facts.windows, channels);
+            let (multiplier, drop) = (self.fans(&facts), drop.into());
+            let products = Depthwise { x, weight, multiplier, back: false, drop };
+            return kernel.depthwise(&products, rows.start, sums);
+        }
         by_groups!(self, rows, sums, facts.weights[0], |group, first, out| {
             let x = self.group(group, x, facts.windows, channels);
             let weight = self.taps(group, weight, &facts, from);
@@ -201,6 +227,12 @@ impl Operator for Conv2d {
         let InputGrad { kernel, from, grad, weight, drop, first, sums, mut room, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
         let rows = first / usize::from(from.0[0]).max(1)..;
+        if U::uses(Part::Depthwise) && self.is_depthwise(from) {
+            let x = Patches::new(grad, facts.windows.turned(), facts.weights[0]);
+            let (multiplier, drop) = (self.fans(&facts), drop.into());
+            let products = Depthwise { x, weight, multiplier, back: true, drop };
+            return kernel.depthwise(&products, rows.start, sums);
+        }
         by_groups!(self, rows, sums, usize::from(from.0[0]), |group, first, out| {
             let grad = self.group(group, grad, facts.windows.turned(), facts.weights[0]);
             let weight = self.taps(group, weight, &facts, from).back();
@@ -222,6 +254,13 @@ impl Operator for Conv2d {
         let (width, groups) = (facts.weights[0], self.parts());
         let each = (width / groups).max(1);
         let rows = samples * facts.windows.per_picture();
+        if U::uses(Part::Depthwise) && self.is_depthwise(from) {
+            let grad = Matrix::columns(grad, rows, width, units.start, units.len());
+            let x = Patches::new(x, facts.windows, from.0[0].into());
+            let (unit, taps, drop) = (units.start, cols, drop.into());
+            let sums_of = DepthwiseGrad { grad, unit, x, multiplier: each, taps, drop, add };
+            return kernel.depthwise_grad(&sums_of, sums);
+        }
         let (mut room, mut rest, mut unit) = (room, sums, units.start);
         // Rows of the weight that belong to one group are one product.
         while unit < units.end {
@@ -240,7 +279,7 @@ impl Operator for Conv2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::testing::Bench;
+    use crate::layer::{DepthwiseConv2d, testing::Bench};
 
     const PICTURE: [i8; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     const KERNEL: [i8; 4] = [1, 2, 3, 4];
@@ -286,6 +325,22 @@ mod tests {
         let grad = [1, 2, 3, 4, 0, 0, 0, 1];
         assert_eq!(conv.input_grad(&grad, &weight), [1, 2, 3 + 4, 3 - 4, 0, 0, 1, -1]);
         let expected = [1, 2, 2, 4, 90, 120, 120 + 70, 160 + 80];
+        assert_eq!(conv.weight_grad(&grad, &x), expected);
+    }
+
+    #[test]
+    fn every_channel_has_weights_of_its_own() {
+        // One row of two pixels of three channels, and two outputs for each: a kernel of two pixels.
+        let conv = DepthwiseConv2d { kernel: [1, 2], ..DepthwiseConv2d::new(2) }.multiplier(2);
+        let conv = conv.on(Shape([3, 1, 2])).unwrap();
+        let mut conv = Bench::new(conv, [3, 1, 2]);
+        assert_eq!((conv.facts.weights, conv.facts.patch), ([6, 2], 0));
+        let x = [1, 2, 3, 10, 20, 30];
+        let weight = [1, 0, 0, 1, 1, 1, 2, 0, 1, -1, 0, 5];
+        assert_eq!(conv.forward(&x, &weight), [1, 10, 22, 4, -27, 150]);
+        let grad = [1, 2, 3, 4, 5, 6];
+        assert_eq!(conv.input_grad(&grad, &weight), [1, 3 + 8, 5, 2, 3, 30 - 5]);
+        let expected = [1, 10, 2, 20, 6, 60, 8, 80, 15, 150, 18, 180];
         assert_eq!(conv.weight_grad(&grad, &x), expected);
     }
 

@@ -130,6 +130,18 @@ pub enum Misfit {
         /// The channels that they do not divide.
         channels: u16,
     },
+    /// More channels than a shape can count.
+    Multiplier {
+        /// Channels of the output for each of the input.
+        multiplier: u16,
+    },
+    /// Rows, where lines are wanted.
+    Lines {
+        /// Rows of the input.
+        height: u16,
+        /// Rows of the kernel.
+        down: u8,
+    },
     /// More numbers than a vector has.
     Length,
     /// The second input has another shape.
@@ -199,6 +211,19 @@ impl Misfit {
                 .number(channels as usize)
                 .text(
                     " channels; choose groups that divide those that come in and those that go out",
+                ),
+            Self::Multiplier { multiplier } => m
+                .text(" has more than 65,535 channels times ")
+                .number(multiplier as usize)
+                .text("; choose a smaller multiplier"),
+            Self::Lines { height, down } => m
+                .text(" has ")
+                .number(height as usize)
+                .text(" rows and the kernel ")
+                .number(down as usize)
+                .text(
+                    "; a conv1d reads lines, of a shape [channels, 1, length], by a kernel of one row: \
+                     change the input, or take a conv2d",
                 ),
             Self::Length => m.text(" has more than the 65,535 numbers of a vector"),
             Self::Shapes { other } => m.text(" and one of ").shape(other).text(

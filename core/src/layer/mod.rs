@@ -6,6 +6,7 @@ mod clip;
 mod concat;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
 #[expect(clippy::indexing_slicing, reason = "a `const` has no `get`; an axis is 0 or 1")]
 mod facts;
@@ -29,6 +30,7 @@ pub use clip::{Hardtanh, Relu6};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use facts::{Facts, Misfit, Output, Padding, Scale, Terms};
 pub use flatten::Flatten;

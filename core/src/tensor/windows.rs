@@ -109,6 +109,21 @@ impl Windows {
         }
         Span { tap, pixel, count: taps.min(from.saturating_sub(pixel)) }
     }
+
+    /// The windows that have a pixel under a tap, along one axis, where pixels have no zeros between.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
+    pub(crate) fn seeing(&self, axis: usize, tap: usize) -> Range<usize> {
+        let [from, count, stride, pad] =
+            [self.from, self.count, self.stride, self.pad].map(|of| usize::from(of[axis]));
+        let first = |pixel: usize| match stride {
+            1 => pixel.saturating_sub(tap),
+            // A shift, where a division is a long call on small chips.
+            2 => ceil_div(pixel.saturating_sub(tap), 2),
+            _ => ceil_div(pixel.saturating_sub(tap), stride),
+        };
+        first(pad)..first(pad + from).min(count)
+    }
 }
 
 /// `a / b`, rounded up; never by zero, which the compiler need not find out.
@@ -122,6 +137,33 @@ struct Span {
     tap: usize,
     pixel: usize,
     count: usize,
+}
+
+/// The taps of a window that have a pixel under them. Pairs are vertical, then horizontal.
+#[derive(Clone, Copy)]
+pub(crate) struct Under {
+    /// The first tap, and the first number of the pixel under it.
+    pub(crate) tap: usize,
+    pub(crate) pixel: usize,
+    pub(crate) count: [usize; 2],
+    /// From one tap to the next, and from one pixel to the next in numbers.
+    pub(crate) taps: [usize; 2],
+    pub(crate) pixels: [usize; 2],
+}
+
+impl Under {
+    /// Calls `take` with all taps and the first numbers of their pixels.
+    #[inline(always)]
+    pub(crate) fn each(&self, mut take: impl FnMut(usize, usize)) {
+        let (mut tap, mut pixel) = (self.tap, self.pixel);
+        for _ in 0..self.count[0] {
+            for i in 0..self.count[1] {
+                take(tap + i * self.taps[1], pixel + i * self.pixels[1]);
+            }
+            tap += self.taps[0];
+            pixel += self.pixels[0];
+        }
+    }
 }
 
 /// The windows of some pictures as a matrix.
@@ -179,18 +221,22 @@ impl<'a> Patches<'a> {
     /// Calls `take` with the taps of a window that have a pixel under them, and the first number of
     /// that pixel.
     #[inline(always)]
-    pub(crate) fn under(&self, [picture, y, x]: [usize; 3], mut take: impl FnMut(usize, usize)) {
+    pub(crate) fn under(&self, place: [usize; 3], take: impl FnMut(usize, usize)) {
+        self.below(place).each(take);
+    }
+
+    /// The taps of a window that have a pixel under them.
+    #[inline(always)]
+    pub(crate) fn below(&self, [picture, y, x]: [usize; 3]) -> Under {
         let Windows { size, spread, from, .. } = self.windows;
         let [row, col] = [self.windows.span(0, y), self.windows.span(1, x)];
         let across = usize::from(size[1]);
-        let mut tap = row.tap * across + col.tap;
-        let mut pixel = self.offset(picture, row.pixel, col.pixel);
-        for _ in 0..row.count {
-            for i in 0..col.count {
-                take(tap + i * usize::from(spread[1]), pixel + i * self.channels);
-            }
-            tap += across * usize::from(spread[0]);
-            pixel += usize::from(from[1]) * self.channels;
+        Under {
+            tap: row.tap * across + col.tap,
+            pixel: self.offset(picture, row.pixel, col.pixel),
+            count: [row.count, col.count],
+            taps: [across * usize::from(spread[0]), spread[1].into()],
+            pixels: [usize::from(from[1]) * self.channels, self.channels],
         }
     }
 
@@ -392,6 +438,22 @@ mod tests {
                     expected.extend(y.zip(x).map(|(y, x)| (tap, patches.offset(picture, y, x))));
                 }
                 prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn windows_that_see_a_pixel_are_those_of_the_definition(windows in windows()) {
+            prop_assume!(windows.spread == [1; 2]);
+            for axis in 0..2 {
+                for tap in 0..usize::from(windows.size[axis]) {
+                    let all = 0..usize::from(windows.count[axis]);
+                    let expected: Vec<_> =
+                        all.filter(|&window| windows.pixel(axis, window, tap).is_some()).collect();
+                    let found: Vec<_> = windows.seeing(axis, tap).collect();
+                    prop_assert_eq!(found, expected);
+                }
             }
         }
     }

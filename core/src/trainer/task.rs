@@ -165,7 +165,7 @@ impl<const N: usize, U: Uses> Task<N, U> {
 /// The sentence for parts that are used and not linked.
 const fn left_out(missing: u64) -> Message {
     let m = Message::new();
-    if missing >> Part::COUNT != 0 {
+    if missing >> Part::COUNT != 0 || missing & Part::Depthwise.bit() != 0 {
         return m.text(
             "the network has layers of kinds that the type of the task leaves out: give it the \
              parts that `Train::parts` finds and the `GraphView::kinds` of the network, or none \

@@ -78,6 +78,17 @@ fn model() {
         layers("- relu: { name: a }\n    - dense: { name: a, units: 10 }"),
         layers("- relu\n    - dense: { units: 9 }"),
         layers("- conv2d"),
+        layers(
+            "- conv2d: { channels: 6, kernel: 3 }\n    - conv2d: { channels: 8, kernel: 3, groups: 4 }"
+        ),
+        layers("- depthwise_conv2d"),
+        layers("- depthwise_conv2d: { kernel: 3, groups: 2 }"),
+        layers("- depthwise_conv2d: { kernel: 9 }"),
+        layers(
+            "- conv2d: { channels: 6, kernel: 3 }\n    - depthwise_conv2d: { kernel: 3, multiplier: 20000 }"
+        ),
+        layers("- conv1d: { channels: 6, kernel: 3 }"),
+        layers("- conv1d: { channels: 6, kernel: [1, 3] }"),
         layers("- max_pool2d: { stride: 2 }"),
         layers("- relu: { name: a }\n    - add: { other: b }"),
         layers("- relu: { name: a }\n    - concat: { other: a }"),

@@ -1,12 +1,16 @@
 //! The `model:` section as it is written.
 
-use fixgrad::{config::Init, graph::Kind};
+use fixgrad::{
+    config::Init,
+    graph::{Conv2d, DepthwiseConv2d, Kind, Misfit},
+    tensor::Shape,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     at::At,
-    layers::{Defaults, Keys, LayerMapping},
+    layers::{Conv1d, Defaults, Keys, LayerMapping},
     short::{Short, deserialize_short},
     suggest::remedy,
     yaml::HELP,
@@ -42,15 +46,54 @@ pub(super) struct Resolved {
     pub(super) bias_init: Init,
 }
 
-impl Resolved {
+/// A layer as it is written.
+pub(super) struct Written {
+    form: Form,
+    inits: [Init; 2],
+}
+
+/// A layer of a graph, or one that depends on what it reads.
+pub(super) enum Form {
+    Kind(Kind),
+    Depthwise(DepthwiseConv2d),
+    Lines(Conv2d),
+}
+
+impl From<Kind> for Form {
+    fn from(kind: Kind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl From<DepthwiseConv2d> for Form {
+    fn from(conv: DepthwiseConv2d) -> Self {
+        Self::Depthwise(conv)
+    }
+}
+
+impl From<Conv1d> for Form {
+    fn from(Conv1d(conv): Conv1d) -> Self {
+        Self::Lines(conv)
+    }
+}
+
+impl Written {
     /// A layer and what is said about it.
-    pub(super) fn new(layer: impl Into<Kind>, keys: &dyn Keys) -> Self {
+    pub(super) fn new(layer: impl Into<Form>, keys: &dyn Keys) -> Self {
         let [init, bias_init] = keys.inits();
-        Self {
-            kind: layer.into(),
-            init: init.unwrap_or(Init::HeUniform),
-            bias_init: bias_init.unwrap_or(Init::Zero),
-        }
+        let inits = [init.unwrap_or(Init::HeUniform), bias_init.unwrap_or(Init::Zero)];
+        Self { form: layer.into(), inits }
+    }
+
+    /// The layer that reads an input of this shape.
+    pub(super) fn on(self, from: Shape) -> Result<Resolved, Misfit> {
+        let kind = match self.form {
+            Form::Kind(kind) => kind,
+            Form::Depthwise(conv) => conv.on(from)?.into(),
+            Form::Lines(conv) => conv.over_lines(from)?.into(),
+        };
+        let [init, bias_init] = self.inits;
+        Ok(Resolved { kind, init, bias_init })
     }
 }
 

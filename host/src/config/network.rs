@@ -1,13 +1,13 @@
 //! From the `model:` section to the graph.
 
 use fixgrad::{
-    graph::{Graph, GraphError, GraphView, Input, Name},
+    config::Init,
+    graph::{Conv2d, Graph, GraphError, GraphView, Input, Kind, Name},
     tensor::Shape,
 };
 
 use super::{
     at::At,
-    layers::PlainKeys,
     model::{LayerEntry, Model, Resolved},
     problems::Problems,
     suggest::remedy,
@@ -31,13 +31,14 @@ pub(super) fn build(
         return None;
     }
     let defaults = model.defaults.clone().unwrap_or_default();
-    let mut layers = vec![Resolved::new(Input, &PlainKeys::default())];
+    let data = Resolved { kind: Input.into(), init: Init::HeUniform, bias_init: Init::Zero };
+    let mut layers = vec![data];
     for (place, entry) in (1..).zip(&model.layers) {
         let LayerEntry(mapping) = &entry.value;
         let resolved = mapping.resolve(&defaults).map_err(|[message, help]| {
             problems.error(entry.span(), message, help);
         });
-        let layer = resolved.ok()?;
+        let written = resolved.ok()?;
         let keys = mapping.keys();
         let [name, from] = keys.place();
         let input = match from {
@@ -49,13 +50,25 @@ pub(super) fn build(
             None => input,
         };
         let name = name.map(|name| name.value.clone());
-        let name = name.unwrap_or_else(|| Name::numbered(layer.kind.word(), place).to_string());
-        if let Err(error) = graph.push_reading(&name, layer.kind, [input, other]) {
+        let named = |kind: Kind| {
+            name.clone().unwrap_or_else(|| Name::numbered(kind.word(), place).to_string())
+        };
+        let shape = graph.view().layers().get(usize::from(input)).map_or(shape, |from| from.shape);
+        let pushed = match written.on(shape) {
+            Ok(layer) => {
+                let pushed = graph.push_reading(&named(layer.kind), layer.kind, [input, other]);
+                pushed.map(|()| layers.push(layer))
+            }
+            Err(misfit) => Err(match Name::new(&named(Conv2d::new(1, 1).into())) {
+                Some(layer) => GraphError::Misfit { layer, shape, misfit },
+                None => GraphError::BadName,
+            }),
+        };
+        if let Err(error) = pushed {
             let (span, help) = explain(entry, &error);
             problems.error(span, error.to_string(), help);
             return None;
         }
-        layers.push(layer);
     }
     if model.layers.is_empty() {
         problems.error(None, "the model has no layers", "write them under `model: layers:`");

@@ -268,6 +268,41 @@ train: { epochs: 2, batch: 8, lr: 0.1 }
 }
 
 #[test]
+fn other_words_for_convolutions_make_the_same_layer() {
+    let rest =
+        "    - dense: { units: 10 }\ndata: digits\ntrain: { epochs: 2, batch: 8, lr: 0.1 }\n";
+    let network = |input: &str, layers: &[&str]| {
+        let layers: String = layers.iter().map(|layer| format!("    - {layer}\n")).collect();
+        format!(
+            "model:\n  input: {input}\n  defaults: {{ depthwise_conv2d: {{ kernel: 3 }} }}\n  layers:\n{layers}{rest}"
+        )
+    };
+    for (input, word, layer) in [
+        (
+            "[4, 4, 4]",
+            "depthwise_conv2d: { multiplier: 2, padding: same, bias: false }",
+            "conv2d: { channels: 8, kernel: 3, padding: same, groups: 4, bias: false }",
+        ),
+        (
+            "[4, 4, 4]",
+            "depthwise_conv2d: { name: dw, kernel: [1, 2], stride: [1, 2], init: zero }",
+            "conv2d: { name: dw, channels: 4, kernel: [1, 2], stride: [1, 2], groups: 4, init: zero }",
+        ),
+        (
+            "[4, 1, 16]",
+            "conv1d: { channels: 6, kernel: 4, stride: 2, padding: 1, groups: 2 }",
+            "conv2d: { channels: 6, kernel: [1, 4], stride: [1, 2], padding: [0, 1], groups: 2 }",
+        ),
+    ] {
+        let text = network(input, &[word]);
+        check(&text).unwrap();
+        let (ours, same) = (read(&text), read(&network(input, &[layer])));
+        assert_eq!(ours.graph, same.graph, "{word}");
+        assert_eq!(ours.config, same.config, "{word}");
+    }
+}
+
+#[test]
 fn branches_make_the_round_trip() {
     let text = "\
 model:

@@ -12,10 +12,10 @@ use super::{Cut, PRODUCTS, Threaded};
 const LONG: usize = 4;
 
 /// Windows of a convolution.
-struct Windows<'a> {
-    first: usize,
-    cols: usize,
-    out: &'a mut [i32],
+pub(super) struct Windows<'a> {
+    pub(super) first: usize,
+    pub(super) cols: usize,
+    pub(super) out: &'a mut [i32],
 }
 
 impl Cut for Windows<'_> {
@@ -36,7 +36,7 @@ struct Grads<'a> {
 }
 
 /// Where sums go.
-enum Sums<'a> {
+pub(super) enum Sums<'a> {
     /// Rows of the gradient by the weights.
     Rows(&'a mut [i32]),
     /// The whole of it, from some windows.
@@ -46,11 +46,20 @@ enum Sums<'a> {
 }
 
 impl Sums<'_> {
-    fn place(&mut self) -> &mut [i32] {
+    pub(super) fn place(&mut self) -> &mut [i32] {
         match self {
             Self::Rows(out) | Self::Part(out) => out,
             Self::Beside(out) => out,
         }
+    }
+
+    /// Adds sums that lie beside these. The plan has proved that the whole fits.
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        if let Self::Beside(other) = other {
+            let sums = self.place().iter_mut();
+            sums.zip(other).for_each(|(sum, part)| *sum = sum.wrapping_add(part));
+        }
+        self
     }
 }
 
@@ -129,13 +138,6 @@ impl<K: Kernel> Threaded<K> {
             self.inner.convolve_grad(&sums, place.place(), view(&mut room));
             place
         };
-        self.share(grads, size, PRODUCTS, run, |mut left, right| {
-            if let Sums::Beside(right) = right {
-                // The plan has proved that the whole fits.
-                let sums = left.place().iter_mut();
-                sums.zip(right).for_each(|(sum, part)| *sum = sum.wrapping_add(part));
-            }
-            left
-        });
+        self.share(grads, size, PRODUCTS, run, Sums::merge);
     }
 }

@@ -1,7 +1,7 @@
 //! The widest vector units of this processor.
 
 use fixgrad::{
-    kernel::{Blocked, Kernel, WindowGrad},
+    kernel::{Blocked, Depthwise, DepthwiseGrad, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -64,6 +64,12 @@ impl Kernel for Desktop {
     }
     fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
         self.kernel().convolve_grad(sums, out, room);
+    }
+    fn depthwise(&self, sums: &Depthwise<'_>, first: usize, out: &mut [i32]) {
+        self.kernel().depthwise(sums, first, out);
+    }
+    fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
+        self.kernel().depthwise_grad(sums, out);
     }
     fn peak(&self, source: Source<'_>) -> u32 {
         self.kernel().peak(source)

@@ -19,7 +19,7 @@ pub(super) const SCALAR: &str = "scalar";
 
 /// What must have been compared. The chips that are emulated have loops of their own, so a program
 /// that compares none of them is wrong.
-const COMPARED: [&str; 3] = ["products", "elements", "loops"];
+const COMPARED: [&str; 4] = ["products", "convolutions", "elements", "loops"];
 
 /// Lets the board compare its kernel with the scalar one, and count; what the products of `kernel`
 /// cost.
@@ -81,7 +81,8 @@ impl Reader {
 mod tests {
     use super::*;
 
-    const EQUAL: &str = "equal products 1000\nequal elements 4000\nequal loops 10800\n";
+    const EQUAL: &str =
+        "equal products 1000\nequal convolutions 900\nequal elements 4000\nequal loops 10800\n";
 
     fn read(lines: &[&str]) -> Result<Costs> {
         let mut reader = Reader::default();
@@ -104,7 +105,11 @@ mod tests {
     #[test]
     fn a_board_that_did_not_compare_its_loops_is_not_taken_for_a_good_one() {
         for loops in ["", "equal loops 0\n"] {
-            let report = ["equal products 1000\nequal elements 4000\n", loops, "end\n"];
+            let report = [
+                "equal products 1000\nequal convolutions 900\nequal elements 4000\n",
+                loops,
+                "end\n",
+            ];
             let error = read(&report).expect_err("nothing compared");
             assert!(error.to_string().contains("compared no loops"), "{error}");
         }

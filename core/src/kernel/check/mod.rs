@@ -10,18 +10,21 @@
 //!
 //! let kernel = Device::default();
 //! check::products(&kernel)?;
+//! check::convolutions(&kernel)?;
 //! check::elements(&kernel)?;
 //! check::loops()?;
 //! # Ok::<(), check::Fault>(())
 //! ```
 
 mod case;
+mod convolutions;
 mod elements;
 mod loops;
 mod products;
 
 use core::fmt;
 
+pub use convolutions::convolutions;
 pub use elements::elements;
 pub use loops::loops;
 pub use products::products;

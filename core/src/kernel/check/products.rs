@@ -46,7 +46,7 @@ pub fn products(kernel: &impl Kernel) -> Result<u32, Fault> {
 }
 
 /// Anything, or extremes only.
-fn fill(numbers: &mut [[i8; NUMBERS]; 2], key: Key) {
+pub(super) fn fill(numbers: &mut [[i8; NUMBERS]; 2], key: Key) {
     const EXTREMES: [i8; 4] = [i8::MIN, i8::MAX, i8::MIN, -1];
     let extreme = key.below(7, 2) == 1;
     for (number, word) in numbers.as_flattened_mut().iter_mut().zip(0..) {

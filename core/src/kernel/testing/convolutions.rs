@@ -28,15 +28,15 @@ struct Convolution {
 
 /// A place in anything.
 #[derive(Clone, Copy, Debug)]
-struct Share(u32);
+pub(super) struct Share(pub(super) u32);
 
 impl Share {
-    fn index(self, len: usize) -> usize {
+    pub(super) fn index(self, len: usize) -> usize {
         ((u64::from(self.0) * len as u64) >> 32) as usize
     }
 }
 
-fn any_windows() -> impl Strategy<Value = Windows> {
+pub(super) fn any_windows() -> impl Strategy<Value = Windows> {
     let pair = |range: core::ops::Range<u16>| (range.clone(), range).prop_map(<[u16; 2]>::from);
     (pair(1..9), pair(1..5), pair(1..4), pair(0..4)).prop_map(|(from, size, stride, pad)| {
         let pad = [0, 1].map(|i| pad[i].min(size[i] - 1));

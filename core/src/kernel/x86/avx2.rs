@@ -6,10 +6,12 @@
 use core::arch::x86_64::*;
 
 use super::{
+    depthwise::Lanes,
     entry_points,
     gemm::{Isa, Role, Side},
 };
 use crate::{
+    kernel::{Depthwise, DepthwiseGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps, for_source, for_width},
@@ -88,6 +90,48 @@ impl Isa for Avx2 {
     unsafe fn dot(sum: __m256i, b: __m256i, a: __m256i) -> __m256i {
         // SAFETY: the feature is the caller's word.
         unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(b, a)) }
+    }
+}
+
+/// Bytes beside each other. Private, so that only the entry points above, which have the features, use
+/// it.
+struct Bytes;
+
+impl Lanes for Bytes {
+    type Number = i8;
+    type Sum = i32;
+    type Vector = __m256i;
+    const LANES: usize = 8;
+
+    /// The upper half must not count when pairs of 16 bits are multiplied.
+    #[inline(always)]
+    fn weight(code: i32) -> i32 {
+        code & 0xffff
+    }
+    #[inline(always)]
+    fn load(from: &[i32]) -> __m256i {
+        // SAFETY: eight numbers are there; entry points have the unit.
+        unsafe { _mm256_loadu_si256(from[..8].as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store(sums: __m256i, to: &mut [i32]) {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_si256(to[..8].as_mut_ptr().cast(), sums) }
+    }
+    #[inline(always)]
+    fn widen(from: &[i8]) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtepi8_epi32(_mm_loadl_epi64(from[..8].as_ptr().cast())) }
+    }
+    #[inline(always)]
+    fn as_weights(numbers: __m256i) -> __m256i {
+        // SAFETY: entry points have the unit.
+        unsafe { _mm256_and_si256(numbers, _mm256_set1_epi32(0xffff)) }
+    }
+    #[inline(always)]
+    fn add(sums: __m256i, numbers: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(numbers, weights)) }
     }
 }
 

@@ -6,10 +6,12 @@
 use core::arch::x86_64::*;
 
 use super::{
+    depthwise::Lanes,
     entry_points,
     gemm::{Isa, Role, Side},
 };
 use crate::{
+    kernel::{Depthwise, DepthwiseGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps, for_source, for_width},
@@ -83,6 +85,48 @@ impl Isa for Vnni {
     unsafe fn dot(sum: __m512i, b: __m512i, a: __m512i) -> __m512i {
         // SAFETY: the feature is the caller's word.
         unsafe { _mm512_dpbusd_epi32(sum, b, a) }
+    }
+}
+
+/// Bytes beside each other. Private, so that only the entry points above, which have the features, use
+/// it.
+struct Bytes;
+
+impl Lanes for Bytes {
+    type Number = i8;
+    type Sum = i32;
+    type Vector = __m512i;
+    const LANES: usize = 16;
+
+    /// The upper half must not count when pairs of 16 bits are multiplied.
+    #[inline(always)]
+    fn weight(code: i32) -> i32 {
+        code & 0xffff
+    }
+    #[inline(always)]
+    fn load(from: &[i32]) -> __m512i {
+        // SAFETY: 16 numbers are there; entry points have the unit.
+        unsafe { _mm512_loadu_si512(from[..16].as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store(sums: __m512i, to: &mut [i32]) {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(to[..16].as_mut_ptr().cast(), sums) }
+    }
+    #[inline(always)]
+    fn widen(from: &[i8]) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from[..16].as_ptr().cast())) }
+    }
+    #[inline(always)]
+    fn as_weights(numbers: __m512i) -> __m512i {
+        // SAFETY: entry points have the unit.
+        unsafe { _mm512_and_si512(numbers, _mm512_set1_epi32(0xffff)) }
+    }
+    #[inline(always)]
+    fn add(sums: __m512i, numbers: __m512i, weights: __m512i) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_dpwssd_epi32(sums, numbers, weights) }
     }
 }
 

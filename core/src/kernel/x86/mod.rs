@@ -9,6 +9,7 @@
 mod avx2;
 mod avx512;
 mod convolve;
+mod depthwise;
 mod gemm;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod wide;
 
 use core::{fmt, ops::Range};
 
-use super::{Kernel, Scalar, WindowGrad};
+use super::{Depthwise, DepthwiseGrad, Kernel, Scalar, WindowGrad};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer, jam},
@@ -93,6 +94,28 @@ macro_rules! entry_points {
         ) -> bool {
             // SAFETY: as above.
             unsafe { crate::kernel::x86::convolve::convolve_grad::<$isa>(grad, x, cols, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn depthwise(sums: &Depthwise<'_>, first: usize, out: &mut [i32]) -> bool {
+            crate::kernel::x86::depthwise::depthwise::<Bytes>(sums, first, out)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn depthwise_wide(sums: &Depthwise<'_>, first: usize, out: &mut [i32]) -> bool {
+            type Lanes = crate::kernel::x86::depthwise::Wide;
+            crate::kernel::x86::depthwise::depthwise::<Lanes>(sums, first, out)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn depthwise_grad(sums: &DepthwiseGrad<'_>, out: &mut [i32]) -> bool {
+            crate::kernel::x86::depthwise::depthwise_grad::<Bytes>(sums, out)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn depthwise_grad_wide(sums: &DepthwiseGrad<'_>, out: &mut [i32]) -> bool {
+            type Lanes = crate::kernel::x86::depthwise::Wide;
+            crate::kernel::x86::depthwise::depthwise_grad::<Lanes>(sums, out)
         }
 
         #[target_feature(enable = $features)]
@@ -214,6 +237,28 @@ impl Kernel for X86 {
         };
         if !done {
             super::convolve::convolve_grad(self, sums, out, room);
+        }
+    }
+
+    fn depthwise(&self, sums: &Depthwise<'_>, first: usize, out: &mut [i32]) {
+        let done = match (sums.x.data, sums.weight) {
+            (Mantissas::I8(_), Mantissas::I8(_)) if sums.drop == 0 => {
+                at_level!(self, depthwise(sums, first, out))
+            }
+            _ => at_level!(self, depthwise_wide(sums, first, out)),
+        };
+        if !done {
+            super::depthwise::plain(sums, first, out);
+        }
+    }
+
+    fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
+        let done = match (sums.x.data, sums.grad.data) {
+            (Mantissas::I8(_), Mantissas::I8(_)) => at_level!(self, depthwise_grad(sums, out)),
+            _ => at_level!(self, depthwise_grad_wide(sums, out)),
+        };
+        if !done {
+            super::depthwise::plain_grad(sums, out);
         }
     }
 

@@ -135,3 +135,11 @@ fn products_equal_the_scalar_ones() {
         check_deep_convolutions(&level, &level.to_string());
     }
 }
+
+#[test]
+fn depthwise_sums_are_those_of_groups() {
+    for level in X86::levels() {
+        check_depthwise(&level, &level.to_string());
+        check_long_depthwise(&level, &level.to_string());
+    }
+}

@@ -2,7 +2,7 @@
 
 use fixgrad::graph::Hardtanh;
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 
 keys! {
     /// A layer that cuts numbers at two borders.
@@ -22,7 +22,9 @@ impl Words for Hardtanh {
         let (low, high) = (keys.low.unwrap_or(usual.low), keys.high.unwrap_or(usual.high));
         Some(Self { low, high })
     }
+}
 
+impl Writes for Hardtanh {
     fn write(self) -> HardtanhKeys {
         HardtanhKeys { low: Some(self.low), high: Some(self.high), ..HardtanhKeys::default() }
     }

@@ -2,7 +2,7 @@
 
 use fixgrad::graph::Conv2d;
 
-use super::{Words, keys::weighted_keys};
+use super::{Words, Writes, keys::weighted_keys};
 use crate::config::windows::{PaddingEntry, Pair};
 
 weighted_keys! {
@@ -36,7 +36,9 @@ impl Words for Conv2d {
             bias: keys.bias.unwrap_or(true),
         })
     }
+}
 
+impl Writes for Conv2d {
     fn write(self) -> Conv2dKeys {
         Conv2dKeys {
             channels: Some(self.channels),

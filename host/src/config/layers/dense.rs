@@ -2,7 +2,7 @@
 
 use fixgrad::graph::Dense;
 
-use super::{Words, keys::weighted_keys};
+use super::{Words, Writes, keys::weighted_keys};
 
 weighted_keys! {
     /// A fully connected layer.
@@ -20,7 +20,9 @@ impl Words for Dense {
     fn read(keys: &DenseKeys) -> Option<Self> {
         Some(Self { units: keys.units?, bias: keys.bias.unwrap_or(true) })
     }
+}
 
+impl Writes for Dense {
     fn write(self) -> DenseKeys {
         DenseKeys { units: Some(self.units), bias: Some(self.bias), ..DenseKeys::default() }
     }

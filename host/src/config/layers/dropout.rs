@@ -2,7 +2,7 @@
 
 use fixgrad::graph::Dropout;
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 use crate::config::number::{share, share_value, shortest};
 
 keys! {
@@ -23,7 +23,9 @@ impl Words for Dropout {
         // What is no share at all is refused as too large a one.
         keys.share.map(|part| Self { share: share(part).unwrap_or(u16::MAX) })
     }
+}
 
+impl Writes for Dropout {
     fn write(self) -> DropoutKeys {
         let part = shortest(share_value(self.share), share);
         DropoutKeys { share: Some(part), ..DropoutKeys::default() }

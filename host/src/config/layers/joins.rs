@@ -2,7 +2,7 @@
 
 use fixgrad::graph::{Add, Concat};
 
-use super::{Row, Words, keys::keys};
+use super::{Row, Words, Writes, keys::keys};
 use crate::config::At;
 
 keys! {
@@ -30,7 +30,9 @@ macro_rules! joins {
             fn read(keys: &JoinKeys) -> Option<Self> {
                 keys.other.as_ref().map(|_| Self)
             }
+        }
 
+        impl Writes for $layer {
             fn write(self) -> JoinKeys {
                 JoinKeys::default()
             }

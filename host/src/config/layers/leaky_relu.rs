@@ -2,7 +2,7 @@
 
 use fixgrad::graph::LeakyRelu;
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 
 keys! {
     /// A ReLU that lets a part of negative numbers through.
@@ -21,7 +21,9 @@ impl Words for LeakyRelu {
     fn read(keys: &LeakyReluKeys) -> Option<Self> {
         keys.shift.map(Self::new)
     }
+}
 
+impl Writes for LeakyRelu {
     fn write(self) -> LeakyReluKeys {
         LeakyReluKeys { shift: Some(self.shift), ..LeakyReluKeys::default() }
     }

@@ -2,8 +2,10 @@
 //! nothing to set, its name in [`plain`].
 
 mod clip;
+mod conv1d;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
 mod joins;
 mod keys;
@@ -13,16 +15,18 @@ mod pools;
 mod split;
 
 use fixgrad::graph::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh,
-    Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    Add, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
+    Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     clip::HardtanhKeys,
+    conv1d::{Conv1dDefaults, Conv1dKeys},
     conv2d::{Conv2dDefaults, Conv2dKeys},
     dense::{DenseDefaults, DenseKeys},
+    depthwise_conv2d::{DepthwiseConv2dDefaults, DepthwiseConv2dKeys},
     dropout::DropoutKeys,
     joins::JoinKeys,
     leaky_relu::LeakyReluKeys,
@@ -30,12 +34,13 @@ pub use self::{
     pools::PoolKeys,
     split::SplitKeys,
 };
+pub(super) use conv1d::Conv1d;
 pub(super) use keys::{Keys, Row};
 
-use super::{at::At, fixed::LayerKeys, model::Resolved};
+use super::{at::At, fixed::LayerKeys, model::Written};
 
-/// A layer in YAML and in the graph.
-trait Words: Into<Kind> {
+/// A layer in YAML.
+trait Words: Sized {
     /// What can be said about it.
     type Keys: Keys;
     /// What is missing when nothing is said, with its article; empty where nothing is.
@@ -45,18 +50,27 @@ trait Words: Into<Kind> {
 
     /// The layer that is meant; none where something that it [needs](Self::NEEDS) is missing.
     fn read(keys: &Self::Keys) -> Option<Self>;
+}
+
+/// A layer of a graph, which is written by a word of its own.
+trait Writes: Words + Into<Kind> {
     /// Everything about a layer.
     fn write(self) -> Self::Keys;
 }
 
-/// Makes of layers, which have [`Words`], all that lists them.
+/// Makes of layers, which have [`Words`], all that lists them. The last ones are other words for layers
+/// of the graph: which, they say when the shape is known that they read.
 macro_rules! layers {
-    ($(#[doc = $doc:literal] $word:ident: $layer:ident($keys:ident $(, $defaults:ident)?),)*) => {
+    (
+        $(#[doc = $doc:literal] $word:ident: $layer:ident($keys:ident $(, $defaults:ident)?),)*
+        else $(#[doc = $more_doc:literal] $more:ident: $form:ident($more_keys:ident, $more_defaults:ident),)*
+    ) => {
         /// A layer as a mapping from its kind to its settings.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum LayerMapping {
             $(#[doc = $doc] $layer($keys),)*
+            $(#[doc = $more_doc] $form($more_keys),)*
         }
 
         /// What layers have unless they say otherwise.
@@ -68,6 +82,11 @@ macro_rules! layers {
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub $word: Option<$defaults>,
             )?)*
+            $(
+                #[doc = $more_doc]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $more: Option<$more_defaults>,
+            )*
         }
 
         /// Settings by kind of layer.
@@ -94,7 +113,7 @@ macro_rules! layers {
 
         impl LayerMapping {
             /// The words of all kinds.
-            pub(super) const WORDS: &[&str] = &[$(stringify!($word)),*];
+            pub(super) const WORDS: &[&str] = &[$(stringify!($word),)* $(stringify!($more)),*];
 
             /// A layer about which nothing is said, or what is missing and what to write. None for
             /// a strange word.
@@ -102,6 +121,11 @@ macro_rules! layers {
                 match word {
                     $(stringify!($word) => {
                         let layer = Self::$layer($keys::default());
+                        let resolved = layer.resolve(&Defaults::default());
+                        Some(resolved.map(|_| layer))
+                    })*
+                    $(stringify!($more) => {
+                        let layer = Self::$form($more_keys::default());
                         let resolved = layer.resolve(&Defaults::default());
                         Some(resolved.map(|_| layer))
                     })*
@@ -129,11 +153,12 @@ macro_rules! layers {
             pub(super) fn keys(&self) -> &dyn Keys {
                 match self {
                     $(Self::$layer(keys) => keys,)*
+                    $(Self::$form(keys) => keys,)*
                 }
             }
 
             /// The layer under these defaults, or what is missing and what to write.
-            pub(super) fn resolve(&self, _defaults: &Defaults) -> Result<Resolved, [String; 2]> {
+            pub(super) fn resolve(&self, _defaults: &Defaults) -> Result<Written, [String; 2]> {
                 match self {
                     $(Self::$layer(keys) => {
                         $(
@@ -142,7 +167,14 @@ macro_rules! layers {
                         )?
                         let layer = $layer::read(keys);
                         let layer = layer.ok_or_else(|| missing::<$layer>(stringify!($word)))?;
-                        Ok(Resolved::new(layer, keys))
+                        Ok(Written::new(Kind::from(layer), keys))
+                    })*
+                    $(Self::$form(keys) => {
+                        let of_kind: Option<&$more_defaults> = _defaults.$more.as_ref();
+                        let keys = &of_kind.map_or_else(|| keys.clone(), |of| keys.over(of));
+                        let layer = $form::read(keys);
+                        let layer = layer.ok_or_else(|| missing::<$form>(stringify!($more)))?;
+                        Ok(Written::new(layer, keys))
                     })*
                 }
             }
@@ -185,6 +217,11 @@ layers! {
     hardsigmoid: Hardsigmoid(PlainKeys),
     /// Numbers left out at random, in training only.
     dropout: Dropout(DropoutKeys),
+    else
+    /// A convolution in which every channel has weights of its own: a `conv2d` with a group for each.
+    depthwise_conv2d: DepthwiseConv2d(DepthwiseConv2dKeys, DepthwiseConv2dDefaults),
+    /// A convolution over lines of numbers: a `conv2d` with a kernel of one row.
+    conv1d: Conv1d(Conv1dKeys, Conv1dDefaults),
 }
 
 fn missing<L: Words>(word: &str) -> [String; 2] {
@@ -200,8 +237,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_layer_has_a_word_and_the_same_one_as_in_the_graph() {
+    fn every_kind_of_layer_has_its_word_of_the_graph_and_two_have_others_besides() {
         let mut of_graphs = Kind::WORDS[1..].to_vec();
+        of_graphs.extend(["depthwise_conv2d", "conv1d"]);
         let mut written = LayerMapping::WORDS.to_vec();
         of_graphs.sort_unstable();
         written.sort_unstable();

@@ -2,7 +2,7 @@
 
 use fixgrad::graph::{Flatten, GlobalAvgPool, Hardsigmoid, Relu, Relu6, Sigmoid, Tanh};
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 
 keys! {
     /// A layer with nothing to set.
@@ -17,7 +17,9 @@ macro_rules! plain {
             fn read(_: &PlainKeys) -> Option<Self> {
                 Some(Self)
             }
+        }
 
+        impl Writes for $layer {
             fn write(self) -> PlainKeys {
                 PlainKeys::default()
             }

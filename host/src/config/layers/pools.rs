@@ -2,7 +2,7 @@
 
 use fixgrad::graph::{AvgPool2d, MaxPool2d};
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 use crate::config::windows::{PaddingEntry, Pair};
 
 keys! {
@@ -30,7 +30,9 @@ macro_rules! pools {
                 let stride = keys.stride.map_or(kernel, |stride| stride.0);
                 Some(Self { kernel, stride, padding: keys.padding.unwrap_or_default().0 })
             }
+        }
 
+        impl Writes for $layer {
             fn write(self) -> PoolKeys {
                 PoolKeys {
                     kernel: Some(Pair(self.kernel)),

@@ -2,7 +2,7 @@
 
 use fixgrad::graph::Split;
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 
 keys! {
     /// A layer that hands some of the channels on.
@@ -23,7 +23,9 @@ impl Words for Split {
     fn read(keys: &SplitKeys) -> Option<Self> {
         Some(Self { first: keys.first.unwrap_or(0), channels: keys.channels? })
     }
+}
 
+impl Writes for Split {
     fn write(self) -> SplitKeys {
         SplitKeys { first: Some(self.first), channels: Some(self.channels), ..SplitKeys::default() }
     }

@@ -1,14 +1,17 @@
 //! Training speed of whole networks on this machine: shuffling, gathering, every quantiser and
-//! the update included; and what gathering takes by itself. Medians of several epochs of random
-//! samples, held in memory.
+//! the update included; what convolutions take by themselves, and what gathering does. Medians over
+//! random samples, held in memory.
 //!
 //! `cargo xtask bench host [NETWORK[/THREADS]] [--json] [--quick]`
+
+mod convolutions;
+mod networks;
 
 use std::{hint::black_box, time::Instant};
 
 use fixgrad::{
     config::LayerConfig,
-    prelude::{Config, Graph, Lr, Train, Trainer},
+    prelude::{Config, Lr, Train, Trainer},
     rng::{Key, Permutation},
     trainer::{StepError, Tally},
 };
@@ -21,17 +24,18 @@ use fixgrad_host::{
     },
 };
 
+use networks::{LAYERS, Network};
+
 /// One row of the table.
 struct Case {
     name: &'static str,
-    shape: [u16; 3],
-    hidden: &'static [u16],
+    network: Network,
     batch: u16,
     momentum: u16,
     layer: LayerConfig,
+    /// A part of the samples that the others train, where a sample takes long.
+    part: u32,
 }
-
-const NAMES: [&str; 5] = ["fc1", "fc2", "fc3", "fc4", "fc5"];
 
 fn main() {
     let given = |flag: &str| std::env::args().any(|arg| arg == flag);
@@ -40,22 +44,28 @@ fn main() {
     let epochs = if given("--quick") { 3 } else { 15 };
     let samples = if given("--quick") { 12_800 } else { 60_000 };
     let w8 = LayerConfig::new(8);
-    let mlp: &[u16] = &[100, 10];
-    let case = |name, shape, hidden, batch, momentum, layer| Case {
+    let case = |name, network, batch, momentum, layer, part| Case {
         name,
-        shape,
-        hidden,
+        network,
         batch,
         momentum,
         layer,
+        part,
     };
+    let (w4, w16, tiny) = (LayerConfig::new(4), LayerConfig::new(16), LayerConfig::tiny());
+    let mlp = networks::MLP;
     let cases = [
-        case("784-100-10, 8 bits", [1, 28, 28], mlp, 128, 0, w8),
-        case("784-100-10, 8 bits, momentum", [1, 28, 28], mlp, 128, 29_491, w8),
-        case("784-100-10, smallest memory", [1, 28, 28], mlp, 128, 0, LayerConfig::tiny()),
-        case("784-100-10, 4 bits", [1, 28, 28], mlp, 128, 0, LayerConfig::new(4)),
-        case("784-100-10, 16 bits", [1, 28, 28], mlp, 128, 0, LayerConfig::new(16)),
-        case("64-32-10, 8 bits", [1, 8, 8], &[32, 10], 32, 0, w8),
+        case("784-100-10, 8 bits", mlp, 128, 0, w8, 1),
+        case("784-100-10, 8 bits, momentum", mlp, 128, 29_491, w8, 1),
+        case("784-100-10, smallest memory", mlp, 128, 0, tiny, 1),
+        case("784-100-10, 4 bits", mlp, 128, 0, w4, 1),
+        case("784-100-10, 16 bits", mlp, 128, 0, w16, 1),
+        case("64-32-10, 8 bits", networks::SMALL, 32, 0, w8, 1),
+        case("LeNet, 8 bits", networks::LENET, 100, 29_491, w8, 10),
+        case("DS-CNN of the digits, 8 bits", networks::DIGITS_DSCNN, 32, 29_491, w8, 4),
+        case("DS-CNN-S, 8 bits", networks::DSCNN_S, 100, 29_491, w8, 40),
+        case("Conv4Dense2, 8 bits", networks::CONV4, 100, 29_491, w8, 100),
+        case("VGG11, 8 bits", networks::VGG11, 100, 29_491, w8, 600),
     ];
     let clock = clock();
     println!("kernel {}, clock {clock:.2} GHz", kernel::Desktop::detect());
@@ -69,6 +79,9 @@ fn main() {
             if !format!("{}/{threads}", case.name).contains(&wanted) {
                 continue;
             }
+            let batch = u32::from(case.batch);
+            // At least a step.
+            let samples = (samples / case.part / batch).max(1) * batch;
             let (rate, macs) = measure(case, threads, samples, epochs);
             let ns = 1e9 / rate / macs as f64;
             // VNNI multiplies and adds 64 bytes a cycle on each core.
@@ -84,6 +97,7 @@ fn main() {
             }));
         }
     }
+    rows.extend(convolutions::rows(&wanted, epochs));
     let flip = Some(Flip::Horizontal);
     let gathering = [
         ("3x32x32 pixels, as they are", Augment::default()),
@@ -109,21 +123,23 @@ fn main() {
 
 /// Samples a second (median over the epochs) and multiply-adds of one sample.
 fn measure(case: &Case, threads: usize, samples: u32, epochs: u32) -> (f64, usize) {
-    let mut graph = Graph::<8>::input(case.shape);
-    for (i, (&units, name)) in case.hidden.iter().zip(NAMES).enumerate() {
-        graph = if i > 0 { graph.relu().dense(name, units) } else { graph.dense(name, units) };
-    }
-    let data = random(case.shape.map(usize::from), samples);
+    let graph = &case.network;
+    let shape = graph.view().layers()[0].shape.0;
+    let data = random(shape.map(usize::from), samples);
     let train = Train { momentum: case.momentum, ..Train::new(case.batch, Lr::ratio(1, 100)) };
-    let config = Config::<8>::uniform(graph.view(), case.layer, train);
+    let config = Config::<LAYERS>::uniform(graph.view(), case.layer, train);
     let kernel = kernel::best(threads).expect("threads start");
     let tile = 1 << 22;
-    let plan =
-        Trainer::<8, &kernel::Threaded<kernel::Desktop>, ()>::plan_for(&graph, &config, &(), tile);
+    let plan = Trainer::<LAYERS, &kernel::Threaded<kernel::Desktop>, ()>::plan_for(
+        graph,
+        &config,
+        &(),
+        tile,
+    );
     let mut memory = vec![0u64; plan.expect("a plan").ram().div_ceil(8)];
     let memory = bytemuck::cast_slice_mut(&mut memory);
     let mut trainer =
-        Trainer::with_tile(&graph, &config, memory, &kernel, (), tile).expect("a trainer");
+        Trainer::with_tile(graph, &config, memory, &kernel, (), tile).expect("a trainer");
     let mut loader = Loader::new(&data);
     let steps = samples / u32::from(case.batch);
     let mut epoch = |epoch: u32| {
