@@ -39,8 +39,9 @@ pub use fixed::{ByName, Fixed, LayerKeys, MasterKeys};
 pub use format::Format;
 pub use fxc::{FxcError, LARGEST as LARGEST_FXC};
 pub use layers::{
-    ByKind, Conv2dDefaults, Conv2dKeys, Defaults, DenseDefaults, DenseKeys, DropoutKeys,
-    HardtanhKeys, JoinKeys, LayerMapping, LeakyReluKeys, PlainKeys, PoolKeys, SplitKeys,
+    BatchNormKeys, ByKind, Conv2dDefaults, Conv2dKeys, Defaults, DenseDefaults, DenseKeys,
+    DropoutKeys, HardtanhKeys, JoinKeys, LayerMapping, LeakyReluKeys, PlainKeys, PoolKeys,
+    SplitKeys,
 };
 pub use model::{LayerEntry, Model};
 pub use network::MAX_LAYERS;

@@ -89,6 +89,9 @@ impl Step<'_> {
                 weights[term.weight].value += g[term.output].value * x[term.input];
             }
         }
+        if !layer.channels.is_empty() {
+            weights = self.norm_weight_grad(i, grad, layer);
+        }
         let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
         let weight = Param {
             layer: i,

@@ -1,6 +1,7 @@
 //! The list of layers as they are written. A new one is a file and a line here, or, where there is
 //! nothing to set, its name in [`plain`].
 
+mod batch_norm;
 mod clip;
 mod conv2d;
 mod dense;
@@ -13,13 +14,14 @@ mod pools;
 mod split;
 
 use fixgrad::graph::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh,
-    Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
+    Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    batch_norm::BatchNormKeys,
     clip::HardtanhKeys,
     conv2d::{Conv2dDefaults, Conv2dKeys},
     dense::{DenseDefaults, DenseKeys},
@@ -185,6 +187,8 @@ layers! {
     hardsigmoid: Hardsigmoid(PlainKeys),
     /// Numbers left out at random, in training only.
     dropout: Dropout(DropoutKeys),
+    /// Mean zero and variance one in every channel, then times a weight, plus a bias.
+    batch_norm: BatchNorm(BatchNormKeys),
 }
 
 fn missing<L: Words>(word: &str) -> [String; 2] {
