@@ -215,16 +215,15 @@ impl<const N: usize> Plan<N> {
 
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
     /// activations and their gradients do not look at the tensor: no gradient of a weight or a bias
-    /// drops bits before it is added up, and no layer normalises by what is in memory.
+    /// drops bits before it is added up, and no layer normalises.
     pub const fn exact_micro_batches(&self) -> bool {
         let (layers, mut i) = (self.layers(), 0);
         while i < layers.len() {
             if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
                 return false;
             }
-            if let Kind::BatchNorm(norm) = layers[i].way.kind
-                && !norm.frozen
-            {
+            // Its statistics are of what is in memory, and its sums are rounded.
+            if matches!(layers[i].way.kind, Kind::BatchNorm(_)) {
                 return false;
             }
             i += 1;
