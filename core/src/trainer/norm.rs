@@ -305,3 +305,92 @@ pub(super) fn norm_grad_unit(sum: Sum) -> i32 {
 fn clamped(exponent: i32) -> i16 {
     exponent.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{vec, vec::Vec};
+
+    use crate::{
+        graph::{BatchNorm, Kind},
+        prelude::*,
+    };
+
+    const NET: Graph<4> = Graph::input([2, 1, 1]).batch_norm().dense("fc", 2);
+    const ICE: Graph<4> = Graph::input([2, 1, 1])
+        .layer("norm", Kind::BatchNorm(BatchNorm::new().frozen()))
+        .dense("fc", 2);
+    /// Weights stay, statistics move.
+    const TRAIN: Train = Train::new(4, Lr::ZERO);
+
+    /// Means and variances of both channels, in units of 2^-32.
+    fn running(plan: &Plan<4>, persistent: &[u8]) -> [[i64; 2]; 2] {
+        let words: Vec<i64> = persistent[plan.layers()[1].channels.range()]
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| i32::from_le_bytes(bytes).into())
+            .collect();
+        [0, 4].map(|at| [0, 1].map(|c| words[at + 2 + c] << 32 | words[at + c] & 0xffff_ffff))
+    }
+
+    fn run(net: &Graph<4>, epochs: &[[i8; 8]]) -> [[i64; 2]; 2] {
+        let layer = LayerConfig::tiny();
+        let config = Config::uniform(net.view(), layer, TRAIN);
+        let mut arena = Arena::<4096>::new();
+        let mut trainer = Trainer::new(net, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+        for data in epochs {
+            let samples = Samples { data: SampleData::I8(data), exponent: -6 };
+            trainer.step(samples, Targets::Classes(&[0, 1, 0, 1])).unwrap();
+        }
+        let plan = *trainer.plan();
+        running(&plan, trainer.persistent())
+    }
+
+    #[test]
+    fn running_statistics_arrive_where_a_difference_of_one_code_leads_them() {
+        const UNIT: i64 = 1 << 32;
+        assert_eq!(run(&NET, &[]), [[0; 2], [UNIT; 2]]);
+        let constant = |code| vec![[code; 8]; 300];
+        let mut epochs = constant(100);
+        assert_eq!(run(&NET, &epochs), [[100 * UNIT / 64; 2], [0; 2]]);
+        epochs.extend(constant(101));
+        assert_eq!(run(&NET, &epochs), [[101 * UNIT / 64; 2], [0; 2]]);
+        // A variance of one code, of four samples corrected by 4 / 3.
+        let mut one = epochs.clone();
+        one.extend(vec![[10, -1, 11, -1, 10, -2, 11, -2]; 300]);
+        let variance = UNIT / 4 * 4 / 3 / 64 / 64;
+        let [means, variances] = run(&NET, &one);
+        assert_eq!(means, [21 * UNIT / 128, -3 * UNIT / 128]);
+        assert!(variances.iter().all(|found| (found - variance).abs() <= 1), "{variances:?}");
+    }
+
+    #[test]
+    fn frozen_statistics_stay() {
+        let epochs = vec![[100, 3, 90, 7, 80, 5, 10, 3]; 3];
+        assert_eq!(run(&ICE, &epochs), run(&ICE, &[]));
+        assert_ne!(run(&NET, &epochs), run(&NET, &[]));
+    }
+
+    #[test]
+    fn inference_uses_what_training_has_gathered() {
+        const PICTURES: Graph<4> = Graph::input([1, 8, 8]).batch_norm().dense("fc", 2);
+        let mut layer = LayerConfig::new(8);
+        layer.activation = layer.activation.map(|point| point.straight());
+        let config = Config::uniform(PICTURES.view(), layer, TRAIN);
+        let mut arena = Arena::<20_000>::new();
+        let mut trainer =
+            Trainer::new(&PICTURES, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+        let data: Vec<i8> = (0..256).map(|i| (40 + i * 37 % 61) as i8).collect();
+        let samples = Samples { data: SampleData::I8(&data), exponent: -6 };
+        let classes = Targets::Classes(&[0, 1, 0, 1]);
+        let far = trainer.evaluate(samples, classes).unwrap().loss;
+        let mut last = 0;
+        for _ in 0..200 {
+            last = trainer.step(samples, classes).unwrap().tally.loss;
+        }
+        let near = trainer.evaluate(samples, classes).unwrap().loss;
+        // The variance of inference is the corrected one, by 256 / 255.
+        assert!(near.abs_diff(last) < last / 50, "{near} and {last}");
+        assert!(far.abs_diff(last) > last / 10, "{far} and {last}");
+    }
+}

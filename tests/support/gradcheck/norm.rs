@@ -72,7 +72,9 @@ impl Step<'_> {
                 let most = 1.0 / UNIT / 2.0;
                 let expected = before[which] + share * (new[which].min(most) - before[which]);
                 let error = (after[which] - expected).abs();
-                let bound = 2.0 * UNIT + 8.0 * UNIT * bits[which] + (expected.abs() + before[which].abs()) * 1e-12;
+                let bound = 2.0 * UNIT
+                    + 8.0 * UNIT * bits[which]
+                    + (expected.abs() + before[which].abs()) * 1e-12;
                 assert!(
                     error <= bound,
                     "running {which} of layer {i}: {after:?} and not {expected}"
