@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use desktop::Desktop;
 use fixgrad::{
-    kernel::{Kernel, WindowGrad},
+    kernel::{ChannelWork, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -286,6 +286,11 @@ impl<K: Kernel> Kernel for Threaded<K> {
             self.inner.descend(descend, s.source, s.first, pass, s.velocity, s.codes)
         };
         self.share(slice, grad.len(), ELEMENTS, run, sum)
+    }
+
+    fn channels(&self, work: ChannelWork<'_>) {
+        // Their callers cut it.
+        self.inner.channels(work);
     }
 
     fn threads(&self) -> usize {

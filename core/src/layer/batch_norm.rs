@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Scale, Terms};
 use crate::{
-    kernel::Kernel,
-    tensor::{Mantissa, Mantissas, Shape, Windows, for_width},
+    kernel::{ChannelWork, Kernel, Work},
+    tensor::{Mantissas, Shape, Windows},
     uses::{Part, Uses},
 };
 
@@ -62,81 +62,47 @@ impl Default for BatchNorm {
     }
 }
 
-/// Numbers of 8 bits, or of any width where that is linked.
+/// Codes of 8 bits are said to be such again, so that the compiler sees no others where none are linked.
 macro_rules! for_codes {
-    ($uses:ty, $value:expr, $name:ident => $body:expr) => {
-        match $value {
-            Mantissas::I8($name) => $body,
-            other if <$uses>::uses(Part::WideCodes) => for_width!(Mantissas, other, $name => $body),
+    ($uses:ty, $codes:ident => $body:expr) => {
+        match $codes {
+            Mantissas::I8(codes) => {
+                let $codes = Mantissas::I8(codes);
+                $body
+            }
+            $codes if <$uses>::uses(Part::WideCodes) => $body,
             _ => {}
         }
     };
-}
-
-/// `factor * x` for every channel of every pixel.
-#[inline(always)]
-pub(crate) fn scale<A: Mantissa>(x: &[A], factors: &[i32], sums: &mut [i32]) {
-    let width = factors.len().max(1);
-    for (sums, x) in sums.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-        for ((sum, x), factor) in sums.iter_mut().zip(x).zip(factors) {
-            *sum = x.widen().wrapping_mul(*factor);
-        }
-    }
-}
-
-/// `p * g + q * x + r` for every channel of every pixel.
-#[inline(always)]
-pub(crate) fn blend<A: Mantissa, B: Mantissa>(
-    grad: &[A],
-    x: &[B],
-    [p, q, r]: [&[i32]; 3],
-    sums: &mut [i32],
-) {
-    let width = p.len().max(1);
-    let pixels = grad.chunks_exact(width).zip(x.chunks_exact(width));
-    for (sums, (grad, x)) in sums.chunks_exact_mut(width).zip(pixels) {
-        let factors = p.iter().zip(q).zip(r);
-        for (((sum, g), x), ((p, q), r)) in sums.iter_mut().zip(grad).zip(x).zip(factors) {
-            let grad = g.widen().wrapping_mul(*p);
-            *sum = grad.wrapping_add(x.widen().wrapping_mul(*q)).wrapping_add(*r);
-        }
-    }
 }
 
 impl Operator for BatchNorm {
     /// The weight is one factor a channel. The offsets are added as a bias is.
     #[inline(always)]
     fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
-        let Forward { x, weight, rows, sums, .. } = run;
+        let Forward { kernel, x, weight, rows, sums, .. } = run;
         let Mantissas::I32(factors) = weight else { return };
         let x = x.part(rows.start * factors.len(), sums.len());
-        for_codes!(U, x, x => scale(x, factors, sums));
+        for_codes!(U, x => kernel.channels(ChannelWork(Work::Scale { x, factors, sums })));
     }
 
     /// The weight is three factors a channel: all `p`, all `q`, all `r`.
     #[inline(always)]
     fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
-        let InputGrad { grad, x, weight, first, sums, .. } = run;
+        let InputGrad { kernel, grad, x, weight, first, sums, .. } = run;
         let Mantissas::I32(factors) = weight else { return };
         let mut rows = factors.chunks_exact((factors.len() / 3).max(1));
         let factors = [(); 3].map(|()| rows.next().unwrap_or_default());
         let (grad, x) = (grad.part(first, sums.len()), x.part(first, sums.len()));
-        for_codes!(U, grad, grad => for_codes!(U, x, x => blend(grad, x, factors, sums)));
+        for_codes!(U, grad => for_codes!(U, x => {
+            kernel.channels(ChannelWork(Work::Blend { grad, x, factors, sums }));
+        }));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_channel_has_its_factors() {
-        let mut sums = [7; 4];
-        scale(&[1i8, 2, -3, 4], &[10, 100], &mut sums);
-        assert_eq!(sums, [10, 200, -30, 400]);
-        blend(&[1i8, 2, -3, 4], &[5i16, 6, 7, 8], [&[10, 100], &[1, -1], &[1000, 0]], &mut sums);
-        assert_eq!(sums, [1015, 194, 977, 392]);
-    }
 
     #[test]
     fn settings_out_of_reach_are_refused() {

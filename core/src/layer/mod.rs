@@ -48,7 +48,7 @@ pub use split::Split;
 
 pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
 pub(crate) use kind::operate;
-pub(crate) use moments::{BLOCK, Columns};
+pub(crate) use moments::{BLOCK, ChannelSums, Columns};
 pub(crate) use run::{Draws, Forward, InputGrad, Operator, WeightGrad};
 pub(crate) use sigmoid::EXPONENT as CURVE_EXPONENT;
 pub(crate) use statistics::Statistics;

@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use crate::{
-    kernel::Kernel,
+    kernel::{ChannelWork, Kernel, Work},
     tensor::{Mantissa, Mantissas},
     uses::{Part, Uses},
 };
@@ -55,7 +55,17 @@ impl Columns<'_> {
     ) -> ChannelSums {
         let mut sums = ChannelSums::ZERO;
         if threads < 2 || rows.len() * self.width < 2 * WORTH {
-            self.add_up::<U>(rows, &mut sums);
+            let work = |columns: &Columns<'_>| {
+                kernel.channels(ChannelWork(Work::Sums(columns, rows, &mut sums)));
+            };
+            match (self.u, self.v) {
+                // Said again, so that the compiler sees no others where none are linked.
+                (Mantissas::I8(u), Mantissas::I8(v)) => {
+                    work(&Columns { u: Mantissas::I8(u), v: Mantissas::I8(v), ..*self });
+                }
+                _ if U::uses(Part::WideCodes) => work(self),
+                _ => {}
+            }
             return sums;
         }
         let mut others = ChannelSums::ZERO;
@@ -71,10 +81,9 @@ impl Columns<'_> {
 
     /// Adds the sums of some rows.
     #[inline(always)]
-    fn add_up<U: Uses>(&self, rows: Range<usize>, sums: &mut ChannelSums) {
+    pub(crate) fn add_up(&self, rows: Range<usize>, sums: &mut ChannelSums) {
         match (self.u, self.v) {
             (Mantissas::I8(u), Mantissas::I8(v)) => self.walk(u, v, rows, sums),
-            _ if !U::uses(Part::WideCodes) => {}
             (Mantissas::I8(u), Mantissas::I16(v)) => self.walk(u, v, rows, sums),
             (Mantissas::I16(u), Mantissas::I8(v)) => self.walk(u, v, rows, sums),
             (Mantissas::I16(u), Mantissas::I16(v)) => self.walk(u, v, rows, sums),

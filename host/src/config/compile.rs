@@ -147,7 +147,7 @@ fn settings(
         if graph.layers().iter().all(|layer| layer.kind.word() != kind) {
             problems.note(format!("`by_kind: {kind}:` has no effect: no layer is of this kind"));
         }
-        if kind != "dense" && kind != "conv2d" {
+        if !["dense", "conv2d", "batch_norm"].contains(&kind) {
             only_activations(&keys.value, &format!("{kind} layers have"), problems);
         }
     }

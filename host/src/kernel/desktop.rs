@@ -1,7 +1,7 @@
 //! The widest vector units of this processor.
 
 use fixgrad::{
-    kernel::{Blocked, Kernel, WindowGrad},
+    kernel::{Blocked, ChannelWork, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -65,6 +65,10 @@ impl Kernel for Desktop {
     fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
         self.kernel().convolve_grad(sums, out, room);
     }
+    fn channels(&self, work: ChannelWork<'_>) {
+        self.kernel().channels(work);
+    }
+
     fn peak(&self, source: Source<'_>) -> u32 {
         self.kernel().peak(source)
     }

@@ -184,7 +184,7 @@ fn suited(layer: LayerConfig, norm: &LayerConfig, [weight, bias]: &[Vec<f64>; 2]
     };
     LayerConfig {
         weight: of(layer.weight),
-        bias: Point::new(Quant::new(16)),
+        bias: of(Point::new(Quant::new(16))),
         activation: norm.activation,
         activation_grad: norm.activation_grad,
         per_channel: true,

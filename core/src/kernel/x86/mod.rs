@@ -16,7 +16,7 @@ mod wide;
 
 use core::{fmt, ops::Range};
 
-use super::{Kernel, Scalar, WindowGrad};
+use super::{ChannelWork, Kernel, Scalar, WindowGrad};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer, jam},
@@ -104,6 +104,11 @@ macro_rules! entry_points {
             out: &mut [i32],
         ) {
             crate::kernel::x86::wide::gemm(a, b, drop, add, out);
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn channels(work: crate::kernel::ChannelWork<'_>) {
+            work.run();
         }
 
         #[target_feature(enable = $features)]
@@ -215,6 +220,10 @@ impl Kernel for X86 {
         if !done {
             super::convolve::convolve_grad(self, sums, out, room);
         }
+    }
+
+    fn channels(&self, work: ChannelWork<'_>) {
+        at_level!(self, channels(work));
     }
 
     fn peak(&self, source: Source<'_>) -> u32 {
