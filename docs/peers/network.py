@@ -116,6 +116,17 @@ class Builder:
                 self.modules.append(nn.AdaptiveAvgPool2d(1))
                 self.add_point()
                 self.shape[1:] = [1, 1]
+            case "batch_norm":
+                _, momentum, eps, frozen = take(
+                    settings, where, name=None, momentum=0.125, eps=2.0**-17, frozen=False
+                )
+                if frozen:
+                    raise SystemExit(f"{where}: frozen statistics are not made here")
+                # As fixgrad has them: the nearest powers of two.
+                momentum, eps = (2.0 ** round(math.log2(value)) for value in (momentum, eps))
+                norm = nn.BatchNorm2d if len(self.shape) == 3 else nn.BatchNorm1d
+                self.modules.append(norm(self.shape[0], eps=eps, momentum=momentum))
+                self.add_point()
             case "dropout":
                 _, share = take(settings, where, name=None, share=None)
                 self.modules.append(nn.Dropout(needed(share, where, "share")))
@@ -128,7 +139,8 @@ class Builder:
                 self.shape = [math.prod(self.shape)]
             case _:
                 raise SystemExit(
-                    f"{where}: expected dense, conv2d, max_pool2d, avg_pool2d, global_avg_pool, dropout, relu or flatten"
+                    f"{where}: expected dense, conv2d, batch_norm, max_pool2d, avg_pool2d, global_avg_pool, dropout, "
+                    "relu or flatten"
                 )
 
 
@@ -143,4 +155,5 @@ def build(layers, shape, conv2d=nn.Conv2d, linear=nn.Linear, point=None):
 
 def weights(model):
     """The weights of all layers; biases are not among them."""
-    return [module.weight for module in model if isinstance(module, (nn.Linear, nn.Conv2d))]
+    weighted = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d)
+    return [module.weight for module in model if isinstance(module, weighted)]

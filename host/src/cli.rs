@@ -29,6 +29,7 @@ struct Cli {
 enum Command {
     Train(cmd::train::Args),
     Eval(cmd::eval::Args),
+    Fold(cmd::fold::Args),
     Sweep(cmd::sweep::Args),
     Encode(cmd::encode::Args),
     Inspect(cmd::inspect::Args),
@@ -50,6 +51,7 @@ impl Command {
         match self {
             Self::Train(args) => cmd::train::run(args),
             Self::Eval(args) => cmd::eval::run(args),
+            Self::Fold(args) => cmd::fold::run(args),
             Self::Sweep(args) => cmd::sweep::run(args),
             Self::Encode(args) => cmd::encode::run(args),
             Self::Inspect(args) => cmd::inspect::run(args),

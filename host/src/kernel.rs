@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use convolve::{Sums, Windows};
 pub use desktop::Desktop;
 use fixgrad::{
-    kernel::{Depthwise, DepthwiseGrad, Kernel, WindowGrad},
+    kernel::{ChannelWork, Depthwise, DepthwiseGrad, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -296,6 +296,11 @@ impl<K: Kernel> Kernel for Threaded<K> {
             self.inner.descend(descend, s.source, s.first, pass, s.velocity, s.codes)
         };
         self.share(slice, grad.len(), ELEMENTS, run, sum)
+    }
+
+    fn channels(&self, work: ChannelWork<'_>) {
+        // Their callers cut it.
+        self.inner.channels(work);
     }
 
     fn threads(&self) -> usize {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use fixgrad::{
     config::{LayerConfig, Update},
     graph::{
-        Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Graph, GraphView,
-        Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu, Relu6, Sigmoid,
-        Split, Tanh,
+        Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Graph,
+        GraphView, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu, Relu6,
+        Sigmoid, Split, Tanh,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -29,7 +29,14 @@ fn of_vectors() -> impl Strategy<Value = Kind> {
         2 => Just(Relu.into()),
         1 => Just(Flatten.into()),
         4 => elementwise(),
+        2 => batch_norm(),
     ]
+}
+
+fn batch_norm() -> impl Strategy<Value = Kind> {
+    let eps = prop_oneof![Just(17u8), 1..=24u8];
+    (0..=15u8, eps, 0..4u8)
+        .prop_map(|(momentum, eps, frozen)| BatchNorm { momentum, eps, frozen: frozen == 0 }.into())
 }
 
 /// Layers that work number by number.

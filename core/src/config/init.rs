@@ -58,6 +58,21 @@ impl Master {
     }
 }
 
+impl Master {
+    /// The mantissa of one less the step of codes of so many bits that end there, or the largest.
+    pub(crate) const fn one(self, bits: u8) -> u32 {
+        let most = u32::MAX >> (33 - self.width.bits());
+        let step = if bits > 1 { bits as i32 - 1 } else { 1 };
+        let (up, one) = (-(self.exponent() as i32), (1u64 << step) - 1);
+        let mantissa = match up - step {
+            down @ ..0 => one >> if down < -63 { 63 } else { down.unsigned_abs() },
+            up @ 0..=31 => one << up,
+            _ => most as u64,
+        };
+        if mantissa > most as u64 { most } else { mantissa as u32 }
+    }
+}
+
 /// `(numerator << up) / denominator`, for a numerator below 8; beyond 63 bits, as many ones.
 const fn scaled_quotient(numerator: u32, denominator: u64, up: u32) -> u64 {
     let (mut quotient, mut rest, mut bit) = (0u64, 0u64, up + 3);
@@ -91,6 +106,19 @@ mod tests {
             let limit = f64::from(master(init).limit(784, 100));
             assert!((limit - exact * unit).abs() <= 1.0, "{init:?}: {limit}");
         }
+    }
+
+    #[test]
+    fn one_is_the_last_code_before_it() {
+        let master = |width, bound| Master { width, bound, init: Init::Zero };
+        assert_eq!(master(Width::I16, 1).one(8), (1 << 14) - (1 << 7));
+        assert_eq!(master(Width::I8, 0).one(8), 127);
+        assert_eq!((master(Width::I8, 1).one(8), master(Width::I8, 7).one(8)), (63, 0));
+        assert_eq!(
+            (master(Width::I8, -1).one(8), master(Width::I32, -64).one(16)),
+            (127, i32::MAX as u32)
+        );
+        assert_eq!((master(Width::I16, 1).one(1), master(Width::I32, 64).one(2)), (1 << 13, 0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::builder::Graph;
 use crate::layer::{
-    AvgPool2d, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
+    AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
     Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 
@@ -119,6 +119,22 @@ impl<const N: usize> Graph<N> {
     #[must_use]
     pub const fn dropout(self, part: u16, of: u16) -> Self {
         self.unnamed(Kind::Dropout(Dropout::new(part, of)))
+    }
+
+    /// Appends a normalisation of every channel, named `batch_norm` and its place.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Conv2d, Graph};
+    ///
+    /// const NET: Graph<5> = Graph::input([1, 8, 8])
+    ///     .conv2d("conv1", Conv2d::new(8, 3).without_bias())
+    ///     .batch_norm()
+    ///     .relu()
+    ///     .dense("fc", 10);
+    /// ```
+    #[must_use]
+    pub const fn batch_norm(self) -> Self {
+        self.unnamed(Kind::BatchNorm(BatchNorm::new()))
     }
 
     /// Appends the largest number of every window of `kernel` by `kernel` pixels, side by side, named

@@ -113,7 +113,9 @@ impl<'a> Flow<'a> {
         while reader < n {
             if self.graph.reads(reader, last) {
                 forward = reader;
-                backward = backward || self.moving(reader)[0].1 > 0;
+                // What normalises looks at its input once more.
+                let norm = self.graph.is_norm(reader) && self.trains(reader);
+                backward = backward || norm || self.moving(reader)[0].1 > 0;
             }
             reader += 1;
         }

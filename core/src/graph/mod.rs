@@ -71,13 +71,14 @@ pub use builder::Graph;
 pub use error::{GraphError, PlanError};
 pub use flow::Flow;
 pub use layer::{Layer, Name};
+pub(crate) use params::NORM_WORDS;
 pub use plan::Plan;
 pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 
 pub use crate::layer::{
-    Add, Average, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Facts, Flatten,
+    Add, Average, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Facts, Flatten,
     GlobalAvgPool, Hardsigmoid, Hardtanh, Input, Kind, LeakyRelu, MaxPool2d, Misfit, Output,
     Padding, Relu, Relu6, Scale, Sigmoid, Split, Tanh, Terms,
 };

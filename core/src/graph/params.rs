@@ -10,6 +10,11 @@ use super::{
 };
 use crate::{config::LayerConfig, quant::Range, tensor::Width, trainer::Tensor};
 
+/// Words of a channel that is normalised, kept for ever: a running mean and variance.
+const RUNNING_WORDS: usize = 4;
+/// Words of every such channel in a step, and of the layer.
+pub(crate) const NORM_WORDS: [usize; 2] = [9, 2];
+
 impl<const N: usize> Plan<N> {
     pub(super) const fn place_masters(
         &mut self,
@@ -35,7 +40,13 @@ impl<const N: usize> Plan<N> {
             layer.bias.velocity = cursor.take(moving_biases, width);
         }
         // The spread of the channels decides inference too, so it belongs to a checkpoint.
-        if config.per_channel && weights > 0 {
+        if flow.graph().is_norm(i) {
+            // Weights begin at one, or rather at the code below it: one itself would be clipped where
+            // the bound is the largest magnitude.
+            layer.weight.limit = config.master.one(config.weight.train.bits);
+            layer.bias.limit = 0;
+            layer.channels = cursor.take(RUNNING_WORDS * units, Width::I32);
+        } else if config.per_channel && weights > 0 {
             layer.channels = cursor.take(units, Width::I8);
         }
     }
@@ -103,7 +114,11 @@ impl<const N: usize> Plan<N> {
             layer.bias.codes = cursor.take(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip && moving_biases > 0);
         }
-        layer.channels_now = cursor.take(layer.channels.len as usize, Width::I8);
+        layer.channels_now = if flow.graph().is_norm(i) {
+            cursor.take(NORM_WORDS[0] * weights + NORM_WORDS[1], Width::I32)
+        } else {
+            cursor.take(layer.channels.len as usize, Width::I8)
+        };
         if accumulate {
             layer.weight.sum = cursor.take(moving, Width::I32);
             layer.bias.sum = cursor.take(moving_biases, Width::I32);

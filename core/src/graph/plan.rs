@@ -169,7 +169,8 @@ impl<const N: usize> Plan<N> {
             if cursor.overflowed() {
                 return Err(PlanError::TooLarge { layer: layer.name });
             }
-            if config.per_channel && demand.weights > 0 && plan.layers[i].spread == 0 {
+            let products = demand.weights > 0 && !graph.is_norm(i);
+            if config.per_channel && products && plan.layers[i].spread == 0 {
                 return Err(PlanError::NoSpread { layer: layer.name });
             }
             i += 1;
@@ -216,11 +217,15 @@ impl<const N: usize> Plan<N> {
 
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
     /// activations and their gradients do not look at the tensor: no gradient of a weight or a bias
-    /// drops bits before it is added up.
+    /// drops bits before it is added up, and no layer normalises.
     pub const fn exact_micro_batches(&self) -> bool {
         let (layers, mut i) = (self.layers(), 0);
         while i < layers.len() {
             if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
+                return false;
+            }
+            // Its statistics are of what is in memory, and its sums are rounded.
+            if matches!(layers[i].way.kind, Kind::BatchNorm(_)) {
                 return false;
             }
             i += 1;

@@ -94,6 +94,8 @@ pub struct Sum {
 
 impl Sum {
     pub(super) const NONE: Self = Self { bits: 0, drop: 0 };
+    /// Any that fits.
+    pub(super) const WHOLE: Self = Self { bits: Self::LIMIT, drop: 0 };
     /// Sums keep two bits of headroom in 32: one for the sign, one for adding the bias.
     pub(super) const LIMIT: u8 = 30;
 
@@ -138,8 +140,9 @@ pub struct LayerPlan {
     pub bias: ParamPlan,
     /// How far each output channel's bound lies below the tensor's.
     /// As training found it; a checkpoint holds it, because inference may keep it.
+    /// Of a layer that normalises channels: their running means and variances.
     pub channels: Region,
-    /// The same in the pass at hand.
+    /// The same in the pass at hand. Of a layer that normalises channels: their statistics and factors.
     pub channels_now: Region,
     /// The layer whose activation holds this layer's output: its own index, or a lower one's
     /// when the layer works in place.

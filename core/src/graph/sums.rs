@@ -84,6 +84,12 @@ impl<const N: usize> Plan<N> {
         plan.weight_grad = Sum::of(input_bits, grad_bits, rows);
         // As many products with a one, which has no magnitude bits.
         plan.bias_grad = Sum::of(1, grad_bits, rows);
+        if graph.is_norm(i) {
+            // Sums on grids that are found in the step: see the trainer.
+            (plan.forward, plan.input_grad) = (Sum::WHOLE, Sum::WHOLE);
+            plan.weight_grad = plan.bias_grad;
+            return Some(());
+        }
         if config.per_channel {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad_bits));

@@ -79,6 +79,14 @@ impl<'a> GraphView<'a> {
         false
     }
 
+    /// True when layer `index` normalises channels.
+    pub(super) const fn is_norm(self, index: usize) -> bool {
+        match self.layer(index) {
+            Some(layer) => matches!(layer.kind, Kind::BatchNorm(_)),
+            None => false,
+        }
+    }
+
     /// The place of the layer of this name.
     pub const fn position(self, name: &str) -> Option<u8> {
         let (Some(name), mut i) = (Name::new(name), 0) else { return None };

@@ -12,6 +12,7 @@ mod blocked;
 mod arm_base;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 mod arm_dsp;
+mod channels;
 pub mod check;
 mod convolve;
 mod depthwise;
@@ -47,6 +48,8 @@ pub use arm_base::ArmBase;
 #[cfg(any(test, all(feature = "arm-dsp", target_arch = "arm")))]
 pub use arm_dsp::ArmDsp;
 pub use blocked::Blocked;
+pub use channels::ChannelWork;
+pub(crate) use channels::Work;
 pub use convolve::WindowGrad;
 pub use depthwise::{Depthwise, DepthwiseGrad};
 #[cfg(any(test, target_arch = "riscv32"))]
@@ -178,6 +181,12 @@ pub trait Kernel: Sync {
         descend.run_single(grad, first, pass, velocity, master)
     }
 
+    /// Does work over the channels of pixels, in plain loops that a kernel may compile for its vectors.
+    #[inline(always)]
+    fn channels(&self, work: ChannelWork<'_>) {
+        work.run();
+    }
+
     /// How many threads there are for work that is no product.
     #[inline(always)]
     fn threads(&self) -> usize {
@@ -244,6 +253,9 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         master: MantissasMut<'_>,
     ) -> Descent {
         (**self).descend(descend, grad, first, pass, velocity, master)
+    }
+    fn channels(&self, work: ChannelWork<'_>) {
+        (**self).channels(work);
     }
     fn threads(&self) -> usize {
         (**self).threads()

@@ -171,6 +171,11 @@ pub enum Misfit {
         /// How many, in units of 2^-15.
         share: u16,
     },
+    /// A momentum or an epsilon that is no power of two within reach.
+    Norm {
+        /// They are two to minus these.
+        shifts: [u8; 2],
+    },
     /// Channels that the input does not have.
     Channels {
         /// The first of those that are wanted.
@@ -246,6 +251,12 @@ impl Misfit {
                 .text(" cannot lose ")
                 .number(share as usize)
                 .text(" parts of 32,768; leave out 32,256 (98.4 %) at most"),
+            Self::Norm { shifts: [momentum, eps] } => m
+                .text(" cannot be normalised with a momentum of 2^-")
+                .number(momentum as usize)
+                .text(" and an epsilon of 2^-")
+                .number(eps as usize)
+                .text("; the exponents must be 0 to 15 and 1 to 24"),
             Self::Channels { first, channels } => m
                 .text(" has no ")
                 .number(channels as usize)

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Hardsigmoid,
-    Hardtanh, Input, LeakyRelu, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split, Tanh,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool,
+    Hardsigmoid, Hardtanh, Input, LeakyRelu, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use crate::{tensor::Shape, uses::Part};
 
@@ -113,6 +113,8 @@ layers! { from, other:
     Hardsigmoid(from) = "hardsigmoid",
     /// Leaves numbers out at random.
     Dropout(from) = "dropout",
+    /// Mean zero and variance one in every channel, then times a weight, plus a bias.
+    BatchNorm(from) = "batch_norm",
 }
 pub(crate) use operate_on as operate;
 

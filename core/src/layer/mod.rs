@@ -2,6 +2,7 @@
 
 mod add;
 mod avg_pool;
+mod batch_norm;
 mod clip;
 mod concat;
 mod conv2d;
@@ -15,17 +16,20 @@ mod input;
 mod kind;
 mod leaky_relu;
 mod max_pool;
+mod moments;
 mod pool;
 mod relu;
 mod run;
 mod sigmoid;
 mod split;
+mod statistics;
 #[cfg(test)]
 mod testing;
 mod unit;
 
 pub use add::Add;
 pub use avg_pool::{Average, AvgPool2d, GlobalAvgPool};
+pub use batch_norm::BatchNorm;
 pub use clip::{Hardtanh, Relu6};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
@@ -46,6 +50,8 @@ pub use split::Split;
 
 pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
 pub(crate) use kind::operate;
+pub(crate) use moments::{BLOCK, ChannelSums, Columns};
 pub(crate) use run::{Draws, Forward, InputGrad, Operator, WeightGrad};
 pub(crate) use sigmoid::EXPONENT as CURVE_EXPONENT;
+pub(crate) use statistics::Statistics;
 pub(crate) use unit::{Unit, add_shifted, shift};

@@ -78,6 +78,7 @@ pub(crate) struct Forward<'r, K> {
     /// The second input, and how far the numbers of both go to the left, where there are two.
     pub(crate) other: Mantissas<'r>,
     pub(crate) left: [i32; 2],
+    /// Codes of the weight, or what stands for them in this step.
     pub(crate) weight: Mantissas<'r>,
     pub(crate) drop: u8,
     /// The rows of the output that are wanted.
@@ -107,6 +108,9 @@ pub(crate) struct InputGrad<'r, K> {
     pub(crate) pixel: usize,
     /// Gradient of the output.
     pub(crate) grad: Mantissas<'r>,
+    /// Codes of the input, for layers that ask for them.
+    pub(crate) x: Mantissas<'r>,
+    /// Codes of the weight, or what stands for them in this step.
     pub(crate) weight: Mantissas<'r>,
     pub(crate) drop: u8,
     /// The number of the input that the first sum is for. Layers that see an input as a vector are

@@ -98,6 +98,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             second,
             pixel: by.0[0].into(),
             grad: Mantissas::I8(grad),
+            x: Mantissas::I8(&[]),
             weight: Mantissas::I8(weight),
             drop: 0,
             first: 0,

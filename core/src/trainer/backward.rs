@@ -3,6 +3,7 @@
 use super::{
     engine::{At, Engine, linked_loss},
     forward::{grid, pieces},
+    norm::{norm_factors, norm_of},
     point::{Sums, widen},
     state::Tensor,
     update::Which,
@@ -101,6 +102,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 continue;
             }
             self.block_clipped(at, count);
+            if let Some(norm) = norm_of::<U>(&at.plan.way) {
+                self.norm_back(at, norm, count);
+            }
             if U::links_joins() {
                 self.backward_joined(at, count, base);
                 continue;
@@ -213,6 +217,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             return Sums { exponent: 0, bits: 30, slack: 0 };
         };
         match plan.way.output {
+            _ if norm_of::<U>(&plan.way).is_some() => self.norm_grad_sums(from),
             _ if plan.weight.master.len > 0 => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = grid(now.grad, now.weight, up);
@@ -266,18 +271,24 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
         let windows = U::links_windows();
-        let weight = &plan.weight.codes;
+        let norm = norm_of::<U>(way).is_some();
+        let factors = norm_factors(&plan.channels_now, way.channels.into(), 3);
+        let weight = if norm { &factors } else { &plan.weight.codes };
+        // One that asks for its input keeps nothing else.
+        let kept = if norm { self.input_region(plan) } else { &plan.memo };
         let draws = self.draws(from);
-        let [sums, own, weight, memo, room] = if windows {
+        let [sums, own, weight, kept, room] = if windows {
             let room = self.room_for(own);
-            pick(self.memory, [tile, own, weight, &plan.memo, &room])
+            pick(self.memory, [tile, own, weight, kept, &room])
         } else {
             let [sums, own, weight] = pick(self.memory, [tile, own, weight]);
             [sums, own, weight, nothing(), nothing()]
         };
-        let (MantissasMut::I32(sums), Mantissas::I8(memo)) = (sums, memo.as_ref()) else { return };
+        let MantissasMut::I32(sums) = sums else { return };
+        let x = U::codes(kept.as_ref());
+        let memo = if let Mantissas::I8(memo) = x { memo } else { &[] };
         let grad = U::codes(own.as_ref());
-        let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
+        let size = if plan.weight.master.len > 0 && !norm { 0 } else { sums.len() };
         let (kernel, pixel) = (self.kernel, self.plan.get(of).map_or(1, |of| of.way.channels));
         let run = InputGrad {
             kernel,
@@ -288,7 +299,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             pixel: pixel.into(),
             second: U::links_joins() && usize::from(way.input) != of,
             grad,
-            weight: U::codes(weight.as_ref()),
+            x,
+            weight: if norm { weight.as_ref() } else { U::codes(weight.as_ref()) },
             drop: plan.input_grad.drop,
             first,
             sums,

@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::{
     engine::{At, Engine, Mode},
     mask::Mask,
+    norm::{norm_factors, norm_of},
     point::{Pass, Sums},
     samples::{SampleData, Samples},
     state::Tensor,
@@ -95,6 +96,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             Kind::Input(_) if U::uses(Part::InputPoint) => {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
+            _ if let Some(norm) = norm_of::<U>(&plan.way) => self.norm_sums(at, norm, count),
             _ if plan.weight.master.len > 0 => self.product_sums(at),
             _ if U::links_joins() && plan.way.joins() => self.join_unit(plan).sums(),
             _ if U::links_windows() && plan.way.output == Output::Sums => self.mean_sums(at),
@@ -105,6 +107,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let mut pass = self.pass(at.i, Tensor::Activation, quant, sums, numbers);
         if plan.bias.master.len > 0 {
             self.align_bias(at, sums.exponent);
+        }
+        if norm_of::<U>(&plan.way).is_some() {
+            self.norm_offsets(at);
         }
         if U::uses(Part::Clipping)
             && let [MantissasMut::I8(mask)] = pick(self.memory, [&plan.pass])
@@ -184,7 +189,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let below = if is_input { &Region::NONE } else { input };
         let channels = if U::uses(Part::Channels) { &plan.channels_now } else { &Region::NONE };
         let windows = U::links_windows();
-        let weight = &plan.weight.codes;
+        let norm = norm_of::<U>(way).is_some();
+        let factors = norm_factors(&plan.channels_now, row_len, 1);
+        let weight = if norm { &factors } else { &plan.weight.codes };
+        let channels = if norm { &Region::NONE } else { channels };
         let joins = U::links_joins() && way.joins();
         let other = if joins { self.other_region(plan) } else { &Region::NONE };
         let left = if joins { self.join_shifts(plan) } else { [0; 2] };
@@ -218,7 +226,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
             kind => {
                 // Products share their work themselves.
-                let size = if plan.weight.master.len > 0 { 0 } else { sums.len() };
+                let size = if plan.weight.master.len > 0 && !norm { 0 } else { sums.len() };
                 let kernel = self.kernel;
                 let run = Forward {
                     kernel,
@@ -229,7 +237,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     exponent,
                     other,
                     left,
-                    weight: U::codes(weight.as_ref()),
+                    weight: if norm { weight.as_ref() } else { U::codes(weight.as_ref()) },
                     drop: plan.forward.drop,
                     rows,
                     sums: &mut *sums,
@@ -314,7 +322,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let plan = at.plan;
         let (weight, bias) =
             self.exponents.get(at.i).map_or((0, 0), |now| (now.weight, now.bias_limit));
-        let spread = if U::uses(Part::Channels) && plan.channels.len > 0 { plan.spread } else { 0 };
+        let spread = if U::uses(Part::Channels) { plan.spread } else { 0 };
         let up = i16::from(plan.forward.drop) - i16::from(spread);
         let exponent = grid(self.input_exponent(plan), weight, up);
         let products = plan.forward.kept().saturating_add(spread);

@@ -1,19 +1,27 @@
 //! Values of the parameters before the first step, from keyed random numbers.
 
+use super::norm::{init_running, norm_of};
 use crate::{
     graph::{LayerPlan, pick},
     rng::Key,
     tensor::MantissasMut,
+    uses::Uses,
 };
 
 /// The root of these streams; step numbers never reach it.
 const INIT_STREAM: u32 = u32::MAX;
 
 /// Fills all master weights. Everything else in `memory` becomes zero.
-pub(super) fn init(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
+pub(super) fn init<U: Uses>(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
     memory.fill(0);
     let root = Key::new(seed).stream(INIT_STREAM);
     for (i, plan) in plan.iter().enumerate() {
+        if norm_of::<U>(&plan.way).is_some() {
+            init_running(memory, &plan.channels);
+            let [mut ones] = pick(memory, [&plan.weight.master]);
+            (0..ones.as_ref().len()).for_each(|c| ones.set(c, plan.weight.limit.cast_signed()));
+            continue;
+        }
         for (which, param) in [&plan.weight, &plan.bias].into_iter().enumerate() {
             let key = root.stream((i as u32) << 1 | which as u32);
             let [values] = pick(memory, [&param.master]);

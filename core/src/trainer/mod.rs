@@ -11,6 +11,7 @@ mod freeze;
 mod init;
 mod joins;
 mod mask;
+mod norm;
 mod params;
 mod parts;
 mod point;
@@ -191,7 +192,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
 
     fn init(&mut self) {
         let plan = self.plan.plan().layers();
-        init::init(plan, self.train.seed, self.memory);
+        init::init::<P::Uses>(plan, self.train.seed, self.memory);
     }
 
     /// Back to the first step with freshly initialised weights.

@@ -28,7 +28,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 continue;
             }
             let sums = Self::master_sums(config.master);
-            let weights = if U::uses(Part::Channels) && plan.channels.len > 0 {
+            let weights = if U::uses(Part::Channels) && plan.spread > 0 {
                 self.prepare_channels(i, &config.weight, sums)
             } else {
                 self.prepare_param(i, Tensor::Weight, &plan.weight, &config.weight, sums)

@@ -97,6 +97,14 @@ impl LayerMemory {
         }
     }
 
+    /// The same with the bound of one tensor from another layer.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "as many entries as variants")]
+    pub const fn with(mut self, tensor: Tensor, other: &Self) -> Self {
+        self.ranges[tensor as usize] = other.ranges[tensor as usize];
+        self
+    }
+
     /// False for exponents outside -256..=256, which arithmetic need not take: bytes that enter from
     /// outside may hold any. Training stays inside, as samples, targets and settings do by far; only
     /// a strategy that moves exponents, or many layers with bounds near 2^64, can leave it.

@@ -53,7 +53,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
         }
         let row = self.shared.row.first(plan.bias.master.len as usize);
-        self.bias_sums(plan, count, &row);
+        self.bias_sums(at, count, &row);
         if let [MantissasMut::I32(sums), MantissasMut::I32(part)] =
             pick(self.memory, [&plan.bias.sum, &row])
         {

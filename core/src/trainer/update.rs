@@ -3,12 +3,13 @@
 use super::{
     engine::{At, Engine, UPDATE_STREAM, VELOCITY_STREAM},
     forward::{grid, pieces},
+    norm::{norm_grad_unit, norm_of},
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
 use crate::{
     config::Master,
-    graph::{LayerPlan, ParamPlan, Region, nothing, pick},
+    graph::{ParamPlan, Region, nothing, pick},
     kernel::Kernel,
     layer::{self, Operator, WeightGrad, operate},
     optim::{Descend, Lr, Momentum, Update, velocity_bits},
@@ -72,7 +73,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let grad = self.exponents.get(at.i).map_or(0, |now| now.grad);
         let bias =
             if Self::drops_biases() { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
-        let weight = grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into());
+        let weight = if norm_of::<U>(&plan.way).is_some() {
+            grid(grad, 0, norm_grad_unit(plan.weight_grad) as i16)
+        } else {
+            grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into())
+        };
         if U::uses(Part::MicroBatches) && self.train.accumulates() {
             self.add_up(at, count, [weight, bias]);
             return;
@@ -115,7 +120,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     }
                     Which::Bias => {
                         let sums = self.shared.row.first(cols);
-                        self.bias_sums(plan, count, &sums);
+                        self.bias_sums(at, count, &sums);
                         let sums = sums.part(first, moving);
                         GradTile { sums, row: moving, first, stride: inputs }
                     }
@@ -143,6 +148,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         add: bool,
     ) {
         let (plan, way, input) = (at.plan, &at.plan.way, self.input_region(at.plan));
+        if norm_of::<U>(way).is_some() {
+            return self.norm_grads(at, to, false, block.unit);
+        }
         let [sums, grad, x, room] = if U::links_windows() {
             let room = self.room_for(input);
             pick(self.memory, [to, &plan.grad, input, &room])
@@ -177,7 +185,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let At { i: layer, plan, config } = at;
         let (plan, quant, master, bits) = match which {
             Which::Weight => {
-                (&plan.weight, &config.weight_grad, config.master, plan.weight_grad.kept())
+                let bits =
+                    if norm_of::<U>(&plan.way).is_some() { 30 } else { plan.weight_grad.kept() };
+                (&plan.weight, &config.weight_grad, config.master, bits)
             }
             Which::Bias => {
                 let drop = if Self::drops_biases() { plan.bias_grad.drop } else { 0 };
@@ -346,7 +356,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     /// The bias gradient of `count` samples.
-    pub(super) fn bias_sums(&mut self, plan: &LayerPlan, count: usize, sums: &Region) {
+    pub(super) fn bias_sums(&mut self, at: At<'e>, count: usize, sums: &Region) {
+        let plan = at.plan;
+        if norm_of::<U>(&plan.way).is_some() {
+            return self.norm_grads(at, sums, true, 0);
+        }
         let [sums, grad] = pick(self.memory, [sums, &plan.grad]);
         if let MantissasMut::I32(sums) = sums {
             // Without pictures, a sample is a row.

@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The model file that is meant, and where its run came from.
-fn locate(path: &Path) -> Result<(PathBuf, Origin)> {
+pub(super) fn locate(path: &Path) -> Result<(PathBuf, Origin)> {
     if path.is_dir() {
         let folder = RunFolder::open(path)?;
         let model = folder.model();

@@ -3,6 +3,7 @@
 pub mod board;
 pub mod encode;
 pub mod eval;
+pub mod fold;
 pub mod gradient_buffer;
 pub mod import_config;
 pub mod inspect;

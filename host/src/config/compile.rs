@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{Config, LayerConfig},
-    graph::{Graph, Plan},
+    graph::{Graph, Kind, Plan},
     kernel::Scalar,
     quant::Range,
     trainer::{SetupError, Trainer},
@@ -147,7 +147,7 @@ fn settings(
         if graph.layers().iter().all(|layer| layer.kind.word() != kind) {
             problems.note(format!("`by_kind: {kind}:` has no effect: no layer is of this kind"));
         }
-        if kind != "dense" && kind != "conv2d" {
+        if !["dense", "conv2d", "batch_norm"].contains(&kind) {
             only_activations(&keys.value, &format!("{kind} layers have"), problems);
         }
     }
@@ -213,7 +213,12 @@ fn note_dropped_bits(
     config: &Config<MAX_LAYERS>,
     problems: &mut Problems,
 ) {
-    if config.train.accumulates() && !plan.exact_micro_batches() {
+    let norms = plan.layers().iter().any(|plan| matches!(plan.way.kind, Kind::BatchNorm(_)));
+    if config.train.accumulates() && norms {
+        problems.note(
+            "results depend on micro_batch: batch_norm normalises by the samples in memory".into(),
+        );
+    } else if config.train.accumulates() && !plan.exact_micro_batches() {
         problems.note(
             "results depend on micro_batch: sums of weight gradients are so wide that each \
              micro-batch drops low bits. Fewer bits of activations or activation gradients avoid \

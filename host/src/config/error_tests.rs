@@ -98,6 +98,7 @@ fn model() {
         layers("- hardtanh: { low: 1, high: 2 }"),
         layers("- leaky_relu: { shift: 0 }"),
         layers("- dropout: { share: 1.5 }"),
+        layers("- batch_norm: { momentum: 2 }"),
         layers("- 12"),
         format!(
             "model: {{ input: [1, 8, 9], layers: [{{ dense: {{ units: 10 }} }}] }}\n{DATA}{TRAIN}"

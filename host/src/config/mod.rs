@@ -40,7 +40,7 @@ pub use fixed::{ByName, Fixed, LayerKeys, MasterKeys};
 pub use format::Format;
 pub use fxc::{FxcError, LARGEST as LARGEST_FXC};
 pub use layers::{
-    ByKind, Conv1dDefaults, Conv1dKeys, Conv2dDefaults, Conv2dKeys, Defaults, DenseDefaults,
+    BatchNormKeys, ByKind, Conv1dDefaults, Conv1dKeys, Conv2dDefaults, Conv2dKeys, Defaults, DenseDefaults,
     DenseKeys, DepthwiseConv2dDefaults, DepthwiseConv2dKeys, DropoutKeys, HardtanhKeys, JoinKeys,
     LayerMapping, LeakyReluKeys, PlainKeys, PoolKeys, SplitKeys,
 };

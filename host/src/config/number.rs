@@ -45,6 +45,17 @@ pub(super) fn share_value(share: u16) -> f64 {
     f64::from(share) / ONE
 }
 
+/// The `n` for which `2^-n` is nearest to `value`, in octaves; `None` where there is none from 0 on.
+pub(super) fn octaves(value: f64) -> Option<u8> {
+    let octaves = -value.log2().round_ties_even();
+    (0.0..255.0).contains(&octaves).then_some(octaves as u8)
+}
+
+/// What so many octaves below one are worth.
+pub(super) fn octaves_value(octaves: u8) -> f64 {
+    f64::from(-i16::from(octaves)).exp2()
+}
+
 /// Noise between two numbers: both ends get the exponent that the larger one needs.
 pub(super) fn uniform(ends: Ends) -> Option<Amount> {
     let largest = ends.min.abs().max(ends.max.abs());
@@ -116,6 +127,16 @@ mod tests {
         assert_eq!(
             uniform(Ends { min: -0.5, max: 1.5 }),
             Some(Amount::Uniform { low: -1, high: 3, exponent: -1 })
+        );
+    }
+
+    #[test]
+    fn powers_of_two_are_the_nearest() {
+        assert_eq!([0.1, 0.125, 1.0, 1e-5, 6e-8].map(octaves), [3, 3, 0, 17, 24].map(Some));
+        assert_eq!([-0.1, 0.0, f64::NAN, 2.0].map(octaves), [None; 4]);
+        assert_eq!(
+            (0..40).map(|n| octaves(octaves_value(n))).collect::<Vec<_>>(),
+            (0..40).map(Some).collect::<Vec<_>>()
         );
     }
 

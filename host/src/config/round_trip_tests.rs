@@ -333,7 +333,9 @@ model:
   layers:
     - flatten
     - dense: { units: 20 }
+    - batch_norm
     - relu6
+    - batch_norm: { momentum: 0.01, eps: 1.0e-3, frozen: true }
     - dropout: { share: 0.2 }
     - dense: { units: 20 }
     - hardtanh: { low: -2 }

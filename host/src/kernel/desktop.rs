@@ -1,7 +1,7 @@
 //! The widest vector units of this processor.
 
 use fixgrad::{
-    kernel::{Blocked, Depthwise, DepthwiseGrad, Kernel, WindowGrad},
+    kernel::{Blocked, ChannelWork, Depthwise, DepthwiseGrad, Kernel, WindowGrad},
     optim::{Descend, Descent},
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
@@ -71,6 +71,10 @@ impl Kernel for Desktop {
     fn depthwise_grad(&self, sums: &DepthwiseGrad<'_>, out: &mut [i32]) {
         self.kernel().depthwise_grad(sums, out);
     }
+    fn channels(&self, work: ChannelWork<'_>) {
+        self.kernel().channels(work);
+    }
+
     fn peak(&self, source: Source<'_>) -> u32 {
         self.kernel().peak(source)
     }

@@ -5,6 +5,7 @@
 //! that was cut off anywhere continues from its checkpoint and ends with the same weights.
 
 pub mod batch;
+mod fold;
 mod folder;
 mod footprint;
 mod job;

@@ -90,6 +90,9 @@ impl Step<'_> {
         match (self.case.graph.view().layers()[i].kind, &layer.params) {
             (Kind::MaxPool2d(_), _) => self.to_winners(i, &grad, layer),
             (Kind::AvgPool2d(_) | Kind::GlobalAvgPool(_), _) => self.spread(i, &grad),
+            (Kind::BatchNorm(norm), Some([weight, _])) => {
+                self.through_norm(i, norm, &grad, layer, weight)
+            }
             (_, Some([weight, _])) => {
                 let weights = values(&weight.codes);
                 let units = self.dropped(i, self.plans[i].input_grad.drop, "backward");

@@ -111,7 +111,7 @@ impl Step<'_> {
     }
 
     /// The unit of the codes that a layer hands on.
-    fn unit_of_outputs(&self, i: usize) -> f64 {
+    pub(super) fn unit_of_outputs(&self, i: usize) -> f64 {
         match self.config(i).activation {
             Some(_) => self.recorded(i, Tensor::Activation, true).first().map_or(1.0, |c| c.unit()),
             None if i == 0 => f64::from(self.case.exponent).exp2(),
@@ -121,7 +121,7 @@ impl Step<'_> {
 
     /// The unit of what arrives at a layer from above: of codes where it has a point for them, else of
     /// the sums that go to the next point below.
-    fn unit_of_grad(&self, i: usize) -> f64 {
+    pub(super) fn unit_of_grad(&self, i: usize) -> f64 {
         let mut at = i;
         while self.config(at).activation_grad.is_none() && at > 0 {
             at = self.inputs(at)[0];

@@ -2,7 +2,7 @@
 
 use fixgrad::{graph::Kind, trainer::Tensor};
 
-use super::{Quantised, Step, elementwise::Element, update::CODE_31};
+use super::{Quantised, Step, elementwise::Element, norm::Channel, update::CODE_31};
 use crate::reference::{Expected, values};
 
 /// What the forward pass of a layer left for the way back.
@@ -16,6 +16,8 @@ pub(super) struct Layer {
     pub(super) winners: Vec<usize>,
     /// What is known of every number, where the layer works number by number.
     pub(super) elements: Vec<Element>,
+    /// What every channel is normalised by, where it is.
+    pub(super) channels: Vec<Channel>,
 }
 
 impl Step<'_> {
@@ -27,7 +29,7 @@ impl Step<'_> {
         self.note_samples_in_place(i);
         let params = (self.facts(i).weights() > 0)
             .then(|| [Tensor::Weight, Tensor::Bias].map(|tensor| self.param(i, tensor)));
-        let mut winners = Vec::new();
+        let (mut winners, mut channels, mut normal) = (Vec::new(), Vec::new(), Vec::new());
         let elements = below.and_then(|below| self.elements(i, &below.outputs));
         let expected: Vec<f64> = match (below, kind) {
             (None, _) => self.samples(),
@@ -43,6 +45,12 @@ impl Step<'_> {
                 self.joined(i, [below, other.expect("two inputs")].map(|layer| &layer.outputs[..]))
             }
             (Some(below), Kind::Split(split)) => self.split(i, split, &below.outputs),
+            (Some(below), Kind::BatchNorm(norm)) => {
+                let params = params.as_ref().expect("a weight and a bias");
+                channels = self.channels_of(i, norm, &below.outputs);
+                normal = Self::normalised(&below.outputs, &channels, params);
+                normal.iter().map(|expected| expected.value).collect()
+            }
             (Some(below), _) => match &params {
                 Some(params) => self.products(i, &below.outputs, params),
                 None => below.outputs.clone(),
@@ -50,11 +58,15 @@ impl Step<'_> {
         };
         let Some(point) = config.activation else {
             let elements = elements.unwrap_or_default();
-            return Layer { outputs: expected, clipped: Vec::new(), params, winners, elements };
+            let outputs = expected;
+            return Layer { outputs, clipped: Vec::new(), params, winners, elements, channels };
         };
         let units = self.dropped(i, self.plans[i].forward.drop, "forward");
         let bounded = |value: f64| Expected { units, ..Expected::exactly(value) };
         let mut expected: Vec<_> = expected.into_iter().map(bounded).collect();
+        for (expected, normal) in expected.iter_mut().zip(normal) {
+            *expected = normal;
+        }
         let elements = elements.unwrap_or_default();
         for (expected, element) in expected.iter_mut().zip(&elements) {
             expected.absolute += element.output.absolute;
@@ -64,7 +76,7 @@ impl Step<'_> {
         }
         let Quantised { codes, clipped } =
             self.quantised(i, Tensor::Activation, point.train, &expected);
-        Layer { outputs: values(&codes), clipped, params, winners, elements }
+        Layer { outputs: values(&codes), clipped, params, winners, elements, channels }
     }
 
     /// The samples of the step.

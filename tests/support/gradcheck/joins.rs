@@ -101,7 +101,7 @@ impl Step<'_> {
         sums
     }
 
-    fn unit_of_sums(&self, i: usize, tensor: Tensor) -> f64 {
+    pub(super) fn unit_of_sums(&self, i: usize, tensor: Tensor) -> f64 {
         self.recorded(i, tensor, false).first().map_or(1.0, |sum: &Number| sum.unit())
     }
 }

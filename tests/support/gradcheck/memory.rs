@@ -14,6 +14,8 @@ pub(super) type Pair = [Vec<i64>; 2];
 pub(super) struct Stored {
     pub(super) masters: Vec<Pair>,
     pub(super) velocities: Vec<Pair>,
+    /// Running means and variances of channels, in units of 2^-32.
+    pub(super) running: Vec<[Vec<i64>; 2]>,
 }
 
 impl Stored {
@@ -22,7 +24,12 @@ impl Stored {
             let pair = |layer: [&ParamPlan; 2]| layer.map(|param| mantissas(bytes, region(param)));
             plan.layers().iter().map(|layer| pair([&layer.weight, &layer.bias])).collect()
         };
-        Self { masters: all(|param| param.master), velocities: all(|param| param.velocity) }
+        let running = plan.layers().iter().map(|layer| running(bytes, layer.channels)).collect();
+        Self {
+            running,
+            masters: all(|param| param.master),
+            velocities: all(|param| param.velocity),
+        }
     }
 }
 
@@ -36,4 +43,17 @@ fn mantissas(bytes: &[u8], region: Region) -> Vec<i64> {
         Width::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b).into()).collect(),
         Width::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),
     }
+}
+
+/// Low words of all means, high ones, and the same of all variances.
+fn running(bytes: &[u8], region: Region) -> [Vec<i64>; 2] {
+    if region.width() != Width::I32 {
+        return Default::default();
+    }
+    let words = mantissas(bytes, region);
+    let mut rows = words.chunks_exact((words.len() / 4).max(1));
+    [(); 2].map(|()| {
+        let (low, high) = (rows.next().unwrap_or_default(), rows.next().unwrap_or_default());
+        low.iter().zip(high).map(|(low, high)| high << 32 | low & 0xffff_ffff).collect()
+    })
 }

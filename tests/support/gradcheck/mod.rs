@@ -10,6 +10,7 @@
 //! | sums of products | 0 | products and sums of whole numbers below 2^53 are exact in floats |
 //! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
 //! | largest numbers of windows | 0 | they are chosen, not computed |
+//! | normalised channels, and their gradients | see `norm.rs` | factors of about 20 bits |
 //! | means of windows | 0 | sums times a whole factor; see `pools.rs` for the factor |
 //! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
 //! | the loss | see [`softmax_loss`](crate::reference::softmax_loss) and [`mse_loss`](crate::reference::mse_loss) | the same, and 16 bits |
@@ -25,6 +26,7 @@ mod features;
 mod forward;
 mod joins;
 mod memory;
+mod norm;
 mod pools;
 mod tally;
 mod terms;

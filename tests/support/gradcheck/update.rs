@@ -93,6 +93,9 @@ impl Step<'_> {
                 weights[term.weight].value += g[term.output].value * x[term.input];
             }
         }
+        if !layer.channels.is_empty() {
+            weights = self.norm_weight_grad(i, grad, layer);
+        }
         let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
         let [moving, moving_biases] = moving(config, &self.facts(i));
         let weight = Param {

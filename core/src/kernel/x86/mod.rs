@@ -17,7 +17,7 @@ mod wide;
 
 use core::{fmt, ops::Range};
 
-use super::{Depthwise, DepthwiseGrad, Kernel, Scalar, WindowGrad};
+use super::{ChannelWork, Depthwise, DepthwiseGrad, Kernel, Scalar, WindowGrad};
 use crate::{
     optim::{Descend, Descent},
     quant::{Counts, Quantizer, jam},
@@ -127,6 +127,11 @@ macro_rules! entry_points {
             out: &mut [i32],
         ) {
             crate::kernel::x86::wide::gemm(a, b, drop, add, out);
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn channels(work: crate::kernel::ChannelWork<'_>) {
+            work.run();
         }
 
         #[target_feature(enable = $features)]
@@ -260,6 +265,10 @@ impl Kernel for X86 {
         if !done {
             super::depthwise::plain_grad(sums, out);
         }
+    }
+
+    fn channels(&self, work: ChannelWork<'_>) {
+        at_level!(self, channels(work));
     }
 
     fn peak(&self, source: Source<'_>) -> u32 {

@@ -1,6 +1,7 @@
 //! The list of layers as they are written. A new one is a file and a line here, or, where there is
 //! nothing to set, its name in [`plain`].
 
+mod batch_norm;
 mod clip;
 mod conv1d;
 mod conv2d;
@@ -15,13 +16,14 @@ mod pools;
 mod split;
 
 use fixgrad::graph::{
-    Add, AvgPool2d, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
     Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    batch_norm::BatchNormKeys,
     clip::HardtanhKeys,
     conv1d::{Conv1dDefaults, Conv1dKeys},
     conv2d::{Conv2dDefaults, Conv2dKeys},
@@ -217,6 +219,8 @@ layers! {
     hardsigmoid: Hardsigmoid(PlainKeys),
     /// Numbers left out at random, in training only.
     dropout: Dropout(DropoutKeys),
+    /// Mean zero and variance one in every channel, then times a weight, plus a bias.
+    batch_norm: BatchNorm(BatchNormKeys),
     else
     /// A convolution in which every channel has weights of its own: a `conv2d` with a group for each.
     depthwise_conv2d: DepthwiseConv2d(DepthwiseConv2dKeys, DepthwiseConv2dDefaults),
