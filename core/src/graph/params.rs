@@ -13,7 +13,7 @@ use crate::{config::LayerConfig, quant::Range, tensor::Width, trainer::Tensor};
 /// Words of a channel that is normalised, kept for ever: a running mean and variance.
 const RUNNING_WORDS: usize = 4;
 /// Words of every such channel in a step, and of the layer.
-pub(crate) const NORM_WORDS: [usize; 2] = [9, 2];
+pub(crate) const NORM_WORDS: [usize; 2] = [9, 3];
 
 impl<const N: usize> Plan<N> {
     pub(super) const fn place_masters(

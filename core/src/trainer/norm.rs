@@ -6,7 +6,7 @@ use super::{
     point::Sums,
 };
 use crate::{
-    graph::{Kind, NORM_WORDS, Region, Sum, Way, pick},
+    graph::{Kind, NORM_WORDS, Region, Way, pick},
     kernel::Kernel,
     layer::{BLOCK, BatchNorm, Columns, Statistics, Tag},
     quant::{Scaled, jam},
@@ -44,8 +44,8 @@ struct Words<'m> {
     factors: [&'m mut [i32]; 3],
     /// Gradients of weight and bias.
     grads: [&'m mut [i32]; 2],
-    /// Exponent of the gradients of pixels, without the units of tensors, and octaves that they are
-    /// likely to stay below their bound.
+    /// Exponent of the gradients of pixels, without the units of tensors, octaves that they are likely to
+    /// stay below their bound, and the exponent of the gradient of the weight, in units of the gradient.
     back: &'m mut [i32],
 }
 
@@ -216,6 +216,13 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let factor =
             |words: &Words<'_>, c| Scaled::new(weight.get(c).into(), 0).times(words.deviation(c));
         let (grad_bits, input_bits) = (i32::from(quant.bits), i32::from(plan.way.input_bits));
+        // The sums of the weight gradient stay below 2^30: magnitudes of numbers that were normalised add up
+        // to no more than their number, and others lie within two ranges of the input.
+        let mut grad_unit = i32::from(plan.weight_grad.bits) - 30;
+        if norm.frozen {
+            let furthest = (0..channels).filter_map(|c| words.deviation(c).log()).max();
+            grad_unit += input_bits + furthest.unwrap_or(0);
+        }
         // Largest magnitudes, as powers of two: of the gradient times its factor, and of the slope.
         let (mut plain, mut sloping) = (None, None);
         for first in (0..channels).step_by(BLOCK) {
@@ -231,7 +238,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 let about = products.wrapping_sub(mean.whole.wrapping_mul(sum));
                 let about = (i128::from(about) << 32) - i128::from(mean.fraction) * i128::from(sum);
                 let normal = Scaled::wide(about, -32).times(deviation);
-                set(words.grads[0], c, normal.at(norm_grad_unit(plan.weight_grad)));
+                set(words.grads[0], c, normal.at(grad_unit));
                 set(words.grads[1], c, jam(sum, plan.bias_grad.drop.into()) as i32);
                 let factor = factor(&words, c);
                 let (mut mean_grad, mut slope) = (0, Scaled::new(0, 0));
@@ -260,17 +267,27 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
         }
         let slack = 2 + top - plain.unwrap_or(top);
-        words.back.iter_mut().zip([unit, slack]).for_each(|(word, value)| *word = value);
+        words.back.iter_mut().zip([unit, slack, grad_unit]).for_each(|(word, value)| *word = value);
+    }
+
+    /// Words of the layer: see [`Words::back`].
+    fn norm_words(&self, at: At<'_>) -> [i32; NORM_WORDS[1]] {
+        let from = at.plan.channels_now.offset() as usize + 4 * Words::ROWS * at.units();
+        let bytes = self.memory.get(from..).unwrap_or_default();
+        let mut words = bytes.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes));
+        [(); NORM_WORDS[1]].map(|()| words.next().unwrap_or(0))
+    }
+
+    /// Exponent of the sums of the weight gradient, in units of the gradient.
+    #[inline(never)]
+    pub(super) fn norm_grad_unit(&self, at: At<'_>) -> i16 {
+        let [.., unit] = self.norm_words(at);
+        clamped(unit)
     }
 
     /// What is known of the gradient of the input.
     pub(super) fn norm_grad_sums(&self, at: At<'e>) -> Sums {
-        let words = &at.plan.channels_now;
-        let from = words.offset() as usize + 4 * Words::ROWS * at.units();
-        let bytes = self.memory.get(from..).unwrap_or_default();
-        let mut back = bytes.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes));
-        let mut next = || back.next().unwrap_or(0);
-        let (unit, slack) = (next(), next());
+        let [unit, slack, _] = self.norm_words(at);
         let (grad, weight) = self.exponents.get(at.i).map_or((0, 0), |now| (now.grad, now.weight));
         let unit = unit - i32::from(self.input_exponent(at.plan));
         let exponent = grid(grad, weight, clamped(unit));
@@ -294,12 +311,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 pub(super) const fn norm_factors(words: &Region, channels: usize, rows: usize) -> Region {
     let from = words.offset() + 4 * (Words::FACTORS * channels) as u32;
     Region::new(from, (rows * channels) as u32, words.width())
-}
-
-/// Exponent of the sums of the weight gradient, in units of the gradient: they stay below 2^30, since the
-/// magnitudes of normalised numbers add up to no more than their number.
-pub(super) fn norm_grad_unit(sum: Sum) -> i32 {
-    i32::from(sum.bits) - 30
 }
 
 fn clamped(exponent: i32) -> i16 {

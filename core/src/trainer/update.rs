@@ -3,7 +3,7 @@
 use super::{
     engine::{At, Engine, UPDATE_STREAM, VELOCITY_STREAM},
     forward::{grid, pieces},
-    norm::{norm_grad_unit, norm_of},
+    norm::norm_of,
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
@@ -74,7 +74,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let bias =
             if Self::drops_biases() { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
         let weight = if norm_of::<U>(&plan.way).is_some() {
-            grid(grad, 0, norm_grad_unit(plan.weight_grad) as i16)
+            grid(grad, 0, self.norm_grad_unit(at))
         } else {
             grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into())
         };

@@ -119,8 +119,6 @@ impl Step<'_> {
         grad: &[Expected],
         layer: &Layer,
     ) -> Vec<Expected> {
-        let most = (1i32 << 30) - 1;
-        let most = f64::from(most) * self.unit_of_sums(i, Tensor::WeightGrad);
         let of = |(c, channel): (usize, &Channel)| {
             let column = || grad.iter().skip(c).step_by(layer.channels.len()).map(|g| g.value);
             let products = || column().zip(channel.normal()).map(|(g, x)| g * x);
@@ -128,7 +126,7 @@ impl Step<'_> {
             let shift = column().map(f64::abs).sum::<f64>() * channel.inverse;
             let shift = shift * (2.0 * UNIT + channel.mean.abs() * LOST);
             Expected {
-                value: products().sum::<f64>().clamp(-most, most),
+                value: products().sum(),
                 units: 1.0,
                 absolute: sizes * channel.off + shift,
             }

@@ -2,7 +2,7 @@
 
 use fixgrad::graph::BatchNorm;
 
-use super::{Words, keys::keys};
+use super::{Words, Writes, keys::keys};
 use crate::config::number::{octaves, octaves_value, shortest};
 
 keys! {
@@ -32,7 +32,9 @@ impl Words for BatchNorm {
             frozen: keys.frozen.unwrap_or(default.frozen),
         })
     }
+}
 
+impl Writes for BatchNorm {
     fn write(self) -> BatchNormKeys {
         let value = |power| Some(shortest(octaves_value(power), octaves));
         BatchNormKeys {
