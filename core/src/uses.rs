@@ -71,6 +71,12 @@ pub enum Part {
     StepSchedule,
     /// A rate that falls as a cosine.
     CosineSchedule,
+    /// The loss of outputs that each say yes or no.
+    BinaryCrossEntropy,
+    /// A part of the target for all classes.
+    LabelSmoothing,
+    /// Steps that are not the velocity: Nesterov's and Lion's.
+    StepRules,
 }
 
 impl Part {

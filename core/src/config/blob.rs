@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// Version of the formats in this release. A reader refuses all others.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes around the content.
 pub const OVERHEAD: usize = HEADER + 4;

@@ -81,7 +81,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    const EQUAL: &str = "equal products 1000\nequal elements 4000\nequal loops 10800\n";
+    const EQUAL: &str = "equal products 1000\nequal elements 6000\nequal loops 10800\n";
 
     fn read(lines: &[&str]) -> Result<Costs> {
         let mut reader = Reader::default();
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_board_that_did_not_compare_its_loops_is_not_taken_for_a_good_one() {
         for loops in ["", "equal loops 0\n"] {
-            let report = ["equal products 1000\nequal elements 4000\n", loops, "end\n"];
+            let report = ["equal products 1000\nequal elements 6000\n", loops, "end\n"];
             let error = read(&report).expect_err("nothing compared");
             assert!(error.to_string().contains("compared no loops"), "{error}");
         }
