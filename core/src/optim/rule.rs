@@ -171,8 +171,8 @@ mod tests {
             // In units of 2^-40, where all is exact and sums end below the limits of `scale`.
             let units = |value: i128, exponent: i16| value << (exponent + 40);
             let code = |sum: i128, unit: i16, bits: u8, key: Key, i: u32| {
-                // Each of two terms was rounded down to 2^-15 of the new unit; exact here.
-                let value = (sum >> (unit + 40 - 15)) as i64;
+                // Beyond 2^61 all saturates.
+                let value = (sum >> (unit + 40 - 15)).clamp(-1 << 61, 1 << 61) as i64;
                 requantize(value, 15, Format { bits, round, overflow: Overflow::SatSym }, key.half(i)).value
             };
             let down = |term: i128, unit: i16| term >> (unit + 40 - 15) << (unit + 40 - 15);

@@ -95,6 +95,6 @@ mod tests {
     #[test]
     fn a_kernel_that_does_not_look_ahead_is_found() {
         let fault = elements(&Straight).unwrap_err();
-        assert_eq!((fault.part, fault.wrong, fault.case), ("momentum", Wrong::Numbers, 1));
+        assert_eq!((fault.part, fault.wrong), ("momentum", Wrong::Numbers));
     }
 }
