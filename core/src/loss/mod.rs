@@ -30,6 +30,7 @@ pub enum Target<'a> {
 
 impl Target<'_> {
     /// The wanted probability of output `i` in units of 2^-15.
+    #[inline(never)]
     fn share(&self, i: usize) -> i32 {
         match *self {
             Self::Class(class) => ONE * i32::from(usize::from(class) == i),

@@ -98,6 +98,7 @@ impl<'t> Wanted<'t> {
     }
 
     /// The outputs whose wanted probability may not be zero.
+    #[inline(always)]
     fn outputs(self) -> Range<usize> {
         match *self.target {
             Target::Class(class) if self.smoothing == 0 => {
@@ -109,6 +110,8 @@ impl<'t> Wanted<'t> {
     }
 
     /// The wanted probability of output `i` in units of 2^-15.
+    // Inlined: who links no smoothing is left with the target's own.
+    #[inline(always)]
     fn of(self, i: usize) -> i32 {
         let share = self.target.share(i);
         if self.smoothing == 0 {

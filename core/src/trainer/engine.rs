@@ -98,10 +98,11 @@ impl At<'_> {
 
 /// The loss, as a constant where only one is linked.
 pub(crate) fn linked_loss<U: Uses>(train: &Train) -> Loss {
-    let kind = match [Part::Softmax, Part::SquaredError, Part::BinaryCrossEntropy].map(U::uses) {
-        [true, false, false] => LossKind::SoftmaxCrossEntropy,
-        [false, true, false] => LossKind::Mse,
-        [false, false, true] => LossKind::BceWithLogits,
+    let (softmax, squares) = (U::uses(Part::Softmax), U::uses(Part::SquaredError));
+    let kind = match (softmax, squares, U::uses(Part::BinaryCrossEntropy)) {
+        (true, false, false) => LossKind::SoftmaxCrossEntropy,
+        (false, true, false) => LossKind::Mse,
+        (false, false, true) => LossKind::BceWithLogits,
         _ => train.loss,
     };
     let smooth = U::uses(Part::LabelSmoothing);
