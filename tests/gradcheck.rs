@@ -38,6 +38,12 @@ fn every_step_equals_its_float_reference() {
             "SoftmaxCrossEntropy of values",
             "Mse of classes",
             "Mse of values",
+            "BceWithLogits of classes",
+            "BceWithLogits of values",
+            "BceWithLogits value",
+            "smooth classes",
+            "smooth values",
+            "Lion weighs velocity against gradient",
             "SoftmaxCrossEntropy value",
             "Mse value",
             "parameters that stay",
@@ -133,7 +139,8 @@ fn updates() -> impl Iterator<Item = String> {
     let widths = ["I8", "I16", "I32"];
     let velocities = widths
         .into_iter()
-        .flat_map(|width| Round::ALL.map(|round| format!("velocity {width} {round:?}")));
+        .flat_map(|width| ["velocity", "Nesterov", "Lion"].map(|rule| format!("{rule} {width}")))
+        .flat_map(|rule| Round::ALL.map(|round| format!("{rule} {round:?}")));
     let steps = Round::ALL.map(|round| format!("update {round:?}"));
     let decays = widths.map(|width| format!("decay of {width}"));
     velocities.chain(steps).chain(decays).chain(["a velocity from before".to_owned()])

@@ -8,7 +8,7 @@ use std::{hint::black_box, time::Instant};
 
 use fixgrad::{
     kernel::{Kernel, Scalar},
-    optim::{Descend, Momentum, Update},
+    optim::{Descend, Momentum, Rule, Update},
     quant::{Format, Overflow, Quantizer, Round},
     rng::Key,
     tensor::{Mantissas, MantissasMut, Matrix, Source},
@@ -85,9 +85,17 @@ impl Bench {
             ("Stochastic, mask", Round::Stochastic, 0, 0, &pass),
             ("Stochastic, decay", Round::Stochastic, 99, 0, &[]),
             ("Stochastic, momentum", Round::Stochastic, 0, 29_491, &[]),
+            ("Stochastic, Nesterov", Round::Stochastic, 0, 29_491, &[]),
+            ("Stochastic, Lion", Round::Stochastic, 0, 32_440, &[]),
         ] {
+            let rule = match name {
+                "Stochastic, Nesterov" => Rule::Nesterov,
+                "Stochastic, Lion" => Rule::Lion { beta: 29_491 },
+                _ => Rule::Velocity,
+            };
             let key = Key::new(1);
             let momentum = (momentum > 0).then_some(Momentum {
+                rule,
                 factor: momentum,
                 old_exponent: -8,
                 grad_exponent: -8,

@@ -136,7 +136,7 @@ pub mod prelude {
         config::{Config, LayerConfig, LossKind, Train},
         graph::{Arena, Graph, Plan},
         kernel::{Kernel, Scalar},
-        optim::{Lr, Schedule},
+        optim::{Lr, Optimizer, Schedule},
         quant::{Overflow, Point, Quant, Range, Round},
         strategy::{Context, Place, Strategy, Tile},
         trainer::{SampleData, Samples, StepRecord, Targets, Task, Trainer},

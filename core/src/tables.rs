@@ -70,6 +70,16 @@ pub(crate) const fn log2(x: u32) -> u32 {
     ((31 - above) << 16) + interpolate(&LOG2, fraction)
 }
 
+/// `1 / (1 + exp(-x))` of a code in units of 2^-15. `below` is of zero and the code's exponent.
+#[inline(always)]
+pub(crate) fn logistic(below: Below, code: i32) -> i32 {
+    const ONE: u32 = 1 << 15;
+    let power = exp2_negative(below.octaves(-code.saturating_abs()));
+    let whole = (ONE + power).max(1);
+    let high = ((1 << 30) + whole / 2) / whole;
+    (if code < 0 { ONE.wrapping_sub(high) } else { high }).cast_signed()
+}
+
 /// Size of both tables.
 pub(crate) const BYTES: usize = size_of_val(&EXP2) + size_of_val(&LOG2);
 

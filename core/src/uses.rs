@@ -76,6 +76,12 @@ pub enum Part {
     /// Convolutions in which every channel has weights of its own, which
     /// [`GraphView::kinds`](crate::graph::GraphView::kinds) finds.
     Depthwise,
+    /// The loss of outputs that each say yes or no.
+    BinaryCrossEntropy,
+    /// A part of the target for all classes.
+    LabelSmoothing,
+    /// Steps that are not the velocity: Nesterov's and Lion's.
+    StepRules,
 }
 
 impl Part {

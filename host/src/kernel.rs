@@ -329,7 +329,7 @@ fn sum<T: std::ops::AddAssign>(mut left: T, right: T) -> T {
 mod tests {
     use fixgrad::{
         kernel::Scalar,
-        optim::{Momentum, Update},
+        optim::{Momentum, Rule, Update},
         quant::{Format, Overflow, Round},
         rng::Key,
         tensor::Mantissas,
@@ -458,8 +458,16 @@ mod tests {
         };
         let (old_exponent, grad_exponent, new_exponent) = (-3, -4, -2);
         let key = key.child(1);
-        let momentum =
-            Momentum { factor: 30_000, old_exponent, grad_exponent, new_exponent, round, key };
+        let rule = Rule::Lion { beta: 29_000 };
+        let momentum = Momentum {
+            rule,
+            factor: 30_000,
+            old_exponent,
+            grad_exponent,
+            new_exponent,
+            round,
+            key,
+        };
         let update = Update { lr: 999, shift: 12, decay: 9, decay_shift: 20, round, key };
         let pass: Vec<u8> = numbers(6, LEN).iter().map(|&v| v as u8).collect();
         let run = |kernel: &dyn Kernel, first: u32| {

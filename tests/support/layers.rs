@@ -5,9 +5,9 @@ use std::ops::Range;
 use fixgrad::{
     config::{LayerConfig, Update},
     graph::{
-        Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool, Graph,
-        GraphView, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu, Relu6,
-        Sigmoid, Split, Tanh,
+        Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool,
+        Graph, GraphView, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu,
+        Relu6, Sigmoid, Split, Tanh,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -210,12 +210,7 @@ impl Draft {
     }
 
     /// Settings for the last of these layers.
-    fn suited(
-        &self,
-        i: usize,
-        layers: &[LayerConfig],
-        own: [bool; 2],
-    ) -> LayerConfig {
+    fn suited(&self, i: usize, layers: &[LayerConfig], own: [bool; 2]) -> LayerConfig {
         let mut config = layers[i];
         let view = self.graph.view();
         let facts = |i| view.facts(i).expect("a layer");

@@ -6,7 +6,7 @@ use fixgrad::{
     config::{Config, Init, LayerConfig, LossKind, Master, Train, Update},
     graph::{Conv2d, Graph, PlanError},
     kernel::Scalar,
-    optim::{Lr, Schedule},
+    optim::{Lr, Optimizer, Schedule},
     quant::{Overflow, Point, Quant, Range, Round},
     rng::Key,
     strategy::{Amount, GradientBuffer, LayerSet, Noise, Place, StrategyConfig, StrategyKind},
@@ -326,8 +326,20 @@ fn master() -> impl Strategy<Value = Master> {
 fn train(variety: Variety) -> impl Strategy<Value = Train> {
     let mut rounds = Round::ALL.to_vec();
     rounds.retain(|&round| !variety.deterministic || round == round.deterministic());
-    let loss = select(vec![LossKind::SoftmaxCrossEntropy, LossKind::Mse]);
-    let momentum = prop_oneof![Just(0), Just(29_491), 1..1u16 << 15];
+    let smoothing = prop_oneof![Just(0), Just(3_277), 0..1u16 << 15];
+    let loss = prop_oneof![
+        smoothing.prop_map(|smoothing| (LossKind::SoftmaxCrossEntropy, smoothing)),
+        Just((LossKind::Mse, 0)),
+        Just((LossKind::BceWithLogits, 0)),
+    ];
+    let factor = || prop_oneof![Just(29_491), 1..1u16 << 15];
+    let optimizer = prop_oneof![
+        2 => Just((Optimizer::Sgd, 0)),
+        3 => factor().prop_map(|momentum| (Optimizer::Sgd, momentum)),
+        2 => factor().prop_map(|momentum| (Optimizer::Nesterov, momentum)),
+        2 => [factor(), factor()].prop_map(|betas| (Optimizer::Lion { betas }, 0)),
+        1 => Just((Optimizer::LION, 0)),
+    ];
     let decay = prop_oneof![Just(Lr::ZERO), (1..2000u32).prop_map(|n| Lr::ratio(n, 10_000))];
     let schedule = prop_oneof![
         Just(Schedule::Constant),
@@ -337,20 +349,25 @@ fn train(variety: Variety) -> impl Strategy<Value = Train> {
     let widths = select(vec![Width::I8, Width::I16, Width::I32]);
     let batch = (1..=8 / variety.parts).prop_map(move |parts| parts * variety.parts);
     let rate = (1..2000u32, 1..2000u32).prop_map(|(a, b)| Lr::ratio(a, b));
-    (any::<u64>(), batch, loss, rate, schedule, (momentum, widths), decay, select(rounds)).prop_map(
-        |(seed, batch, loss, lr, schedule, (momentum, velocity), decay, round)| Train {
-            seed,
-            batch,
-            micro_batch: batch,
-            loss,
-            lr,
-            schedule,
-            momentum,
-            velocity,
-            weight_decay: decay,
-            round,
-        },
-    )
+    (any::<u64>(), batch, loss, rate, schedule, (optimizer, widths), decay, select(rounds))
+        .prop_map(
+            |(seed, batch, loss, lr, schedule, ((optimizer, momentum), velocity), decay, round)| {
+                Train {
+                    seed,
+                    batch,
+                    micro_batch: batch,
+                    loss: loss.0,
+                    label_smoothing: loss.1,
+                    optimizer,
+                    lr,
+                    schedule,
+                    momentum,
+                    velocity,
+                    weight_decay: decay,
+                    round,
+                }
+            },
+        )
 }
 
 fn strategy() -> impl Strategy<Value = StrategyConfig> {

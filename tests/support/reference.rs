@@ -49,6 +49,17 @@ pub fn softmax(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
         .collect()
 }
 
+/// `sigmoid(y) - t`, as far as 15 bits and a table of powers of two can tell: a power is within 1.5
+/// units, what is made of it too, and it is rounded.
+pub fn bce(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
+    let grad = |(y, t): (&f64, &f64)| Expected {
+        value: 1.0 / (1.0 + (-y).exp()) - t,
+        units: 0.0,
+        absolute: 2.0 / 32_768.0,
+    };
+    row.iter().zip(wanted).map(grad).collect()
+}
+
 /// `y - t`. Both are brought to the finer of their units, or to one 13 bits below the coarser:
 /// then the finer number loses less than that unit.
 pub fn mse(row: &[f64], wanted: &[f64]) -> Vec<Expected> {
@@ -69,6 +80,21 @@ pub fn softmax_loss(row: &[f64], wanted: &[f64]) -> Expected {
         let exact = (peak - y).min(64.0 * std::f64::consts::LN_2) + sum.ln();
         // Both constants are a little off, and the product with `t` is rounded down.
         (t * exact, t * (powers + logarithm + 7e-6 * exact) + 1.0 / LOSS_UNITS)
+    });
+    let (value, absolute) = terms.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+    Expected { value, units: 0.0, absolute }
+}
+
+/// `softplus(y) - t y` of every output, as far as 15 bits and the tables can tell. Outputs count as at
+/// most 64 octaves from zero.
+pub fn bce_loss(row: &[f64], wanted: &[f64]) -> Expected {
+    let terms = row.iter().zip(wanted).map(|(y, t)| {
+        let far = y.abs().min(64.0 * std::f64::consts::LN_2);
+        let wrong = if *y < 0.0 { *t } else { 1.0 - t };
+        // In octaves: the table of logarithms, the distance, and two shifts; and a power in 2^15.
+        let octaves = (5.4 + 0.5 + 1.0) / LOSS_UNITS * std::f64::consts::LN_2;
+        let absolute = octaves + 1.0 / LOSS_UNITS + 1.5 / 32_768.0 + 7e-6 * far;
+        (far * wrong + (-far).exp().ln_1p(), absolute)
     });
     let (value, absolute) = terms.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
     Expected { value, units: 0.0, absolute }

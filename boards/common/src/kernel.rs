@@ -177,7 +177,7 @@ mod tests {
     fn a_good_kernel_is_told_with_its_costs() {
         let (good, text) = report(&Device::default());
         let start =
-            "equal products 1000\nequal convolutions 900\nequal elements 4000\nequal loops 0\n";
+            "equal products 1000\nequal convolutions 900\nequal elements 6000\nequal loops 0\n";
         assert!(text.starts_with(&[start, "product device forward 8192 7\n"].concat()), "{text}");
         assert!(good && text.ends_with("end\n"), "{text}");
     }

@@ -4,7 +4,7 @@ use super::{LayerConfig, LossKind, Train, Update};
 use crate::{
     graph::GraphView,
     layer::{Kind, Output},
-    optim::Schedule,
+    optim::{Optimizer, Schedule},
     quant::{Point, Quant, Range},
     uses::Part,
 };
@@ -49,13 +49,16 @@ const fn of_run(train: &Train) -> u64 {
     let loss = match train.loss {
         LossKind::SoftmaxCrossEntropy => Part::Softmax.bit(),
         LossKind::Mse => Part::SquaredError.bit(),
+        LossKind::BceWithLogits => Part::BinaryCrossEntropy.bit(),
     };
-    let momentum = train.momentum > 0;
+    let momentum = train.has_velocity();
     schedule
         | loss
         // The bound of a velocity follows the steps before.
         | on(momentum, Part::Momentum)
         | on(momentum, Part::Moving)
+        | on(!matches!(train.optimizer, Optimizer::Sgd), Part::StepRules)
+        | on(train.label_smoothing > 0, Part::LabelSmoothing)
         | on(train.weight_decay.mantissa > 0, Part::WeightDecay)
         | on(train.accumulates(), Part::MicroBatches)
 }
@@ -128,6 +131,11 @@ mod tests {
             (Train { weight_decay: rate, ..TRAIN }, Part::WeightDecay),
             (Train { micro_batch: 2, ..TRAIN }, Part::MicroBatches),
             (Train { loss: LossKind::Mse, ..TRAIN }, Part::SquaredError),
+            (Train { loss: LossKind::BceWithLogits, ..TRAIN }, Part::BinaryCrossEntropy),
+            (Train { label_smoothing: 1, ..TRAIN }, Part::LabelSmoothing),
+            (Train { optimizer: Optimizer::LION, ..TRAIN }, Part::Momentum),
+            (Train { optimizer: Optimizer::LION, ..TRAIN }, Part::StepRules),
+            (Train { optimizer: Optimizer::Nesterov, ..TRAIN }, Part::StepRules),
             (
                 Train { schedule: Schedule::Step { every: 1, factor: 1 }, ..TRAIN },
                 Part::StepSchedule,

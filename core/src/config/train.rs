@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::layer::LayerConfig;
 use crate::{
     graph::{GraphView, Layer, Message, Name, attempt},
-    optim::{Lr, Schedule},
+    optim::{Lr, Optimizer, Schedule},
     quant::{Point, Quant, Range, Round},
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
     tensor::Width,
@@ -22,6 +22,9 @@ pub enum LossKind {
     SoftmaxCrossEntropy,
     /// Half the squared distance to a target vector; against a class, to its one-hot vector.
     Mse,
+    /// Cross-entropy of the sigmoid of every output for itself, against values from 0 to 1;
+    /// against a class, its one-hot vector.
+    BceWithLogits,
 }
 
 /// Optimiser, batch, loss and seed.
@@ -37,11 +40,16 @@ pub struct Train {
     pub micro_batch: u16,
     /// What is minimised.
     pub loss: LossKind,
+    /// The share of the target that all classes get alike, in units of 2^-15, for softmax
+    /// cross-entropy; zero is none.
+    pub label_smoothing: u16,
+    /// What becomes of gradients.
+    pub optimizer: Optimizer,
     /// Learning rate for the mean of the batch.
     pub lr: Lr,
     /// How it changes.
     pub schedule: Schedule,
-    /// Momentum in units of 2^-15; zero is none.
+    /// Momentum in units of 2^-15; zero is none. Lion has factors of its own.
     pub momentum: u16,
     /// Storage of the velocity.
     pub velocity: Width,
@@ -62,6 +70,8 @@ impl Train {
             batch,
             micro_batch: batch,
             loss: LossKind::SoftmaxCrossEntropy,
+            label_smoothing: 0,
+            optimizer: Optimizer::Sgd,
             lr,
             schedule: Schedule::Constant,
             momentum: 0,
@@ -69,6 +79,11 @@ impl Train {
             weight_decay: Lr::ZERO,
             round: Round::Stochastic,
         }
+    }
+
+    /// True when every parameter has a velocity.
+    pub const fn has_velocity(&self) -> bool {
+        self.momentum > 0 || matches!(self.optimizer, Optimizer::Lion { .. })
     }
 
     /// True when gradients are summed over several micro-batches.
@@ -134,6 +149,11 @@ pub enum ConfigError {
     /// A learning rate or weight decay whose mantissa has more than 15 bits or whose exponent lies
     /// outside -64..=64, or a momentum of one and more.
     Rate,
+    /// Nesterov's momentum without momentum, or Lion with it or with a factor of one and more.
+    Optimizer,
+    /// A share of one and more for all classes, or one with another loss than softmax
+    /// cross-entropy.
+    LabelSmoothing,
     /// A schedule of zero steps or with a factor above one.
     Schedule,
     /// A bound for every channel under a range rule that has none.
@@ -189,6 +209,12 @@ impl ConfigError {
             Self::Rate => m
                 .text("learning rate and weight decay have a mantissa below 2^15 and an exponent ")
                 .text("in -64..=64, and momentum is below 1"),
+            Self::Optimizer => m
+                .text("Nesterov's momentum is above 0; Lion has two factors below 1, ")
+                .text("and no momentum"),
+            Self::LabelSmoothing => {
+                m.text("label smoothing is below 1, and of softmax cross-entropy only")
+            }
             Self::Schedule => m
                 .text("a schedule has at least one step, and a factor or floor of at most 2^15, ")
                 .text("which is one"),
@@ -270,6 +296,15 @@ pub(crate) const fn validate(
         || !is_near(weight_decay.exponent)
     {
         return Err(ConfigError::Rate);
+    }
+    if !train.optimizer.goes_with(momentum) {
+        return Err(ConfigError::Optimizer);
+    }
+    let smooth = train.label_smoothing > 0;
+    if train.label_smoothing >= 1 << 15
+        || smooth && !matches!(train.loss, LossKind::SoftmaxCrossEntropy)
+    {
+        return Err(ConfigError::LabelSmoothing);
     }
     if !schedule.is_valid() {
         return Err(ConfigError::Schedule);
@@ -397,6 +432,28 @@ mod tests {
         ] {
             let train = Train { schedule, ..TRAIN };
             assert_eq!(check(train), Err(ConfigError::Schedule), "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn optimisers_and_losses_have_the_settings_that_are_theirs() {
+        let check = |train| validate(LayerConfig::new(8), train);
+        let lion = |a, b| Train { optimizer: Optimizer::Lion { betas: [a, b] }, ..TRAIN };
+        let nesterov = Train { optimizer: Optimizer::Nesterov, ..TRAIN };
+        assert_eq!(check(lion(0, 32_767)), Ok(()));
+        assert_eq!(check(Train { momentum: 1, ..nesterov }), Ok(()));
+        for bad in
+            [nesterov, lion(1 << 15, 0), lion(0, 1 << 15), Train { momentum: 1, ..lion(0, 0) }]
+        {
+            assert_eq!(check(bad), Err(ConfigError::Optimizer), "{bad:?}");
+        }
+        let smooth = |label_smoothing, loss| Train { label_smoothing, loss, ..TRAIN };
+        let softmax = LossKind::SoftmaxCrossEntropy;
+        assert_eq!(check(smooth(32_767, softmax)), Ok(()));
+        for bad in
+            [smooth(1 << 15, softmax), smooth(1, LossKind::Mse), smooth(1, LossKind::BceWithLogits)]
+        {
+            assert_eq!(check(bad), Err(ConfigError::LabelSmoothing), "{bad:?}");
         }
     }
 

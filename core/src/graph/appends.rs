@@ -2,8 +2,8 @@
 
 use super::builder::Graph;
 use crate::layer::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool, Hardsigmoid,
-    Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
+    Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 
 impl<const N: usize> Graph<N> {

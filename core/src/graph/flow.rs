@@ -259,5 +259,4 @@ mod tests {
             [false, false, true, false, true, true]
         );
     }
-
 }

@@ -78,7 +78,7 @@ pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 
 pub use crate::layer::{
-    Add, Average, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Facts, Flatten,
-    GlobalAvgPool, Hardsigmoid, Hardtanh, Input, Kind, LeakyRelu, MaxPool2d, Misfit, Output,
-    Padding, Relu, Relu6, Scale, Sigmoid, Split, Tanh, Terms,
+    Add, Average, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Facts,
+    Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh, Input, Kind, LeakyRelu, MaxPool2d, Misfit,
+    Output, Padding, Relu, Relu6, Scale, Sigmoid, Split, Tanh, Terms,
 };

@@ -290,10 +290,7 @@ mod tests {
         .dense("fc", 3);
 
     /// All regions, and when they are in use.
-    fn regions<const N: usize>(
-        flow: Flow<'_>,
-        plan: &Plan<N>,
-    ) -> std::vec::Vec<(Region, Life)> {
+    fn regions<const N: usize>(flow: Flow<'_>, plan: &Plan<N>) -> std::vec::Vec<(Region, Life)> {
         let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
         let (always, end) = ((0, u16::MAX), 2 * flow.graph().layers().len() as u16);
         let layers = plan.layers().iter().zip(0u16..);

@@ -9,7 +9,7 @@ pub struct Sizes {
     pub batch: u16,
     /// Samples in memory at once.
     pub micro_batch: u16,
-    /// Storage of the momentum, if any.
+    /// Storage of the velocity, if any.
     pub velocity: Option<Width>,
     /// 32-bit sums in memory at once where the range rule allows pieces. More is faster on a
     /// desktop and changes no result. At least one row of each layer always fits.
@@ -22,7 +22,7 @@ impl Sizes {
         Self {
             batch: train.batch,
             micro_batch: train.micro_batch,
-            velocity: if train.momentum > 0 { Some(train.velocity) } else { None },
+            velocity: if train.has_velocity() { Some(train.velocity) } else { None },
             tile: 0,
         }
     }

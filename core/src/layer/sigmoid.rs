@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Scale};
 use crate::{
     kernel::Kernel,
-    tables::{Below, exp2_negative},
+    tables::{Below, logistic},
     tensor::{Mantissa, Shape, for_width},
     uses::Uses,
 };
@@ -35,15 +35,6 @@ pub struct Hardsigmoid;
 
 /// An output and its slope.
 type Point = (i32, u8);
-
-/// `1 / (1 + exp(x))` for what lies below zero by `x`.
-#[inline(always)]
-fn logistic(x: Below, code: i32) -> i32 {
-    let power = exp2_negative(x.octaves(-code.saturating_abs()));
-    let whole = (ONE.cast_unsigned() + power).max(1);
-    let high = (((1 << 30) + whole / 2) / whole).cast_signed();
-    if code < 0 { ONE - high } else { high }
-}
 
 impl Sigmoid {
     /// Its slope is a quarter at most, and a byte counts it in units of 2^-9.

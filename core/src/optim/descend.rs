@@ -1,6 +1,6 @@
 //! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
 
-use super::{Momentum, Update};
+use super::{Momentum, Rule, Update, rule};
 use crate::{
     quant::{
         Counts, Quantizer, Round,
@@ -52,8 +52,15 @@ pub(super) trait Build {
     const PIECE: Self::Piece;
     /// [`Quantizer::in_place`].
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts;
+    /// Whether there may be another rule than [`Rule::Velocity`].
+    const RULES: bool;
     /// [`Momentum::run`].
-    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32;
+    fn velocity<const MEAN: bool>(
+        m: &Momentum,
+        grad: &mut [i32],
+        first: u32,
+        velocity: MantissasMut<'_>,
+    ) -> u32;
 }
 
 /// Inlined where it is called, and once for every storage, for the wide registers there.
@@ -66,23 +73,35 @@ impl Build for Wide {
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place(values, first)
     }
+    const RULES: bool = true;
     #[inline(always)]
-    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32 {
-        for_width!(MantissasMut, velocity, v => m.run(grad, first, v))
+    fn velocity<const MEAN: bool>(
+        m: &Momentum,
+        grad: &mut [i32],
+        first: u32,
+        velocity: MantissasMut<'_>,
+    ) -> u32 {
+        for_width!(MantissasMut, velocity, v => m.run::<_, MEAN>(grad, first, v))
     }
 }
 
 /// As little code and stack as possible.
-pub(super) struct Compact;
+pub(super) struct Compact<const RULES: bool = false>;
 
-impl Build for Compact {
+impl<const RULES: bool> Build for Compact<RULES> {
     type Piece = [i32; 32];
     const PIECE: Self::Piece = [0; 32];
     fn quantize(quantizer: &Quantizer, values: &mut [i32], first: u32) -> Counts {
         quantizer.in_place_compact(values, first)
     }
-    fn velocity(m: &Momentum, grad: &mut [i32], first: u32, velocity: MantissasMut<'_>) -> u32 {
-        m.run_compact(grad, first, velocity)
+    const RULES: bool = RULES;
+    fn velocity<const MEAN: bool>(
+        m: &Momentum,
+        grad: &mut [i32],
+        first: u32,
+        velocity: MantissasMut<'_>,
+    ) -> u32 {
+        m.run_compact::<MEAN>(grad, first, velocity)
     }
 }
 
@@ -115,7 +134,7 @@ impl Descend {
         if self.is_plain() {
             self.plain::<L>(grad, first, pass, master)
         } else {
-            self.full(grad, first, pass, velocity, master)
+            self.not_plain(grad, first, pass, velocity, master)
         }
     }
 
@@ -133,7 +152,25 @@ impl Descend {
         if self.is_plain() {
             Descent { counts: self.singly(grad, first, pass, master), velocity_peak: 0 }
         } else {
-            self.full(grad, first, pass, velocity, master)
+            self.not_plain(grad, first, pass, velocity, master)
+        }
+    }
+
+    /// Inlined for the same reason: who knows the rule of the steps does not link others.
+    #[inline(always)]
+    fn not_plain(
+        &self,
+        grad: &[i32],
+        first: u32,
+        pass: &[u8],
+        velocity: MantissasMut<'_>,
+        master: MantissasMut<'_>,
+    ) -> Descent {
+        match self.momentum {
+            None | Some(Momentum { rule: Rule::Velocity, .. }) => {
+                self.full::<Compact>(grad, first, pass, velocity, master)
+            }
+            Some(_) => self.full::<Compact<true>>(grad, first, pass, velocity, master),
         }
     }
 
@@ -237,7 +274,7 @@ impl Descend {
     }
 
     #[inline(never)]
-    fn full(
+    fn full<B: Build>(
         &self,
         grad: &[i32],
         first: u32,
@@ -245,7 +282,7 @@ impl Descend {
         velocity: MantissasMut<'_>,
         master: MantissasMut<'_>,
     ) -> Descent {
-        self.stages::<Compact, false>(grad, first, pass, velocity, master)
+        self.stages::<B, false>(grad, first, pass, velocity, master)
     }
 
     /// `PLAIN` is without momentum and decay, for gradients that are still sums.
@@ -275,7 +312,11 @@ impl Descend {
             }
             if !PLAIN && let Some(momentum) = &self.momentum {
                 let velocity = velocity.part(from, sums.len());
-                let peak = B::velocity(momentum, piece, at, velocity);
+                let peak = if B::RULES {
+                    rule::step::<B>(momentum, piece, at, velocity)
+                } else {
+                    B::velocity::<false>(momentum, piece, at, velocity)
+                };
                 seen.velocity_peak = seen.velocity_peak.max(peak);
             }
             self.update.run::<B, PLAIN>(piece, at, master.part(from, sums.len()));

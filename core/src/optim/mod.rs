@@ -3,6 +3,7 @@
 mod descend;
 mod lr;
 mod momentum;
+mod rule;
 mod sgd;
 
 pub(crate) use descend::block;
@@ -10,4 +11,5 @@ pub use descend::{Descend, Descent};
 pub use lr::{Lr, Schedule};
 pub use momentum::Momentum;
 pub(crate) use momentum::velocity_bits;
+pub use rule::{Optimizer, Rule};
 pub use sgd::Update;

@@ -204,7 +204,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     fn loss_sums(&self, targets: Targets<'_>, top: At<'_>) -> Sums {
         let target = targets.at(0, 0);
         let outputs = self.exponents.get(top.i).map_or(0, |now| now.output);
-        let loss = linked_loss::<U>(self.train.loss);
+        let loss = linked_loss::<U>(self.train);
         let exponent = loss.grad_exponent(outputs, &target);
         let bits = loss.grad_bits(outputs, top.plan.output_bits, &target);
         Sums { exponent, bits, slack: 0 }
@@ -329,12 +329,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let MantissasMut::I32(sums) = sums else { return };
         let codes = U::codes(codes.as_ref());
         let exponent = self.exponents.get(top.i).map_or(0, |now| now.output);
-        let loss = linked_loss::<U>(self.train.loss);
+        let loss = linked_loss::<U>(self.train);
         for (at, row) in (first..).zip(sums.chunks_mut(units.max(1))) {
             let outputs = Outputs { codes: codes.part(at * units, units), exponent };
             let target = targets.at(self.from + at, units);
             self.tally.loss = self.tally.loss.saturating_add(loss.row(outputs, &target, row));
-            self.tally.note(&outputs, &target);
+            self.tally.note(loss.right(outputs, &target));
         }
     }
 
@@ -421,7 +421,7 @@ mod tests {
         }
         layer.activation_grad.as_mut().unwrap().range = moving;
         layer.activation.as_mut().unwrap().train.range = moving;
-        for loss in [LossKind::SoftmaxCrossEntropy, LossKind::Mse] {
+        for loss in [LossKind::SoftmaxCrossEntropy, LossKind::Mse, LossKind::BceWithLogits] {
             let train = Train { loss, ..Train::new(16, Lr::ratio(1, 10)) };
             let config = Config::uniform(NET.view(), layer, train);
             let mut arena = Arena::<100_000>::new();

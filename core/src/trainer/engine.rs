@@ -13,6 +13,7 @@ use crate::{
     graph::{LayerPlan, Shared},
     kernel::Kernel,
     layer::{Average, Draws, Facts, Kind, Tag},
+    loss::Loss,
     optim::Lr,
     quant::{Quant, RangeState},
     rng::Key,
@@ -113,12 +114,16 @@ impl At<'_> {
 }
 
 /// The loss, as a constant where only one is linked.
-pub(crate) fn linked_loss<U: Uses>(kind: LossKind) -> LossKind {
-    match (U::uses(Part::Softmax), U::uses(Part::SquaredError)) {
-        (true, false) => LossKind::SoftmaxCrossEntropy,
-        (false, true) => LossKind::Mse,
-        _ => kind,
-    }
+pub(crate) fn linked_loss<U: Uses>(train: &Train) -> Loss {
+    let (softmax, squares) = (U::uses(Part::Softmax), U::uses(Part::SquaredError));
+    let kind = match (softmax, squares, U::uses(Part::BinaryCrossEntropy)) {
+        (true, false, false) => LossKind::SoftmaxCrossEntropy,
+        (false, true, false) => LossKind::Mse,
+        (false, false, true) => LossKind::BceWithLogits,
+        _ => train.loss,
+    };
+    let smooth = U::uses(Part::LabelSmoothing);
+    Loss { kind, label_smoothing: if smooth { train.label_smoothing } else { 0 } }
 }
 
 /// Streams of random numbers beside those of the quantisers.

@@ -3,10 +3,7 @@
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    loss::{Outputs, Target},
-    optim::Lr,
-};
+use crate::optim::Lr;
 
 /// Loss and right answers of some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -16,16 +13,16 @@ pub struct Tally {
     pub samples: u32,
     /// Sum of their losses in units of 2^-16.
     pub loss: u64,
-    /// Samples whose largest output was that of their class.
+    /// Samples whose largest output was that of their class. Under binary cross-entropy against
+    /// values, outputs on the side of zero where their value asked for them, of all samples.
     pub correct: u32,
 }
 
 impl Tally {
-    pub(super) fn note(&mut self, outputs: &Outputs<'_>, target: &Target<'_>) {
+    /// Counts a sample with so many right answers.
+    pub(super) fn note(&mut self, right: u32) {
         self.samples = self.samples.saturating_add(1);
-        if let Target::Class(class) = *target {
-            self.correct = self.correct.saturating_add(u32::from(outputs.argmax() == class));
-        }
+        self.correct = self.correct.saturating_add(right);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     graph::{ParamPlan, Region, nothing, pick},
     kernel::Kernel,
     layer::{self, Operator, WeightGrad, operate},
-    optim::{Descend, Lr, Momentum, Update, velocity_bits},
+    optim::{Descend, Lr, Momentum, Optimizer, Rule, Update, velocity_bits},
     quant::{Quant, Range, Round, bits_for, exponent_of},
     rng::Key,
     strategy::Strategy,
@@ -264,8 +264,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let descend = |quantized: bool, exponent: i16| Descend {
             quantizer,
             quantized,
-            momentum: momentum.map(|m| Momentum { grad_exponent: exponent, ..m }),
-            update: template.at(momentum.map_or(exponent, |m| m.new_exponent)),
+            momentum: momentum.map(|m| Momentum {
+                grad_exponent: exponent,
+                rule: linked_rule::<U>(m.rule),
+                ..m
+            }),
+            update: template.at(momentum.map_or(exponent, |m| m.step_exponent())),
         };
         let whole = descend(false, pass.stored_exponent());
         for (from, sums) in tile.starts().zip(sums.chunks(tile.row.max(1))) {
@@ -303,18 +307,23 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Momentum in this step, if there is any. The bound is the one that the last steps asked
     /// for; the first step leaves two bits for growth.
     fn momentum(&mut self, param: &Param<'_>, grad_exponent: i16) -> Option<Momentum> {
-        if !U::uses(Part::Momentum) || self.train.momentum == 0 {
+        if !U::uses(Part::Momentum) || !self.train.has_velocity() {
             return None;
         }
+        let (optimizer, momentum) = (self.train.optimizer, self.train.momentum);
+        let rule = linked_rule::<U>(optimizer.rule());
         let bits = velocity_bits(param.plan.velocity.width());
         let key = self.key(param.layer, param.velocity(), VELOCITY_STREAM);
         let old_exponent = param.which.choose(self.exponents.get(param.layer)?.velocities);
-        let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + 1);
+        // A mean grows beyond no gradient.
+        let growth = if matches!(rule, Rule::Lion { .. }) { 0 } else { 2 };
+        let guess = grad_exponent.saturating_add(i16::from(param.quant.bits) + growth - 1);
         let range = self.range_mut(param.layer, param.velocity())?;
         let bound = Range::VELOCITY.resolve(None, range.bound(), guess);
         range.settle(bound);
         Some(Momentum {
-            factor: self.train.momentum.into(),
+            rule,
+            factor: optimizer.factor(momentum).into(),
             old_exponent,
             grad_exponent,
             new_exponent: exponent_of(bound, bits),
@@ -330,8 +339,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             _ => Lr::ZERO,
         };
         let key = self.key(param.layer, param.tensor(), UPDATE_STREAM);
+        // The sign of a sum is that of the mean.
+        let signs =
+            U::uses(Part::StepRules) && matches!(self.train.optimizer, Optimizer::Lion { .. });
         Template {
-            lr: self.sum_lr,
+            lr: if signs { self.lr } else { self.sum_lr },
             decay,
             exponent: param.master.exponent(),
             round: self.train.round,
@@ -368,6 +380,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             layer::bias_grad::<U>(U::codes(grad.as_ref()), rows, plan.bias_grad.drop, sums);
         }
     }
+}
+
+/// The rule of the steps, as a constant where only one is linked.
+fn linked_rule<U: Uses>(rule: Rule) -> Rule {
+    if U::uses(Part::StepRules) { rule } else { Rule::Velocity }
 }
 
 /// Gradient sums of some elements of a parameter: rows of `row` elements, of which the first begins

@@ -99,7 +99,7 @@ impl Looks {
         let state = client.state()?;
         let recent = since(self.before, state.total);
         self.before = state.total;
-        let (loss, accuracy) = means(recent, true);
+        let (loss, accuracy) = means(recent, 1);
         let layers = usize::from(client.device().layers);
         let (elements, saturated) = counters(client, layers)?;
         let share = if elements == 0 { 0.0 } else { saturated as f64 / elements as f64 };
@@ -120,6 +120,9 @@ impl Looks {
             let doing = if state.running { "trains alone" } else { "waits" };
             let recent = if recent.samples == 0 {
                 "no new samples".to_owned()
+            } else if recent.correct > recent.samples {
+                // A board does not tell how many answers a sample has.
+                format!("loss {loss:.4}, {accuracy:.2} answers of a sample right")
             } else {
                 format!("loss {loss:.4}, {:.2} % right", accuracy * 100.0)
             };

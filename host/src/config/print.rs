@@ -3,7 +3,7 @@
 use fixgrad::{
     config::{LayerConfig, Master},
     graph::Kind,
-    optim::Schedule,
+    optim::{Optimizer, Schedule},
     quant::{Point, Quant},
     strategy::{Amount, LayerSet, StrategyConfig, StrategyKind},
 };
@@ -18,10 +18,13 @@ use super::{
     number::{ends, rate, rate_value, share, share_value, shortest},
     point::{Bits, Entry, GradEntry, PointEntry, PointKeys, QuantKeys},
     range::RangeRule,
-    update::UpdateRule,
     strategies::{AmountKeys, AmountMapping, BufferKeys, NoiseKeys, Patterns, StrategyKeys},
-    train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
+    train::{
+        CosineKeys, LionKeys, OptimizerKeys, OptimizerMapping, ScheduleKeys, ScheduleMapping,
+        StepKeys, TrainKeys,
+    },
     training::Length,
+    update::UpdateRule,
 };
 
 impl Compiled {
@@ -77,9 +80,12 @@ impl Compiled {
             micro_batch: Some(i64::from(train.micro_batch).into()),
             lr: short_rate(train.lr),
             schedule: Some(schedule(train.schedule).into()),
+            optimizer: Some(optimizer(train.optimizer).into()),
             momentum: Some(short_share(train.momentum)),
+            nesterov: Some((train.optimizer == Optimizer::Nesterov).into()),
             weight_decay: Some(short_rate(train.weight_decay)),
             loss: Some(train.loss.into()),
+            label_smoothing: Some(short_share(train.label_smoothing)),
             update_round: Some(train.round.into()),
             seed: Some(train.seed),
             velocity: Some(i64::from(train.velocity.bits()).into()),
@@ -129,6 +135,16 @@ impl Compiled {
 
 fn short_share(code: u16) -> At<f64> {
     shortest(share_value(code), share).into()
+}
+
+fn optimizer(optimizer: Optimizer) -> OptimizerKeys {
+    match optimizer {
+        Optimizer::Sgd | Optimizer::Nesterov => OptimizerKeys::Sgd,
+        Optimizer::Lion { betas } => {
+            let betas = betas.map(|beta| short_share(beta).value);
+            OptimizerKeys::Other(OptimizerMapping::Lion(LionKeys { betas: Some(betas.into()) }))
+        }
+    }
 }
 
 fn schedule(schedule: Schedule) -> ScheduleKeys {

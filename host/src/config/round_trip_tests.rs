@@ -110,7 +110,14 @@ prop_compose! {
 prop_compose! {
     fn train()(
         length in prop::sample::select(&["epochs: 7", "steps: 1234"][..]),
-        lr in 1e-9f64..10.0, momentum in 0.0f64..0.99, decay in 0.0f64..0.1, seed: u64,
+        lr in 1e-9f64..10.0, decay in 0.0f64..0.1, seed: u64,
+        optimizer in prop_oneof![
+            (0.0f64..0.99).prop_map(|momentum| format!("momentum: {momentum}")),
+            (0.001f64..0.99).prop_map(|m| format!("optimizer: sgd, nesterov: true, momentum: {m}")),
+            Just("optimizer: lion".to_owned()),
+            (0.0f64..0.99, 0.0f64..0.99)
+                .prop_map(|(a, b)| format!("optimizer: {{ lion: {{ betas: [{a}, {b}] }} }}")),
+        ],
         schedule in prop_oneof![
             Just("constant".to_owned()),
             (0.0f64..=1.0).prop_map(|floor| format!("{{ cosine: {{ floor: {floor} }} }}")),
@@ -118,12 +125,16 @@ prop_compose! {
                 "{{ step: {{ every_epochs: {every}, factor: {factor} }} }}"
             )),
         ],
-        loss in prop::sample::select(&["softmax_cross_entropy", "mse"][..]),
+        loss in prop_oneof![
+            Just("mse".to_owned()),
+            Just("bce_with_logits".to_owned()),
+            (0.0f64..0.99).prop_map(|e| format!("softmax_cross_entropy, label_smoothing: {e}")),
+        ],
         velocity in prop::sample::select(&[8, 16, 32][..]),
     ) -> String {
         let decay = if decay < 1e-9 { 0.0 } else { decay };
         format!(
-            "train: {{ {length}, batch: 32, micro_batch: 4, lr: {lr}, momentum: {momentum}, \
+            "train: {{ {length}, batch: 32, micro_batch: 4, lr: {lr}, {optimizer}, \
              weight_decay: {decay}, seed: {seed}, schedule: {schedule}, loss: {loss}, velocity: \
              {velocity} }}\n"
         )

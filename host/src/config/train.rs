@@ -36,16 +36,27 @@ pub struct TrainKeys {
     /// How the learning rate changes; `constant` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<At<ScheduleKeys>>,
+    /// What becomes of gradients; `sgd` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<At<OptimizerKeys>>,
     /// 0 to below 1; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub momentum: Option<At<f64>>,
-    /// L2 penalty; 0 by default.
+    /// Nesterov's momentum, which looks one step ahead; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nesterov: Option<At<bool>>,
+    /// Decoupled: weights shrink by this share times the learning rate, which with `sgd` is an L2
+    /// penalty; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<At<f64>>,
     /// What is minimised; `softmax_cross_entropy` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<LossWord>")]
     pub loss: Option<At<LossKind>>,
+    /// The share of the target that all classes get alike, for softmax cross-entropy: 0 to below 1;
+    /// 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<At<f64>>,
     /// How updates are rounded to units of the master weights; `stochastic` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<RoundWord>")]
@@ -53,9 +64,77 @@ pub struct TrainKeys {
     /// Names every random number of the run; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Bits of the stored velocity where there is momentum: 8, 16 or 32; 16 by default.
+    /// Bits of the stored velocity where there is momentum: 8, 16 or 32; by default 8 for Lion, else
+    /// 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub velocity: Option<At<i64>>,
+}
+
+/// An optimiser with settings of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerMapping {
+    /// Every weight moves by the learning rate (Chen et al. 2023).
+    Lion(LionKeys),
+}
+
+/// Lion.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LionKeys {
+    /// What the velocity weighs in the direction and in the next velocity, each from 0 to below 1;
+    /// 0.9 and 0.99 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<At<[f64; 2]>>,
+}
+
+/// An optimiser: `sgd`, `lion`, or a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OptimizerKeys {
+    /// Stochastic gradient descent, of which `momentum` and `nesterov` are settings.
+    Sgd,
+    /// One that has settings.
+    Other(OptimizerMapping),
+}
+
+impl Short for OptimizerKeys {
+    type Long = OptimizerMapping;
+    const EXPECTED: &'static str = "`sgd`, `lion` or `lion: { betas: [0.9, 0.99] }`";
+
+    fn word(word: &str) -> Result<Self, String> {
+        match word {
+            "sgd" => Ok(Self::Sgd),
+            "lion" => Ok(Self::Other(OptimizerMapping::Lion(LionKeys::default()))),
+            _ => {
+                let remedy = remedy(word, &["sgd", "lion"]);
+                Err(format!("`{word}` is not an optimiser{HELP}{remedy}"))
+            }
+        }
+    }
+    fn long(long: OptimizerMapping) -> Result<Self, String> {
+        Ok(Self::Other(long))
+    }
+}
+
+deserialize_short!(OptimizerKeys);
+
+impl Serialize for OptimizerKeys {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Sgd => serializer.serialize_str("sgd"),
+            Self::Other(mapping) => serde_saphyr::FlowMap(mapping).serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for OptimizerKeys {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Optimizer".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mapping = generator.subschema_for::<OptimizerMapping>();
+        json_schema!({ "anyOf": [{ "enum": ["sgd", "lion"] }, mapping] })
+    }
 }
 
 /// How the learning rate changes.
@@ -160,4 +239,5 @@ impl JsonSchema for ScheduleKeys {
 enum LossWord {
     SoftmaxCrossEntropy,
     Mse,
+    BceWithLogits,
 }

@@ -2,7 +2,7 @@
 
 use fixgrad::{
     config::{LossKind, Train},
-    optim::{Lr, Schedule},
+    optim::{Lr, Optimizer, Schedule},
     quant::Round,
     tensor::Width,
 };
@@ -14,7 +14,7 @@ use super::{
     merge::storage,
     number::{rate, rate_value, share, share_value},
     problems::Problems,
-    train::{ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
+    train::{OptimizerKeys, OptimizerMapping, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys},
 };
 
 /// How long a run is.
@@ -56,10 +56,16 @@ pub(super) fn build(
         Some(decay) => known_rate("weight_decay", decay, problems),
         None => Some(Lr::ZERO),
     };
-    let momentum = momentum(keys, problems);
-    let velocity = match &keys.velocity {
-        Some(bits) => storage(bits, problems),
-        None => Some(Width::I16),
+    let momentum = match &keys.momentum {
+        Some(at) => share_below_one("momentum", "and never forgets", at, problems),
+        None => Some(0),
+    };
+    let optimizer = optimizer(keys, problems);
+    let velocity = match (&keys.velocity, optimizer) {
+        (Some(bits), _) => storage(bits, problems),
+        // Signs need little of it.
+        (None, Some(Optimizer::Lion { .. })) => Some(Width::I8),
+        (None, _) => Some(Width::I16),
     };
     let (length, batch, micro_batch) = (length?, batch?, micro_batch?);
     if !batch.is_multiple_of(micro_batch) {
@@ -83,14 +89,17 @@ pub(super) fn build(
         problems.error(
             keys.loss.as_ref().and_then(At::span),
             "softmax cross-entropy needs classes, and the data set has target values",
-            "write `loss: mse`",
+            "write `loss: mse`, or `loss: bce_with_logits` where every value says yes or no",
         );
     }
+    let label_smoothing = label_smoothing(keys, loss, problems);
     let train = Train {
         seed: keys.seed.unwrap_or(0),
         batch,
         micro_batch,
         loss,
+        label_smoothing: label_smoothing?,
+        optimizer: optimizer?,
         lr: lr?,
         schedule: schedule?,
         momentum: momentum?,
@@ -154,14 +163,61 @@ fn known_share(what: &str, at: &At<f64>, problems: &mut Problems) -> Option<u16>
     known
 }
 
-fn momentum(keys: &TrainKeys, problems: &mut Problems) -> Option<u16> {
-    let Some(at) = &keys.momentum else { return Some(0) };
-    let momentum = known_share("momentum", at, problems)?;
-    if momentum == 1 << 15 {
-        problems.error(at.span(), "`momentum` is 1 and never forgets", "choose a momentum below 1");
+fn share_below_one(what: &str, then: &str, at: &At<f64>, problems: &mut Problems) -> Option<u16> {
+    let known = known_share(what, at, problems)?;
+    if known == 1 << 15 {
+        let message = format!("`{what}` is 1 {then}");
+        problems.error(at.span(), message, format!("choose a {what} below 1"));
         return None;
     }
-    Some(momentum)
+    Some(known)
+}
+
+fn optimizer(keys: &TrainKeys, problems: &mut Problems) -> Option<Optimizer> {
+    let nesterov = keys.nesterov.as_ref().filter(|nesterov| nesterov.value);
+    let momentum = keys.momentum.as_ref().filter(|momentum| momentum.value != 0.0);
+    let other = keys.optimizer.as_ref().map(|at| &at.value);
+    let Some(OptimizerKeys::Other(OptimizerMapping::Lion(lion))) = other else {
+        return match (nesterov, momentum) {
+            (Some(at), None) => {
+                problems.error(
+                    at.span(),
+                    "Nesterov's momentum needs a momentum",
+                    "add `momentum: 0.9`",
+                );
+                None
+            }
+            (Some(_), Some(_)) => Some(Optimizer::Nesterov),
+            (None, _) => Some(Optimizer::Sgd),
+        };
+    };
+    let keys = [("nesterov", nesterov.map(At::span)), ("momentum", momentum.map(At::span))];
+    for (key, span) in keys.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+        problems.error(
+            span,
+            format!("`{key}` is of `optimizer: sgd`"),
+            "remove it; Lion has `betas: [0.9, 0.99]` of its own",
+        );
+    }
+    let Some(at) = &lion.betas else { return Some(Optimizer::LION) };
+    let beta = |value| At { value, span: at.span() };
+    let then = "and never sees a gradient";
+    let betas = at.value.map(|value| share_below_one("beta", then, &beta(value), problems));
+    Some(Optimizer::Lion { betas: [betas[0]?, betas[1]?] })
+}
+
+fn label_smoothing(keys: &TrainKeys, loss: LossKind, problems: &mut Problems) -> Option<u16> {
+    let Some(at) = &keys.label_smoothing else { return Some(0) };
+    let share = share_below_one("label_smoothing", "and leaves no label", at, problems)?;
+    if share > 0 && loss != LossKind::SoftmaxCrossEntropy {
+        problems.error(
+            at.span(),
+            "`label_smoothing` is of `loss: softmax_cross_entropy`",
+            "remove it, or choose that loss",
+        );
+        return None;
+    }
+    Some(share)
 }
 
 /// Says what a number became, where it is not exactly what was written.

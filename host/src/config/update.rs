@@ -88,15 +88,15 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_again() {
-        for update in [
-            Update::All,
-            Update::Bias,
-            Update::Nothing,
-            Update::Channels { first: 3, count: 5 },
-        ] {
+        for update in
+            [Update::All, Update::Bias, Update::Nothing, Update::Channels { first: 3, count: 5 }]
+        {
             assert_eq!(UpdateRule(update).to_string().parse(), Ok(UpdateRule(update)));
         }
-        assert_eq!("channels=3..8".parse(), Ok(UpdateRule(Update::Channels { first: 3, count: 5 })));
+        assert_eq!(
+            "channels=3..8".parse(),
+            Ok(UpdateRule(Update::Channels { first: 3, count: 5 }))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use fixgrad::{
     kernel::Kernel,
-    loss::{LOSS_EXPONENT, Target},
+    loss::{LOSS_EXPONENT, Loss, Target},
     trainer::Tally,
 };
 
@@ -31,13 +31,13 @@ pub fn judge<K: Kernel + Copy + Send>(session: &mut Session<'_, K>) -> Result<Te
         wrong: Vec::new(),
     };
     let mut tally = Tally::default();
+    let loss = Loss::of(&session.compiled.config.train);
     let size = usize::from(session.compiled.config.train.micro_batch.max(1));
     for (group, indices) in test.chunks(size).enumerate() {
         session.batch.fill(indices.iter().copied());
         session.trainer.infer(session.batch.samples())?;
         for (i, &index) in indices.iter().enumerate() {
             let outputs = session.trainer.outputs(i);
-            let loss = session.compiled.config.train.loss;
             tally.samples += 1;
             match &session.data.targets {
                 Targets::Classes { labels, .. } => {
@@ -64,19 +64,34 @@ pub fn judge<K: Kernel + Copy + Send>(session: &mut Session<'_, K>) -> Result<Te
                 Targets::Values { mantissas, exponent, width, .. } => {
                     let from = index as usize * width;
                     let values = &mantissas[from..from + width];
-                    tally.loss += loss.value(outputs, &Target::Values(values, (*exponent).into()));
+                    let target = Target::Values(values, (*exponent).into());
+                    tally.loss += loss.value(outputs, &target);
+                    tally.correct += loss.right(outputs, &target);
                 }
             }
         }
     }
-    (out.loss, out.accuracy) = means(tally, classes > 0);
+    (out.loss, out.accuracy) = means(tally, session.answers());
     Ok(out)
 }
 
-/// Mean loss and accuracy; not a number where there is none.
-pub(crate) fn means(tally: Tally, classes: bool) -> (f64, f64) {
+/// Mean loss, and right answers as a share of all, of which a sample has `answers`; not a number where
+/// there is none.
+pub(crate) fn means(tally: Tally, answers: usize) -> (f64, f64) {
     let samples = f64::from(tally.samples);
     let loss = tally.loss as f64 * f64::from(LOSS_EXPONENT).exp2() / samples;
-    let accuracy = if classes { f64::from(tally.correct) / samples } else { f64::NAN };
-    (loss, accuracy)
+    let share = f64::from(tally.correct) / (samples * answers as f64);
+    (loss, if answers > 0 { share } else { f64::NAN })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accuracy_is_a_share_of_all_answers() {
+        let tally = Tally { samples: 4, loss: 1 << 18, correct: 6 };
+        assert_eq!(means(tally, 2), (1.0, 0.75));
+        assert!(means(tally, 0).1.is_nan());
+    }
 }

@@ -7,6 +7,7 @@ use fixgrad::{
     config::Config,
     graph::Graph,
     kernel::Kernel,
+    loss::Loss,
     optim::Lr,
     rng::{Key, Permutation},
     trainer::{LayerState, SetupError, StepError, Tally, Trainer},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{Compiled, MAX_LAYERS},
-    data::{Dataset, Draws},
+    data::{Dataset, Draws, Targets},
 };
 
 /// 32-bit sums in memory at once: enough for most layers in one piece. No result depends on it.
@@ -100,6 +101,12 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
             loader: Loader::new(data),
             kernel,
         })
+    }
+
+    /// Answers that a sample has, each right or wrong; none where outputs are quantities.
+    pub(crate) fn answers(&self) -> usize {
+        let classes = matches!(self.data.targets, Targets::Classes { .. });
+        Loss::of(&self.compiled.config.train).answers(classes, self.data.outputs())
     }
 
     /// Steps of a whole epoch: as many whole batches as there are.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::{Compiled, Experiment},
-    data::{SearchPath, Targets},
+    data::SearchPath,
     files, kernel,
     report::{self, ReportInput},
 };
@@ -260,9 +260,9 @@ fn epoch_record<K: Kernel + Copy + Send>(
     outcome: EpochOutcome,
     stepper: &impl Stepper,
 ) -> Result<Epoch> {
-    let classes = matches!(session.data.targets, Targets::Classes { .. });
-    let (train_loss, train_accuracy) = means(outcome.tally, classes);
-    let validation = session.validate()?.map(|tally| means(tally, classes));
+    let answers = session.answers();
+    let (train_loss, train_accuracy) = means(outcome.tally, answers);
+    let validation = session.validate()?.map(|tally| means(tally, answers));
     let (validation_loss, validation_accuracy) = validation.unwrap_or((f64::NAN, f64::NAN));
     let seen = session.observe()?;
     let seconds = outcome.time.as_secs_f64();

@@ -10,7 +10,6 @@ use tracing::warn;
 
 use super::grid::label;
 use crate::{
-    data::Targets,
     files,
     kernel::best,
     report::percent,
@@ -36,7 +35,7 @@ impl Cell {
     }
 }
 
-/// How a run of a sweep ended. Accuracies are fractions; `None` where there are no classes.
+/// How a run of a sweep ended. Accuracies are fractions; `None` where answers are quantities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellResult {
     /// Share of the test set that was classified rightly.
@@ -96,8 +95,8 @@ pub(super) fn train(job: &Job) -> Result<CellResult> {
     while session.epochs_done() < session.epochs() {
         seconds += session.epoch(|_| ())?.time.as_secs_f64();
     }
-    let classes = matches!(job.data.targets, Targets::Classes { .. });
-    let validation = session.validate()?.map(|tally| means(tally, classes).1);
+    let answers = session.answers();
+    let validation = session.validate()?.map(|tally| means(tally, answers).1);
     let test = judge(&mut session)?;
     let number = |value: f64| value.is_finite().then_some(value);
     Ok(CellResult {

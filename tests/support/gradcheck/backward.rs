@@ -1,11 +1,11 @@
 //! Gradients of outputs.
 
-use fixgrad::{config::LossKind, graph::Kind, trainer::Tensor};
+use fixgrad::{graph::Kind, trainer::Tensor};
 
-use super::{Quantised, Step, forward::Layer, tally::shares};
+use super::{Quantised, Step, forward::Layer};
 use crate::{
     net::Wanted,
-    reference::{Expected, mse, softmax, values},
+    reference::{Expected, values},
 };
 
 impl Step<'_> {
@@ -19,16 +19,10 @@ impl Step<'_> {
             Wanted::Values(..) => "values",
         };
         self.coverage.note(format!("{loss:?} of {kind}"));
+        let smooth = self.case.config.train.label_smoothing > 0;
+        self.coverage.note_if(smooth, format!("smooth {kind}"));
         let samples = outputs.chunks_exact(units).zip(first..);
-        samples
-            .flat_map(|(row, sample)| {
-                let wanted = self.wanted(sample, units);
-                match loss {
-                    LossKind::Mse => mse(row, &wanted),
-                    LossKind::SoftmaxCrossEntropy => softmax(row, &shares(&wanted)),
-                }
-            })
-            .collect()
+        samples.flat_map(|(row, sample)| self.loss_grad(row, &self.wanted(sample, units))).collect()
     }
 
     pub(super) fn wanted(&self, sample: usize, units: usize) -> Vec<f64> {

@@ -102,7 +102,7 @@ impl Step<'_> {
     }
 
     pub(super) fn unit_of_sums(&self, i: usize, tensor: Tensor) -> f64 {
-        self.recorded(i, tensor, false).first().map_or(1.0, |sum: &Number| sum.unit())
+        self.recorded(i, tensor, false).last().map_or(1.0, |sum: &Number| sum.unit())
     }
 }
 

@@ -125,11 +125,7 @@ impl Step<'_> {
             let sizes: f64 = products().map(f64::abs).sum();
             let shift = column().map(f64::abs).sum::<f64>() * channel.inverse;
             let shift = shift * (2.0 * UNIT + channel.mean.abs() * LOST);
-            Expected {
-                value: products().sum(),
-                units: 1.0,
-                absolute: sizes * channel.off + shift,
-            }
+            Expected { value: products().sum(), units: 1.0, absolute: sizes * channel.off + shift }
         };
         layer.channels.iter().enumerate().map(of).collect()
     }

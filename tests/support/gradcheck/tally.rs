@@ -5,7 +5,7 @@ use fixgrad::{config::LossKind, trainer::Tensor};
 use super::Step;
 use crate::{
     net::Wanted,
-    reference::{Expected, LOSS_UNITS, mse_loss, softmax_loss},
+    reference::{Expected, LOSS_UNITS, bce, bce_loss, mse, mse_loss, softmax, softmax_loss},
 };
 
 /// Bits that the finer of two units may lie below the coarser.
@@ -39,6 +39,14 @@ impl Step<'_> {
                     before && row[class..].iter().all(|y| *y <= row[class])
                 })
                 .count(),
+            // Outputs above zero where more than a half is wanted, and no others.
+            Wanted::Values(..) if self.case.config.train.loss == LossKind::BceWithLogits => rows()
+                .flat_map(|(row, sample)| {
+                    let wanted = shares(&self.wanted(sample, units));
+                    row.iter().zip(wanted).map(|(y, t)| (*y > 0.0) == (t > 0.5)).collect::<Vec<_>>()
+                })
+                .filter(|right| *right)
+                .count(),
             Wanted::Values(..) => 0,
         };
         assert_eq!(self.tally.correct as usize, right, "step {}, right answers", self.index);
@@ -49,8 +57,33 @@ impl Step<'_> {
         let wanted = self.wanted(sample, row.len());
         match self.case.config.train.loss {
             LossKind::Mse => mse_loss(row, &wanted, self.distance_unit()),
-            LossKind::SoftmaxCrossEntropy => softmax_loss(row, &shares(&wanted)),
+            LossKind::SoftmaxCrossEntropy => softmax_loss(row, &self.smoothed(&wanted)),
+            LossKind::BceWithLogits => bce_loss(row, &shares(&wanted)),
         }
+    }
+
+    /// The gradient by the outputs of one sample.
+    pub(super) fn loss_grad(&self, row: &[f64], wanted: &[f64]) -> Vec<Expected> {
+        match self.case.config.train.loss {
+            LossKind::Mse => mse(row, wanted),
+            LossKind::SoftmaxCrossEntropy => softmax(row, &self.smoothed(wanted)),
+            LossKind::BceWithLogits => bce(row, &shares(wanted)),
+        }
+    }
+
+    /// Wanted probabilities, of which all have a part alike: whole units of 2^-15, those that do not
+    /// come out even to the first outputs.
+    fn smoothed(&self, wanted: &[f64]) -> Vec<f64> {
+        let smoothing = usize::from(self.case.config.train.label_smoothing);
+        let (each, rest) = (smoothing / wanted.len(), smoothing % wanted.len());
+        let left = 1.0 - smoothing as f64 / 32_768.0;
+        let shares = shares(wanted).into_iter().enumerate();
+        shares
+            .map(|(i, share)| {
+                let own = (share * left * 32_768.0 + 0.5).floor();
+                (own + (each + usize::from(i < rest)) as f64) / 32_768.0
+            })
+            .collect()
     }
 
     /// The unit that outputs and targets are brought to.
@@ -67,6 +100,6 @@ impl Step<'_> {
 }
 
 /// Wanted probabilities have 15 bits.
-pub(super) fn shares(wanted: &[f64]) -> Vec<f64> {
+fn shares(wanted: &[f64]) -> Vec<f64> {
     wanted.iter().map(|t| ((t * 32_768.0).floor() / 32_768.0).clamp(0.0, 1.0)).collect()
 }

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use fixgrad::{
     config::Master,
-    optim::Lr,
+    optim::{Lr, Optimizer},
     quant::{Format, Overflow, Point, Quant},
     rng::Key,
     tensor::Width,
@@ -68,7 +68,10 @@ impl Step<'_> {
             for (which, tensor) in [Tensor::WeightGrad, Tensor::BiasGrad].into_iter().enumerate() {
                 // The numbers before those that move stay away.
                 let Some(code) = self.recorded(i, tensor, true).last().copied() else { continue };
-                let guess = code.exponent + i16::from(quants[which].bits) + 1;
+                // Lion's is a mean, which does not grow.
+                let lion = matches!(self.case.config.train.optimizer, Optimizer::Lion { .. });
+                let growth = if lion { -1 } else { 1 };
+                let guess = code.exponent + i16::from(quants[which].bits) + growth;
                 let bound = bounds[which].unwrap_or(guess);
                 self.new_units[i][which] = bound - (velocity_bits(width) - 1);
             }
@@ -157,20 +160,83 @@ impl Step<'_> {
             mantissas: grads.iter().map(|grad| (grad.value / unit) as i64).collect(),
             exponent,
         };
-        let steps =
-            if self.case.config.train.momentum == 0 { grads } else { self.velocity(param, &grads) };
+        let train = &self.case.config.train;
+        let steps = match train.optimizer {
+            Optimizer::Sgd if train.momentum == 0 => grads,
+            Optimizer::Sgd => self.velocity(param, &grads),
+            Optimizer::Nesterov => self.look_ahead(param, &grads, &self.velocity(param, &grads)),
+            Optimizer::Lion { betas: [beta, _] } => {
+                let direction = self.direction(param, beta, &grads);
+                self.velocity(param, &grads);
+                direction
+            }
+        };
         self.assert_moved(param, &steps);
     }
 
-    /// The new velocity, once it is found right: near `momentum * v + g` in floats, and with the
+    /// What old velocity and gradient weigh in the new velocity, in units of 2^-15.
+    fn factors(&self) -> [u16; 2] {
+        match self.case.config.train.optimizer {
+            Optimizer::Sgd | Optimizer::Nesterov => [self.case.config.train.momentum, 1 << 15],
+            Optimizer::Lion { betas: [_, beta] } => [beta, (1 << 15) - beta],
+        }
+    }
+
+    /// Nesterov's step from the new velocity on: `g + momentum * v`, near that in floats and with the
     /// very bits of the written rule.
+    fn look_ahead(&self, param: &Param<'_>, grads: &Scaled, velocity: &Scaled) -> Scaled {
+        let train = &self.case.config.train;
+        let up = i32::from(grads.exponent) - i32::from(velocity.exponent);
+        let tensor = [Tensor::Velocity, Tensor::BiasVelocity][param.which];
+        let key = self.key(param.layer, tensor, VELOCITY).child(1);
+        let format = Format { bits: 31, round: train.round, overflow: Overflow::SatSym };
+        let (below, over) = reach(train.round);
+        let most = *CODE_31.end();
+        let moved = grads.mantissas.iter().zip(&velocity.mantissas);
+        let steps = (param.moving.start as u32..).zip(moved);
+        let steps = steps.map(|(i, (&grad, &v))| {
+            let exact = f64::from(train.momentum) / 32_768.0 * v as f64
+                + grad as f64 * f64::from(up).exp2();
+            let sum = i64::from(train.momentum) * v + scale(grad, up + 15);
+            let step = rounding::code(sum, 15, format, key.half(i)).code;
+            // The gradient loses less than 2^-15 of a unit, downwards.
+            let ends =
+                [exact - below - (-15f64).exp2(), exact + over].map(|e| e.clamp(-most, most));
+            assert!((ends[0]..=ends[1]).contains(&step), "element {i}: {step} and not {exact}");
+            step as i64
+        });
+        self.coverage.note(format!("Nesterov {:?} {:?}", train.velocity, train.round));
+        Scaled { mantissas: steps.collect(), exponent: velocity.exponent }
+    }
+
+    /// Lion's step: the sign of `beta * v + (1 - beta) * g` with the old velocity.
+    fn direction(&self, param: &Param<'_>, beta: u16, grads: &Scaled) -> Scaled {
+        let old = f64::from(self.old_units[param.layer][param.which]).exp2();
+        let unit = f64::from(grads.exponent).exp2();
+        let before = &self.before.velocities[param.layer][param.which];
+        let signs = before.iter().zip(&grads.mantissas).map(|(&v, &g)| {
+            // Both are exact.
+            let v = f64::from(beta) * v as f64 * old;
+            let g = f64::from((1 << 15) - beta) * g as f64 * unit;
+            self.coverage.note_if(v * g < 0.0, "Lion weighs velocity against gradient");
+            i64::from(v > -g) - i64::from(v < -g)
+        });
+        let mantissas = signs.collect();
+        let train = &self.case.config.train;
+        self.coverage.note(format!("Lion {:?} {:?}", train.velocity, train.round));
+        Scaled { mantissas, exponent: 0 }
+    }
+
+    /// The new velocity, once it is found right: near `momentum * v + g` in floats, by Lion
+    /// `beta * v + (1 - beta) * g`, and with the very bits of the written rule.
     fn velocity(&self, param: &Param<'_>, grads: &Scaled) -> Scaled {
         let Param { layer, which, .. } = *param;
         let train = &self.case.config.train;
         let (old_exponent, exponent) = (self.old_units[layer][which], self.new_units[layer][which]);
         let above = |other: i16| i32::from(other) - i32::from(exponent);
-        let factor = f64::from(train.momentum) / 32_768.0 * f64::from(above(old_exponent)).exp2();
-        let grad_unit = f64::from(above(grads.exponent)).exp2();
+        let [momentum, share] = self.factors();
+        let factor = f64::from(momentum) / 32_768.0 * f64::from(above(old_exponent)).exp2();
+        let grad_unit = f64::from(share) / 32_768.0 * f64::from(above(grads.exponent)).exp2();
         let bits = velocity_bits(train.velocity) as u8;
         let format = Format { bits, round: train.round, overflow: Overflow::SatSym };
         let key = self.key(layer, [Tensor::Velocity, Tensor::BiasVelocity][which], VELOCITY);
@@ -188,8 +254,8 @@ impl Step<'_> {
             let exact = factor * old as f64 + grad_unit * grad as f64;
             let allowed = (exact - below).clamp(-most, most)..=(exact + over).clamp(-most, most);
             assert!(allowed.contains(&(new as f64)), "{what}: {new} and not {exact}");
-            let sum = scale(i64::from(train.momentum) * old, above(old_exponent))
-                + scale(grad, above(grads.exponent) + 15);
+            let sum = scale(i64::from(momentum) * old, above(old_exponent))
+                + scale(i64::from(share) * grad, above(grads.exponent));
             let written = rounding::code(sum, 15, format, key.half(i)).code;
             assert_eq!(new as f64, written, "{what}");
         }
@@ -201,7 +267,11 @@ impl Step<'_> {
     fn assert_moved(&self, param: &Param<'_>, steps: &Scaled) {
         let Param { layer, which, tensor, master, .. } = *param;
         let train = &self.case.config.train;
-        let rate = self.lr.times(Lr::ratio(1, train.batch.into()));
+        // A sign is that of the mean too.
+        let rate = match train.optimizer {
+            Optimizer::Lion { .. } => self.lr,
+            _ => self.lr.times(Lr::ratio(1, train.batch.into())),
+        };
         let decay = if which == 0 { self.lr.times(train.weight_decay) } else { Lr::ZERO };
         let key = self.key(layer, tensor, UPDATE);
         let most = f64::from(master.width.bits() - 1).exp2();

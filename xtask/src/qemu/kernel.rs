@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     const EQUAL: &str =
-        "equal products 1000\nequal convolutions 900\nequal elements 4000\nequal loops 10800\n";
+        "equal products 1000\nequal convolutions 900\nequal elements 6000\nequal loops 10800\n";
 
     fn read(lines: &[&str]) -> Result<Costs> {
         let mut reader = Reader::default();
@@ -106,7 +106,7 @@ mod tests {
     fn a_board_that_did_not_compare_its_loops_is_not_taken_for_a_good_one() {
         for loops in ["", "equal loops 0\n"] {
             let report = [
-                "equal products 1000\nequal convolutions 900\nequal elements 4000\n",
+                "equal products 1000\nequal convolutions 900\nequal elements 6000\n",
                 loops,
                 "end\n",
             ];

@@ -5,7 +5,7 @@ use core::{array, ops::Range};
 use super::Wrong;
 use crate::{
     kernel::Kernel,
-    optim::{Descend, Update},
+    optim::{Descend, Momentum, Rule, Update},
     quant::{Counts, Format, Overflow, Quantizer, Round, peak},
     rng::Key,
     tensor::{MantissasMut, Source},
@@ -110,6 +110,28 @@ impl Case {
         }
     }
 
+    /// With momentum, by every rule in turn.
+    pub(super) fn with_momentum(mut self, number: u32) -> Self {
+        let key = Key::new(number.into()).child(6);
+        let factors = key.word(0);
+        let exponent = |index| key.below(index, 24).cast_signed() as i16 - 12;
+        let rule = match number % 3 {
+            0 => Rule::Velocity,
+            1 => Rule::Nesterov,
+            _ => Rule::Lion { beta: (factors >> 17).cast_signed() },
+        };
+        self.descend.momentum = Some(Momentum {
+            rule,
+            factor: (factors & 0x7fff).cast_signed(),
+            old_exponent: exponent(1),
+            grad_exponent: exponent(2),
+            new_exponent: exponent(3),
+            round: self.descend.update.round,
+            key: key.child(0),
+        });
+        self
+    }
+
     /// What `work` makes of the slice.
     pub(super) fn outcome<C>(&self, work: impl FnOnce(&[i32], &mut [i8]) -> C) -> Outcome<C> {
         let mut bytes = self.bytes;
@@ -135,11 +157,27 @@ impl Case {
         })
     }
 
+    /// The weights that a kernel moves by a velocity, and that velocity, which begins where the
+    /// weights do, with its largest magnitude.
+    pub(super) fn driven(&self, kernel: &impl Kernel) -> (Outcome<Counts>, Outcome<u32>) {
+        let pass = self.pass.as_ref().map_or(&[][..], |pass| pass);
+        let mut peak = 0;
+        let mut velocities = self.bytes;
+        let weights = self.outcome(|sums, weights| {
+            let velocity = velocities.get_mut(self.slice.clone()).unwrap_or_default();
+            let (velocity, master) = (MantissasMut::I8(velocity), MantissasMut::I8(weights));
+            let seen = kernel.descend(&self.descend, sums, self.first, pass, velocity, master);
+            peak = seen.velocity_peak;
+            seen.counts
+        });
+        (weights, (velocities, peak))
+    }
+
     /// Compares a result with the right one.
-    pub(super) fn compare(
+    pub(super) fn compare<C: PartialEq>(
         &self,
-        ours: &Outcome<Counts>,
-        right: &Outcome<Counts>,
+        ours: &Outcome<C>,
+        right: &Outcome<C>,
     ) -> Result<(), Wrong> {
         let mut wrong = Ok(());
         for (i, (our_byte, right_byte)) in ours.0.iter().zip(&right.0).enumerate() {

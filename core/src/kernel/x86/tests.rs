@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernel::testing::*;
 use crate::{
-    optim::{Momentum, Update},
+    optim::{Momentum, Rule, Update},
     quant::{Format, Overflow, Round},
     rng::Key,
 };
@@ -65,6 +65,11 @@ proptest! {
         (lr, update_shift, round) in (0..1i32 << 15, -8i32..40, any_round()),
         (decay, decay_shift) in (prop_oneof![Just(0), 0..1i32 << 15], 0i32..40),
         (velocity_width, velocity, factor) in (0..3usize, any_fill(), 0..1i32 << 15),
+        rule in prop_oneof![
+            Just(Rule::Velocity),
+            Just(Rule::Nesterov),
+            (0..1i32 << 15).prop_map(|beta| Rule::Lion { beta }),
+        ],
         exponents in prop_oneof![Just(None), [-20i16..20, -20i16..20, -20i16..20].prop_map(Some)],
         (width, weights, grads, grad_bits) in (0..3usize, any_fill(), any_fill(), 2u32..=32),
         (seed, first, len) in (any::<u64>(), 0..5000u32, 0..600usize),
@@ -72,7 +77,7 @@ proptest! {
     ) {
         let key = Key::new(seed);
         let momentum = exponents.map(|[old_exponent, grad_exponent, new_exponent]| Momentum {
-            factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
+            rule, factor, old_exponent, grad_exponent, new_exponent, round, key: key.child(2),
         });
         // As wide as the codes of a point.
         let format = Format { bits: format.bits.min(16), ..format };

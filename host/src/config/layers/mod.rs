@@ -16,8 +16,9 @@ mod pools;
 mod split;
 
 use fixgrad::graph::{
-    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
-    Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
+    GlobalAvgPool, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split,
+    Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
