@@ -236,7 +236,7 @@ impl Merge<'_> {
             self.problems.error(
                 rule.span(),
                 format!("layer `{}` has {channels} output channels", layer.name),
-                format!("the last ones end with `channels={}..{channels}`", channels - 1),
+                format!("`channels=0..{channels}` are all of them"),
             );
         }
         rule.value.0

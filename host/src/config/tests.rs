@@ -1,7 +1,7 @@
 //! The compiler as a whole: what is written, what it becomes, and what is refused.
 
 use fixgrad::{
-    config::{Init, LayerConfig},
+    config::{Init, LayerConfig, Update},
     optim::{Lr, Schedule},
     quant::{Overflow, Quant, Range, Round},
     strategy::{LayerSet, StrategyKind},
@@ -137,6 +137,23 @@ fixed:
     assert_eq!((grad.overflow, grad.range), (Overflow::Wrap, Range::Percentile(9990)));
     assert_eq!(fc2.bias.train.range, Range::Moving { window: 9, percentile: 10_000 });
     assert!(fc2.per_channel && !fc2.weight.clip && !fc1.per_channel);
+}
+
+#[test]
+fn what_moves_is_said_by_level() {
+    let compiled = with(
+        "\
+fixed:
+  default: { update: nothing }
+  by_kind: { dense: { update: bias } }
+  by_name: { fc2: { update: channels=1..3 } }
+",
+    );
+    let [.., fc1, relu, fc2] = compiled.config.layers.as_slice() else { panic!() };
+    let some = Update::Channels { first: 1, count: 2 };
+    assert_eq!((fc1.update, relu.update, fc2.update), (Update::Bias, Update::All, some));
+    let all = with("fixed: {}\n").plan().unwrap();
+    assert!(compiled.plan().unwrap().ram() < all.ram());
 }
 
 #[test]

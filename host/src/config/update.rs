@@ -104,7 +104,7 @@ mod tests {
         for (word, part) in [
             ("none", "allowed: `all`"),
             ("biases", "did you mean `bias`"),
-            ("channels", "did you mean `channels=0..16`"),
+            ("channels", "`channels=0..16`"),
             ("channels=5..5", "names no channels"),
             ("channels=5", "names no channels"),
             ("channels=-1..5", "names no channels"),

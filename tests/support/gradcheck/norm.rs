@@ -4,7 +4,7 @@
 //! it multiplies. What it was made from has 32 bits and an error of a few units of 2^-32 of a code: that
 //! is the rest of the bounds.
 
-use fixgrad::{graph::BatchNorm, trainer::Tensor};
+use fixgrad::graph::BatchNorm;
 
 use super::{Quantised, Step, forward::Layer};
 use crate::reference::{Expected, values};
@@ -113,12 +113,7 @@ impl Step<'_> {
     }
 
     /// The gradient of the weight: the sum of gradients times normalised numbers.
-    pub(super) fn norm_weight_grad(
-        &self,
-        i: usize,
-        grad: &[Expected],
-        layer: &Layer,
-    ) -> Vec<Expected> {
+    pub(super) fn norm_weight_grad(&self, grad: &[Expected], layer: &Layer) -> Vec<Expected> {
         let of = |(c, channel): (usize, &Channel)| {
             let column = || grad.iter().skip(c).step_by(layer.channels.len()).map(|g| g.value);
             let products = || column().zip(channel.normal()).map(|(g, x)| g * x);

@@ -97,7 +97,7 @@ impl Step<'_> {
             }
         }
         if !layer.channels.is_empty() {
-            weights = self.norm_weight_grad(i, grad, layer);
+            weights = self.norm_weight_grad(grad, layer);
         }
         let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
         let [moving, moving_biases] = moving(config, &self.facts(i));
