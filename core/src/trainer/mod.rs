@@ -8,6 +8,7 @@ mod error;
 mod evaluate;
 mod forward;
 mod freeze;
+mod gradients;
 mod init;
 mod joins;
 mod mask;
@@ -19,6 +20,7 @@ mod record;
 mod samples;
 mod state;
 mod sums;
+mod targets;
 #[expect(clippy::panic, reason = "in a `const`, a task that cannot be trained is a build error")]
 mod task;
 mod update;
@@ -37,7 +39,6 @@ use crate::{
     uses::{Part, Ranges, Uses},
 };
 
-pub use backward::Targets;
 use check::Rows;
 use engine::{Engine, Mode, finish_ranges};
 pub use error::{RestoreError, SetupError, StepError};
@@ -48,6 +49,7 @@ pub use samples::{SampleData, Samples};
 pub(crate) use state::States;
 use state::{Exponents, Purpose};
 pub use state::{LayerMemory, LayerState, Tensor};
+pub use targets::Targets;
 pub use task::{Planned, Task};
 
 /// Trains a network in the memory that the caller gives.

@@ -3,7 +3,8 @@
 use super::{
     engine::{At, Engine},
     forward::pieces,
-    update::{Block, Which},
+    gradients::Block,
+    update::Which,
 };
 use crate::{
     graph::pick,

@@ -3,20 +3,20 @@
 use super::{
     engine::{At, Engine, UPDATE_STREAM, VELOCITY_STREAM},
     forward::{grid, pieces},
+    gradients::Block,
     norm::norm_of,
     point::{PIECE, Pass, Sums},
     state::Tensor,
 };
 use crate::{
     config::Master,
-    graph::{ParamPlan, Region, nothing, pick},
+    graph::{ParamPlan, Region, pick},
     kernel::Kernel,
-    layer::{self, Operator, WeightGrad, operate},
     optim::{Descend, Lr, Momentum, Optimizer, Rule, Update, velocity_bits},
     quant::{Quant, Range, Round, bits_for, exponent_of},
     rng::Key,
     strategy::Strategy,
-    tensor::{Mantissas, MantissasMut},
+    tensor::MantissasMut,
     uses::{Part, Uses},
 };
 
@@ -45,14 +45,6 @@ impl Which {
             Self::Bias => bias,
         }
     }
-}
-
-/// A part of a weight: some rows, some of their columns.
-pub(super) struct Block {
-    pub(super) unit: usize,
-    pub(super) rows: usize,
-    pub(super) col: usize,
-    pub(super) cols: usize,
 }
 
 impl Param<'_> {
@@ -129,56 +121,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             }
         }
         self.finish_param(&param, &mut pass, velocity_peak);
-    }
-
-    /// The sums of a block of weights into a tile.
-    #[inline(never)]
-    fn tile_sums(&mut self, at: At<'e>, count: usize, tile: &Region, block: &Block) {
-        self.block_sums(at, count, tile, block, false);
-    }
-
-    /// The sums of a block of weights into a region, or added to what is there.
-    #[inline(always)]
-    pub(super) fn block_sums(
-        &mut self,
-        at: At<'e>,
-        count: usize,
-        to: &Region,
-        block: &Block,
-        add: bool,
-    ) {
-        let (plan, way, input) = (at.plan, &at.plan.way, self.input_region(at.plan));
-        if norm_of::<U>(way).is_some() {
-            return self.norm_grads(at, to, false, block.unit);
-        }
-        let [sums, grad, x, room] = if U::links_windows() {
-            let room = self.room_for(input);
-            pick(self.memory, [to, &plan.grad, input, &room])
-        } else {
-            let [sums, grad, x] = pick(self.memory, [to, &plan.grad, input]);
-            [sums, grad, x, nothing()]
-        };
-        let MantissasMut::I32(sums) = sums else { return };
-        let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
-        operate!(way.kind, U, layer => layer.weight_grad::<K, U>(WeightGrad {
-            kernel: self.kernel,
-            from: way.from,
-            depth: way.depth as usize,
-            samples: count,
-            grad: U::codes(grad.as_ref()),
-            x,
-            drop: plan.weight_grad.drop,
-            units: block.unit..block.unit + block.rows,
-            cols: block.col..block.col + block.cols,
-            add,
-            sums,
-            room,
-        }));
-    }
-
-    /// Whether sums of a bias gradient may drop bits: samples of bytes are too few for that.
-    fn drops_biases() -> bool {
-        U::uses(Part::WideCodes) || U::links_windows()
     }
 
     pub(super) fn param(&self, at: At<'e>, which: Which, exponent: i16) -> Param<'e> {
@@ -364,20 +306,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             && let Some(range) = self.range_mut(param.layer, param.velocity())
         {
             range.note_seen(momentum.new_exponent.saturating_add(log.into()));
-        }
-    }
-
-    /// The bias gradient of `count` samples.
-    pub(super) fn bias_sums(&mut self, at: At<'e>, count: usize, sums: &Region) {
-        let plan = at.plan;
-        if norm_of::<U>(&plan.way).is_some() {
-            return self.norm_grads(at, sums, true, 0);
-        }
-        let [sums, grad] = pick(self.memory, [sums, &plan.grad]);
-        if let MantissasMut::I32(sums) = sums {
-            // Without pictures, a sample is a row.
-            let rows = if U::links_windows() { count * plan.way.rows as usize } else { count };
-            layer::bias_grad::<U>(U::codes(grad.as_ref()), rows, plan.bias_grad.drop, sums);
         }
     }
 }

@@ -6,9 +6,9 @@
 use core::arch::x86_64::*;
 
 use super::{
-    depthwise::Lanes,
     entry_points,
     gemm::{Isa, Role, Side},
+    lanes::Lanes,
 };
 use crate::{
     kernel::{Depthwise, DepthwiseGrad},

@@ -4,143 +4,17 @@
 use std::{vec, vec::Vec};
 
 use super::super::{Depthwise, DepthwiseGrad, depthwise::each_run};
+use super::{
+    frame::{Frame, copy},
+    lanes::Lanes,
+};
 use crate::{
     quant::jam,
-    tensor::{Mantissa, Patches, Windows, for_width},
+    tensor::{Mantissa, for_width},
 };
-
-/// Numbers that are multiplied and added side by side.
-pub(super) trait Lanes {
-    /// Numbers of pictures and gradients.
-    type Number: Mantissa;
-    /// Weights and sums.
-    type Sum: Copy + Default + Into<i64>;
-    type Vector: Copy;
-    const LANES: usize;
-
-    /// A weight as [`add`](Self::add) takes it.
-    fn weight(code: i32) -> Self::Sum;
-    fn load(from: &[Self::Sum]) -> Self::Vector;
-    fn store(sums: Self::Vector, to: &mut [Self::Sum]);
-    fn widen(from: &[Self::Number]) -> Self::Vector;
-    /// Widened numbers as weights.
-    fn as_weights(numbers: Self::Vector) -> Self::Vector;
-    /// Widened numbers times weights, added to sums.
-    fn add(sums: Self::Vector, numbers: Self::Vector, weights: Self::Vector) -> Self::Vector;
-}
-
-/// Lanes of 64 bits, for codes of any width: plain code, which the compiler turns into that of the
-/// unit at hand.
-pub(super) struct Wide;
-
-impl Lanes for Wide {
-    type Number = i32;
-    type Sum = i64;
-    type Vector = [i64; 8];
-    const LANES: usize = 8;
-
-    #[inline(always)]
-    fn weight(code: i32) -> i64 {
-        code.into()
-    }
-    #[inline(always)]
-    fn load(from: &[i64]) -> [i64; 8] {
-        core::array::from_fn(|i| from[i])
-    }
-    #[inline(always)]
-    fn store(sums: [i64; 8], to: &mut [i64]) {
-        to[..8].copy_from_slice(&sums);
-    }
-    #[inline(always)]
-    fn widen(from: &[i32]) -> [i64; 8] {
-        core::array::from_fn(|i| from[i].into())
-    }
-    #[inline(always)]
-    fn as_weights(numbers: [i64; 8]) -> [i64; 8] {
-        numbers
-    }
-    #[inline(always)]
-    fn add(sums: [i64; 8], numbers: [i64; 8], weights: [i64; 8]) -> [i64; 8] {
-        core::array::from_fn(|i| sums[i].wrapping_add(numbers[i].wrapping_mul(weights[i])))
-    }
-}
 
 /// Vectors whose sums are kept in registers.
 const VECTORS: usize = 4;
-
-/// Pictures and the zeros that windows see around them.
-struct Frame {
-    /// Zeros before the first pixel, and pixels with all zeros. Pairs are vertical, then horizontal.
-    before: [usize; 2],
-    size: [usize; 2],
-}
-
-impl Frame {
-    fn of(windows: &Windows) -> Self {
-        let axis = |i: usize| {
-            let [count, size, stride, pad, spread] =
-                [windows.count, windows.size, windows.stride, windows.pad, windows.spread]
-                    .map(|of| usize::from(of[i]));
-            let before = pad / spread;
-            (before, before + ((count - 1) * stride + size - 1 - pad) / spread + 1)
-        };
-        let (down, across) = (axis(0), axis(1));
-        Self { before: [down.0, across.0], size: [down.1, across.1] }
-    }
-
-    /// The pixel of the frame under a tap, along one axis; none between pixels.
-    fn pixel(&self, windows: &Windows, axis: usize, window: usize, tap: usize) -> Option<usize> {
-        let spread = usize::from(windows.spread[axis]);
-        let place = window * usize::from(windows.stride[axis]) + tap + self.before[axis] * spread;
-        let place = place.checked_sub(windows.pad[axis].into())?;
-        place.is_multiple_of(spread).then_some(place / spread)
-    }
-
-    /// The rows of the frame under some rows of windows.
-    fn rows(&self, windows: &Windows, [first, last]: [usize; 2]) -> [usize; 2] {
-        let [stride, size, pad, spread] =
-            [windows.stride, windows.size, windows.pad, windows.spread]
-                .map(|of| usize::from(of[0]));
-        let start = (first * stride + self.before[0] * spread).saturating_sub(pad) / spread;
-        let end = (last * stride + size - 1 + self.before[0] * spread - pad) / spread + 1;
-        [start, end.min(self.size[0])]
-    }
-
-    /// Copies `lanes` channels from `channel` on of some rows of a picture.
-    #[inline(always)]
-    fn fill<T: Mantissa>(
-        &self,
-        x: &Patches<'_>,
-        picture: usize,
-        [start, end]: [usize; 2],
-        [channel, lanes]: [usize; 2],
-        out: &mut [T],
-    ) {
-        out.fill(T::from_code(0));
-        let [height, width] = x.windows.from.map(usize::from);
-        let [top, left] = self.before;
-        let width = width.min(self.size[1] - left);
-        for row in start.max(top)..end.min(top + height) {
-            let out = &mut out[((row - start) * self.size[1] + left) * lanes..][..width * lanes];
-            let from = x.offset(picture, row - top, 0);
-            for_width!(Mantissas, x.data, data => {
-                let data = &data[from..][..width * x.channels];
-                if lanes == x.channels {
-                    copy(data, out);
-                } else {
-                    for (pixel, out) in data.chunks_exact(x.channels).zip(out.chunks_exact_mut(lanes)) {
-                        copy(&pixel[channel..], out);
-                    }
-                }
-            });
-        }
-    }
-}
-
-#[inline(always)]
-fn copy<A: Mantissa, B: Mantissa>(from: &[A], to: &mut [B]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = B::from_code(from.widen()));
-}
 
 /// [`Kernel::depthwise`](crate::kernel::Kernel::depthwise). False where data are missing.
 #[inline(always)]

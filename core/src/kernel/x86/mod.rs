@@ -10,7 +10,9 @@ mod avx2;
 mod avx512;
 mod convolve;
 mod depthwise;
+mod frame;
 mod gemm;
+mod lanes;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -103,7 +105,7 @@ macro_rules! entry_points {
 
         #[target_feature(enable = $features)]
         pub(super) fn depthwise_wide(sums: &Depthwise<'_>, first: usize, out: &mut [i32]) -> bool {
-            type Lanes = crate::kernel::x86::depthwise::Wide;
+            type Lanes = crate::kernel::x86::lanes::Wide;
             crate::kernel::x86::depthwise::depthwise::<Lanes>(sums, first, out)
         }
 
@@ -114,7 +116,7 @@ macro_rules! entry_points {
 
         #[target_feature(enable = $features)]
         pub(super) fn depthwise_grad_wide(sums: &DepthwiseGrad<'_>, out: &mut [i32]) -> bool {
-            type Lanes = crate::kernel::x86::depthwise::Wide;
+            type Lanes = crate::kernel::x86::lanes::Wide;
             crate::kernel::x86::depthwise::depthwise_grad::<Lanes>(sums, out)
         }
 
