@@ -1,7 +1,13 @@
 //! What a call gives is checked before anything changes.
 
-use super::{Samples, StepError, Targets};
-use crate::config::is_near;
+use super::{Planned, Samples, StepError, Targets, Trainer};
+use crate::{
+    config::is_near,
+    graph::LayerPlan,
+    kernel::Kernel,
+    strategy::Strategy,
+    uses::{Part, Uses},
+};
 
 /// Elements of one sample and of one output.
 #[derive(Clone, Copy)]
@@ -59,6 +65,20 @@ impl Rows {
             }
         }
         Ok(samples)
+    }
+}
+
+impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S, P> {
+    pub(super) fn rows(&self) -> Rows {
+        let layers = self.plan.plan().layers();
+        let elements =
+            |layer: Option<&LayerPlan>| layer.map_or(0, |plan| plan.way.outputs as usize);
+        let point = self.layers.first().is_some_and(|input| input.activation.is_some());
+        Rows {
+            sample: elements(layers.first()),
+            outputs: elements(layers.last()),
+            in_place: !P::Uses::uses(Part::InputPoint) || !point,
+        }
     }
 }
 

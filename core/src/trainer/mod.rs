@@ -29,7 +29,7 @@ use core::marker::PhantomData;
 
 use crate::{
     config::{Config, LayerConfig, Train},
-    graph::{Graph, GraphView, HookNeeds, LayerPlan, Plan, Sizes},
+    graph::{Graph, GraphView, HookNeeds, Plan, Sizes},
     kernel::Kernel,
     layer::Tag,
     optim::{Lr, Schedule},
@@ -39,7 +39,6 @@ use crate::{
     uses::{Part, Ranges, Uses},
 };
 
-use check::Rows;
 use engine::{Engine, Mode, finish_ranges};
 pub use error::{RestoreError, SetupError, StepError};
 use forward::pieces;
@@ -385,18 +384,6 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         }
         if mode == Mode::Train {
             self.pending = self.pending.saturating_add(count as u32);
-        }
-    }
-
-    fn rows(&self) -> Rows {
-        let layers = self.plan.plan().layers();
-        let elements =
-            |layer: Option<&LayerPlan>| layer.map_or(0, |plan| plan.way.outputs as usize);
-        let point = self.layers.first().is_some_and(|input| input.activation.is_some());
-        Rows {
-            sample: elements(layers.first()),
-            outputs: elements(layers.last()),
-            in_place: !P::Uses::uses(Part::InputPoint) || !point,
         }
     }
 }

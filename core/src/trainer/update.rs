@@ -91,32 +91,35 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let mut velocity_peak = 0;
         let (first, moving) = at.moving::<U>(which);
         // A bias is one row, in one tile.
-        let (units, inputs, rows, cols) = match which {
+        let (units, inputs, rows, cols, room) = match which {
             Which::Weight => {
-                (moving, way.depth as usize, way.weight_rows.into(), way.weight_cols as usize)
+                let (rows, cols) = (way.weight_rows.into(), way.weight_cols as usize);
+                (moving, way.depth as usize, rows, cols, plan.backward_tile)
             }
             Which::Bias => {
                 let len = plan.bias.master.len as usize;
-                (1, len, 1, len)
+                (1, len, 1, len, self.shared.row)
             }
         };
         for (unit, rows) in pieces(units, rows) {
             for (col, cols) in pieces(inputs, cols) {
-                let unit = first + unit;
-                let tile = match which {
+                let mut sums = room.first(rows * cols);
+                let mut row = if cols < inputs { cols } else { rows * cols };
+                let mut start = unit * inputs + col;
+                match which {
                     Which::Weight => {
-                        let sums = plan.backward_tile.first(rows * cols);
+                        let unit = first + unit;
+                        start += first * inputs;
                         self.tile_sums(at, count, &sums, &Block { unit, rows, col, cols });
-                        let row = if cols < inputs { cols } else { rows * cols };
-                        GradTile { sums, row, first: unit * inputs + col, stride: inputs }
                     }
                     Which::Bias => {
-                        let sums = self.shared.row.first(cols);
                         self.bias_sums(at, count, &sums);
-                        let sums = sums.part(first, moving);
-                        GradTile { sums, row: moving, first, stride: inputs }
+                        if U::uses(Part::Partial) {
+                            (sums, row, start) = (sums.part(first, moving), moving, first);
+                        }
                     }
-                };
+                }
+                let tile = GradTile { sums, row, first: start, stride: inputs };
                 self.tile(&param, &mut pass, &mut velocity_peak, &tile);
             }
         }
