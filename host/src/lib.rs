@@ -9,6 +9,7 @@ pub mod import;
 pub mod kernel;
 pub mod link;
 pub mod logging;
+pub mod plan;
 pub mod quantize;
 pub mod report;
 pub mod run;

@@ -10,6 +10,7 @@ pub mod inspect;
 mod line;
 pub mod monitor;
 mod output;
+pub mod plan;
 pub mod pull;
 pub mod push;
 pub mod quantize;

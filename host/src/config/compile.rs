@@ -82,6 +82,17 @@ impl Experiment {
         }
     }
 
+    /// What there would have to be known of data of this shape, for a plan without them.
+    pub fn facts_of(&self, shape: [usize; 3]) -> Result<DatasetFacts, Diagnostics> {
+        let mut problems = Problems::default();
+        let network = network::build(&self.sections.model, shape, &mut problems);
+        problems.finish(&self.file, &self.text)?;
+        let layers = network.map(|(graph, _)| graph.view().layers().last().map(|l| l.shape));
+        let outputs = layers.flatten().map_or(0, |shape| shape.elements());
+        // One batch of any size is an epoch.
+        Ok(DatasetFacts { shape, outputs, classes: true, train_samples: u16::MAX.into() })
+    }
+
     fn compile_into(&self, facts: &DatasetFacts, problems: &mut Problems) -> Option<Compiled> {
         let sections = &self.sections;
         let train = training::build(&sections.train, facts, problems);

@@ -54,6 +54,7 @@ pub use strategies::{
 };
 pub use train::{CosineKeys, ScheduleKeys, ScheduleMapping, StepKeys, TrainKeys};
 pub use training::Length;
+pub use update::UpdateRule;
 pub use windows::{PaddingEntry, Pair};
 
 #[cfg(test)]

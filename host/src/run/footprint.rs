@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use fixgrad::{
-    graph::{Flow, GraphView, LayerPlan, Life, Plan, Region},
+    graph::{Flow, GraphView, Kind, LayerPlan, Life, Plan, Region},
     kernel::Scalar,
     tensor::Width,
     trainer::Trainer,
@@ -104,8 +104,12 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
             add(&format!("clip mask of {what}"), layer, param.pass, always);
             add(&format!("gradient sums of {what}"), layer, param.sum, always);
         }
-        add("channel bounds", layer, *channels, always);
-        add("channel bounds in use", layer, *channels_now, always);
+        let [kept, used] = match plan.way.kind {
+            Kind::BatchNorm(_) => ["running statistics", "statistics and factors"],
+            _ => ["channel bounds", "channel bounds in use"],
+        };
+        add(kept, layer, *channels, always);
+        add(used, layer, *channels_now, always);
         let [numbers, mask, back, aligned, kept] = flow.lives(i);
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
