@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 /// The checksum of every blob, and of a graph's hash.
 pub const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
-/// Version of the formats in this release. A reader refuses all others.
-pub const VERSION: u16 = 2;
-
 /// Bytes around the content.
 pub const OVERHEAD: usize = HEADER + 4;
 
@@ -36,6 +33,14 @@ impl Magic {
     pub const MODEL: Self = Self(*b"FXCM");
     /// Layers that are trained no more.
     pub const FROZEN: Self = Self(*b"FXCF");
+
+    /// Version of the format in this release. A reader refuses all others.
+    pub const fn version(self) -> u16 {
+        match &self.0 {
+            b"FXCC" | b"FXCM" => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Why bytes were refused.
@@ -131,8 +136,12 @@ pub fn write<'b, T: Serialize + ?Sized>(
 ) -> Result<&'b [u8], BlobError> {
     let (header, rest) = buffer.split_at_mut_checked(HEADER).ok_or(BlobError::BufferTooSmall)?;
     let body = postcard::to_slice(content, rest).map_err(|_| BlobError::BufferTooSmall)?.len();
-    let fields =
-        [&magic.0[..], &VERSION.to_le_bytes(), &graph.to_le_bytes(), &(body as u32).to_le_bytes()];
+    let fields = [
+        &magic.0[..],
+        &magic.version().to_le_bytes(),
+        &graph.to_le_bytes(),
+        &(body as u32).to_le_bytes(),
+    ];
     let bytes = fields.into_iter().flatten();
     header.iter_mut().zip(bytes).for_each(|(slot, &byte)| *slot = byte);
     let end = HEADER + body;
@@ -160,8 +169,9 @@ pub fn read<'b, T: Deserialize<'b>>(
         return Err(BlobError::WrongMagic { expected: magic, found: Magic(kind) });
     }
     let version = u16::from_le_bytes(version);
-    if version != VERSION {
-        return Err(BlobError::WrongVersion { expected: VERSION, found: version });
+    let expected = magic.version();
+    if version != expected {
+        return Err(BlobError::WrongVersion { expected, found: version });
     }
     let body = u32::from_le_bytes(body) as usize;
     let expected = OVERHEAD.saturating_add(body);

@@ -174,7 +174,7 @@ fn each_grad(sums: &DepthwiseGrad<'_>, out: &mut [i32], product: impl Fn(usize, 
             let mut sum = 0i64;
             each_run(x, grad.rows, |[picture, y, from], row, len| {
                 let Some(pixel_y) = x.windows.pixel(0, y, tap_y) else { return };
-                let seeing = x.windows.seeing(1, tap_x);
+                let seeing = x.windows.seeing::<1>(tap_x);
                 for window in seeing.start.max(from)..seeing.end.min(from + len) {
                     let Some(pixel_x) = x.windows.pixel(1, window, tap_x) else { return };
                     let at = (row + window - from) * grad.row_stride + unit * grad.col_stride;

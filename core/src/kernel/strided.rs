@@ -84,7 +84,7 @@ fn bytes(sums: &Depthwise<'_>, x: &[i8], weight: &[i8], first: usize, out: &mut 
         // Whole windows up to the end of the row.
         let mut count = 1;
         if nines && under.count == [3; 2] {
-            let end = sums.x.windows.seeing(1, 2).end.min(across);
+            let end = sums.x.windows.seeing::<1>(2).end.min(across);
             count = end.saturating_sub(place[2]).min(rest.len() / width).max(1);
         }
         let Some((part, behind)) = rest.split_at_mut_checked(count * width) else { return };
@@ -215,7 +215,7 @@ fn bytes_grad(sums: &DepthwiseGrad<'_>, grads: &[i8], pixels: &[i8], out: &mut [
             let three = across == 3 && tap_x == 0 && rest.len() >= 3;
             let wanted = if three { 3 } else { 1 };
             let Some((slots, behind)) = rest.split_at_mut_checked(wanted) else { return };
-            let down = windows.seeing(0, tap_y);
+            let down = windows.seeing::<0>(tap_y);
             let row = windows.pixel(0, down.start, tap_y).filter(|_| !down.is_empty());
             let mut parts = [0i32; 3];
             // From one window to the next, tap by tap.
@@ -247,7 +247,7 @@ fn bytes_grad(sums: &DepthwiseGrad<'_>, grads: &[i8], pixels: &[i8], out: &mut [
                 }
             };
             if three {
-                let [first, middle, last] = [0, 1, 2].map(|tap| windows.seeing(1, tap));
+                let [first, middle, last] = [0, 1, 2].map(|tap| windows.seeing::<1>(tap));
                 let common = first.start..last.end.max(first.start);
                 add(&mut parts, 0, common.clone(), true);
                 // What some of them see, beside it.
@@ -257,7 +257,7 @@ fn bytes_grad(sums: &DepthwiseGrad<'_>, grads: &[i8], pixels: &[i8], out: &mut [
                     add(&mut parts, tap, common.end.max(seeing.start)..seeing.end, false);
                 }
             } else {
-                add(&mut parts, tap_x, windows.seeing(1, tap_x), false);
+                add(&mut parts, tap_x, windows.seeing::<1>(tap_x), false);
             }
             for (slot, part) in slots.iter_mut().zip(parts) {
                 let before = if add_up { *slot } else { 0 };

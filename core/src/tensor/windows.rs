@@ -86,11 +86,10 @@ impl Windows {
     /// The taps of a window that have a pixel under them, along one axis: they are `spread` apart, and
     /// their pixels lie side by side.
     #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
-    fn span(&self, axis: usize, window: usize) -> Span {
+    fn span<const AXIS: usize>(&self, window: usize) -> Span {
         let [from, size, stride, pad, spread] =
             [self.from, self.size, self.stride, self.pad, self.spread]
-                .map(|of| usize::from(of[axis]));
+                .map(|of| usize::from(of[AXIS]));
         let place = window * stride;
         let (mut tap, mut pixel) = (pad.saturating_sub(place), place.saturating_sub(pad));
         let mut taps = size.saturating_sub(tap);
@@ -112,10 +111,9 @@ impl Windows {
 
     /// The windows that have a pixel under a tap, along one axis, where pixels have no zeros between.
     #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
-    pub(crate) fn seeing(&self, axis: usize, tap: usize) -> Range<usize> {
+    pub(crate) fn seeing<const AXIS: usize>(&self, tap: usize) -> Range<usize> {
         let [from, count, stride, pad] =
-            [self.from, self.count, self.stride, self.pad].map(|of| usize::from(of[axis]));
+            [self.from, self.count, self.stride, self.pad].map(|of| usize::from(of[AXIS]));
         let first = |pixel: usize| match stride {
             1 => pixel.saturating_sub(tap),
             // A shift, where a division is a long call on small chips.
@@ -229,7 +227,7 @@ impl<'a> Patches<'a> {
     #[inline(always)]
     pub(crate) fn below(&self, [picture, y, x]: [usize; 3]) -> Under {
         let Windows { size, spread, from, .. } = self.windows;
-        let [row, col] = [self.windows.span(0, y), self.windows.span(1, x)];
+        let [row, col] = [self.windows.span::<0>(y), self.windows.span::<1>(x)];
         let across = usize::from(size[1]);
         Under {
             tap: row.tap * across + col.tap,
@@ -451,7 +449,11 @@ mod tests {
                     let all = 0..usize::from(windows.count[axis]);
                     let expected: Vec<_> =
                         all.filter(|&window| windows.pixel(axis, window, tap).is_some()).collect();
-                    let found: Vec<_> = windows.seeing(axis, tap).collect();
+                    let found: Vec<_> = match axis {
+                        0 => windows.seeing::<0>(tap),
+                        _ => windows.seeing::<1>(tap),
+                    }
+                    .collect();
                     prop_assert_eq!(found, expected);
                 }
             }
