@@ -86,6 +86,7 @@ impl Windows {
     /// The taps of a window that have a pixel under them, along one axis: they are `spread` apart, and
     /// their pixels lie side by side.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
     fn span<const AXIS: usize>(&self, window: usize) -> Span {
         let [from, size, stride, pad, spread] =
             [self.from, self.size, self.stride, self.pad, self.spread]
@@ -111,6 +112,7 @@ impl Windows {
 
     /// The windows that have a pixel under a tap, along one axis, where pixels have no zeros between.
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
     pub(crate) fn seeing<const AXIS: usize>(&self, tap: usize) -> Range<usize> {
         let [from, count, stride, pad] =
             [self.from, self.count, self.stride, self.pad].map(|of| usize::from(of[AXIS]));
