@@ -40,26 +40,36 @@ impl ChannelWork<'_> {
     }
 }
 
+/// The numbers of a pixel.
+#[inline(always)]
+fn pixel<T>(numbers: &[T], at: usize, width: usize) -> &[T] {
+    numbers.get(at..at + width).unwrap_or_default()
+}
+
 #[inline(always)]
 fn scale<A: Mantissa>(x: &[A], factors: &[i32], sums: &mut [i32]) {
     let width = factors.len().max(1);
-    for (sums, x) in sums.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-        for ((sum, x), factor) in sums.iter_mut().zip(x).zip(factors) {
+    let mut at = 0;
+    for sums in sums.chunks_exact_mut(width) {
+        for ((sum, x), factor) in sums.iter_mut().zip(pixel(x, at, width)).zip(factors) {
             *sum = x.widen().wrapping_mul(*factor);
         }
+        at += width;
     }
 }
 
 #[inline(always)]
 fn blend<A: Mantissa, B: Mantissa>(grad: &[A], x: &[B], [p, q, r]: [&[i32]; 3], sums: &mut [i32]) {
     let width = p.len().max(1);
-    let pixels = grad.chunks_exact(width).zip(x.chunks_exact(width));
-    for (sums, (grad, x)) in sums.chunks_exact_mut(width).zip(pixels) {
+    let mut at = 0;
+    for sums in sums.chunks_exact_mut(width) {
+        let numbers = pixel(grad, at, width).iter().zip(pixel(x, at, width));
         let factors = p.iter().zip(q).zip(r);
-        for (((sum, g), x), ((p, q), r)) in sums.iter_mut().zip(grad).zip(x).zip(factors) {
+        for ((sum, (g, x)), ((p, q), r)) in sums.iter_mut().zip(numbers).zip(factors) {
             let grad = g.widen().wrapping_mul(*p);
             *sum = grad.wrapping_add(x.widen().wrapping_mul(*q)).wrapping_add(*r);
         }
+        at += width;
     }
 }
 

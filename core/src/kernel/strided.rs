@@ -115,7 +115,7 @@ fn window(sums: &Depthwise<'_>, x: &[i8], weight: &[i8], under: Under, row: &mut
     }
     let mut x = x.as_ptr().wrapping_add(pixel);
     let mut weight = weight.as_ptr().wrapping_add(tap);
-    for slots in row.chunks_exact_mut(fans) {
+    for slots in row.chunks_exact_mut(fans.max(1)) {
         for slot in slots {
             let mut sum = 0i32;
             for term in 0..terms {

@@ -56,16 +56,20 @@ impl<'m> Words<'m> {
 
     fn new(words: MantissasMut<'m>) -> Self {
         let words = if let MantissasMut::I32(words) = words { words } else { &mut [] };
-        let channels = (words.len() - words.len().min(NORM_WORDS[1])) / NORM_WORDS[0];
-        let (rows, back) = words.split_at_mut(channels * Self::ROWS);
-        let mut rows = rows.chunks_exact_mut(channels.max(1));
-        let mut row = || rows.next().unwrap_or_default();
+        let channels = words.len().saturating_sub(NORM_WORDS[1]) / NORM_WORDS[0];
+        let mut rest = words;
+        let mut take = |len| {
+            let (row, behind) = core::mem::take(&mut rest).split_at_mut_checked(len)?;
+            rest = behind;
+            Some(row)
+        };
+        let mut row = || take(channels).unwrap_or_default();
         Self {
             mean: [row(), row()],
             deviation: [row(), row()],
             factors: [row(), row(), row()],
             grads: [row(), row()],
-            back,
+            back: rest,
         }
     }
 
@@ -166,7 +170,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                         (now, now.inverse_deviation(norm.eps, unit))
                     }
                 };
-                words.put(channel, now.mean.clamp(-end, end), deviation);
+                words.put(channel, now.mean.max(-end).min(end), deviation);
             }
         }
         let factor =
