@@ -389,7 +389,13 @@ block!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{check_convolutions, check_depthwise, check_products};
+    use crate::{
+        kernel::{
+            Depthwise, Kernel,
+            testing::{check_convolutions, check_depthwise, check_products},
+        },
+        tensor::{Mantissas, Patches, Windows},
+    };
 
     #[test]
     fn products_equal_the_scalar_ones() {
@@ -404,5 +410,18 @@ mod tests {
     #[test]
     fn depthwise_sums_are_those_of_groups() {
         check_depthwise(&Blocked, "blocked");
+    }
+
+    #[test]
+    fn nothing_is_read_for_channels_that_have_no_weights() {
+        let windows = Windows { size: [2, 2], from: [2, 2], ..Windows::POINT };
+        let x = Patches::new(Mantissas::I8(&[1; 4]), windows, 1);
+        let weight = Mantissas::I8(&[]);
+        for (multiplier, back) in [(0, false), (0, true), (1, false), (1, true)] {
+            let mut out = [7; 4];
+            let sums = Depthwise { x, weight, multiplier, back, drop: 0 };
+            Blocked.depthwise(&sums, 0, &mut out);
+            assert_eq!(out, [7; 4], "{multiplier} {back}");
+        }
     }
 }

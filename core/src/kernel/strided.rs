@@ -66,7 +66,8 @@ unsafe fn dot(
 fn bytes(sums: &Depthwise<'_>, x: &[i8], weight: &[i8], first: usize, out: &mut [i32]) {
     let [terms, fans] = sums.terms();
     let (taps, width) = (sums.x.windows.taps(), sums.width().max(1));
-    if terms.max(fans) == 0 || weight.len() < sums.x.channels * fans * taps {
+    // No weights may be read that were not counted here.
+    if terms.min(fans) == 0 || weight.len() < sums.x.channels * fans * taps {
         return;
     }
     let across = usize::from(sums.x.windows.count[1]);

@@ -14,7 +14,7 @@ use fixgrad::{
     trainer::{Tensor, Trainer},
 };
 
-use super::Model;
+use super::{Model, model::mantissas};
 use crate::config::{Compiled, MAX_LAYERS};
 
 /// A layer of the folded network.
@@ -201,15 +201,6 @@ fn range(region: Region) -> std::ops::Range<usize> {
 
 fn place(bytes: &mut [u8], region: Region) -> &mut [u8] {
     &mut bytes[range(region)]
-}
-
-fn mantissas(bytes: &[u8], region: Region) -> Vec<i64> {
-    let bytes = &bytes[range(region)];
-    match region.width() {
-        Width::I8 => bytes.iter().map(|&byte| i64::from(byte as i8)).collect(),
-        Width::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b).into()).collect(),
-        Width::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),
-    }
 }
 
 /// Stores values in the 32 bits of their master copy.

@@ -29,6 +29,7 @@ pub use footprint::Footprint;
 pub use job::{Job, Overrides};
 pub use judge::judge;
 pub(crate) use judge::means;
+pub(crate) use model::mantissas;
 pub use model::{Model, ModelError};
 pub use progress::Progress;
 pub(crate) use session::Order;

@@ -11,8 +11,10 @@ use fixgrad::{
         BlobError,
         blob::{self, Magic},
     },
+    graph::Region,
     kernel::Kernel,
     strategy::Strategy,
+    tensor::Width,
     trainer::{LayerMemory, RestoreError, Tensor, Trainer},
 };
 use hmac_sha256::Hash;
@@ -126,6 +128,17 @@ impl Model {
             }
         }
         digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The mantissas of a region of parameters; none where these end before it.
+pub(crate) fn mantissas(parameters: &[u8], region: Region) -> Vec<i64> {
+    let from = region.offset() as usize;
+    let bytes = parameters.get(from..from + region.bytes()).unwrap_or_default();
+    match region.width() {
+        Width::I8 => bytes.iter().map(|&byte| i64::from(byte.cast_signed())).collect(),
+        Width::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b).into()).collect(),
+        Width::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),
     }
 }
 
