@@ -113,9 +113,8 @@ impl<'a> Flow<'a> {
         while reader < n {
             if self.graph.reads(reader, last) {
                 forward = reader;
-                // What normalises looks at its input once more.
-                let norm = self.graph.is_norm(reader) && self.trains(reader);
-                backward = backward || norm || self.moving(reader)[0].1 > 0;
+                let keeps = self.graph.layers()[reader].kind.keeps_input() && self.trains(reader);
+                backward = backward || keeps || self.moving(reader)[0].1 > 0;
             }
             reader += 1;
         }
@@ -230,6 +229,17 @@ mod tests {
         assert_eq!([1, 2, 3, 5].map(|i| flow.trains(i)), [false, false, true, true]);
         assert_eq!((flow.lives(1)[0], flow.lives(0)[0]), ((1, 6), (0, 1)));
         assert_eq!((flow.lives(3)[0], flow.lives(5)[0]), ((3, 18 - 5), (5, 6)));
+    }
+
+    #[test]
+    fn what_a_layer_looks_at_once_more_lives_that_long() {
+        let graph: Graph<9> =
+            Graph::input([1, 4, 4]).conv2d("conv", Conv2d::new(2, 1)).batch_norm().dense("fc", 3);
+        // data0, conv1, batch_norm2, fc3: the normalisation has no weight that moves.
+        let still = settings([(2, Update::Nothing)]);
+        assert_eq!(graph.view().flow(&still).lives(1)[0], (1, 8 - 2));
+        let head = settings([(1, Update::Nothing), (2, Update::Nothing)]);
+        assert_eq!(graph.view().flow(&head).lives(1)[0], (1, 2));
     }
 
     #[test]

@@ -143,6 +143,11 @@ impl Kind {
         self.bit() & (Self::KEEPERS | Tag::Relu.bit()) != 0
     }
 
+    /// Whether the layer looks at its input once more on the way back, with or without weights that move.
+    pub(crate) const fn keeps_input(self) -> bool {
+        matches!(self, Self::BatchNorm(_))
+    }
+
     /// The kinds that [keep their output](Self::keeps_output).
     pub(crate) const KEEPERS: u64 = Tag::Relu6.bit() | Tag::Hardtanh.bit() | Tag::LeakyRelu.bit();
 
