@@ -119,6 +119,8 @@ pub mod quant;
 #[forbid(unsafe_code)]
 pub mod rng;
 #[forbid(unsafe_code)]
+pub mod stored;
+
 pub mod strategy;
 #[forbid(unsafe_code)]
 mod tables;

@@ -82,6 +82,8 @@ pub enum Part {
     LabelSmoothing,
     /// Steps that are not the velocity: Nesterov's and Lion's.
     StepRules,
+    /// Parameters that are read where they are [stored](crate::stored).
+    Stored,
 }
 
 impl Part {

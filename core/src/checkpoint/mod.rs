@@ -73,6 +73,7 @@ use crate::{
     kernel::Kernel,
     strategy::Strategy,
     trainer::{Planned, Trainer},
+    uses::{Part, Uses},
 };
 
 /// What was loaded.
@@ -303,5 +304,11 @@ fn identity<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
     trainer: &Trainer<'_, N, K, S, P>,
 ) -> Identity {
     let (graph, train, layers, strategies) = trainer.purpose();
-    Identity::of(graph, trainer.plan().layers(), train, layers, strategies)
+    let mut identity = Identity::of(graph, trainer.plan().layers(), train, layers, strategies);
+    if P::Uses::uses(Part::Stored)
+        && let Some(crc) = trainer.stored_crc()
+    {
+        identity.storage ^= crc;
+    }
+    identity
 }

@@ -31,13 +31,15 @@ impl Magic {
     pub const CONFIG: Self = Self(*b"FXCC");
     /// A configuration and what training made of it.
     pub const MODEL: Self = Self(*b"FXCM");
+    /// Parameters that are read where they lie.
+    pub const STORED: Self = Self(*b"FXCP");
     /// Layers that are trained no more.
     pub const FROZEN: Self = Self(*b"FXCF");
 
     /// Version of the format in this release. A reader refuses all others.
     pub const fn version(self) -> u16 {
         match &self.0 {
-            b"FXCC" | b"FXCM" => 2,
+            b"FXCC" | b"FXCM" => 3,
             _ => 1,
         }
     }

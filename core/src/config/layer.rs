@@ -55,6 +55,10 @@ pub struct LayerConfig {
     pub bias_master: Master,
     /// Which parameters move.
     pub update: Update,
+    /// True when weights of which none moves, and likewise biases, are read where they are
+    /// [stored](crate::stored), such as in flash, and take no RAM. Layers that normalise channels keep
+    /// theirs in RAM.
+    pub stored: bool,
 }
 
 impl LayerConfig {
@@ -75,6 +79,7 @@ impl LayerConfig {
             master,
             bias_master: Master { init: Init::Zero, ..master },
             update: Update::All,
+            stored: false,
         }
     }
 
@@ -97,6 +102,7 @@ impl LayerConfig {
             master,
             bias_master: Master { width: Width::I16, bound: 1, init: Init::Zero },
             update: Update::All,
+            stored: false,
         }
     }
 

@@ -78,6 +78,7 @@ const fn of_layer(layer: &LayerConfig) -> u64 {
         | on_wide(layer.weight.bits())
         | on(layer.per_channel, Part::Channels)
         | on(!matches!(layer.update, Update::All), Part::Partial)
+        | on(layer.stored, Part::Stored)
         | on(own_codes, Part::Codes)
         | on(own_codes && clips, Part::Clipping)
 }
@@ -157,6 +158,7 @@ mod tests {
             (LayerConfig { activation: Some(Point::new(Quant::new(8))), ..tiny }, Part::Clipping),
             (LayerConfig { per_channel: true, ..tiny }, Part::Channels),
             (LayerConfig { update: Update::Bias, ..tiny }, Part::Partial),
+            (LayerConfig { stored: true, ..tiny }, Part::Stored),
             (ranged(Range::Max), Part::WholeTensor),
             (ranged(Range::Sweep), Part::Sweep),
             (ranged(Range::ThreeSigma), Part::Statistics),

@@ -1,10 +1,10 @@
-//! Hands out places in the arena. Sizes are counted in 64 bits, so that what 32 bits cannot count
-//! is noticed on every machine.
+//! Hands out places in the arena. Sizes are counted in 64 bits, so that what 31 bits cannot count, as
+//! a [`Region`] does, is noticed on every machine.
 
 use super::region::Region;
 use crate::tensor::Width;
 
-/// The arena would have more bytes than 32 bits can count.
+/// The arena would have more bytes than 31 bits can count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
@@ -50,7 +50,7 @@ impl Cursor {
 }
 
 impl Region {
-    /// A region without a place yet. What 32 bits cannot count finds no place either.
+    /// A region without a place yet. What 31 bits cannot count finds no place either.
     pub(super) const fn sized(len: usize, width: Width) -> Self {
         let len = if len > u32::MAX as usize { u32::MAX } else { len as u32 };
         Self::new(0, len, width)
@@ -58,7 +58,7 @@ impl Region {
 
     /// The same at this place.
     pub(super) const fn at(self, offset: u64) -> Result<Self, TooLarge> {
-        if offset + self.footprint() > u32::MAX as u64 {
+        if offset + self.footprint() > i32::MAX as u64 {
             return Err(TooLarge);
         }
         Ok(Self::new(offset as u32, self.len, self.width()))

@@ -163,7 +163,12 @@ pub enum PlanError {
         /// The layer.
         layer: Name,
     },
-    /// More bytes than 32 bits can count.
+    /// A strategy works on parameters that are read where they are stored.
+    StoredHook {
+        /// The layer.
+        layer: Name,
+    },
+    /// More bytes than 31 bits can count.
     TooLarge {
         /// The layer at which that happens.
         layer: Name,
@@ -195,8 +200,15 @@ impl PlanError {
             Self::Unread { layer } => m.text("layer ").text(layer.as_str()).text(
                 ": no layer reads its output; add or concatenate it to another, or remove it",
             ),
+            Self::StoredHook { layer } => m
+                .text("layer ")
+                .text(layer.as_str())
+                .text(
+                    ": a strategy works on weights or biases that are read where they are stored; ",
+                )
+                .text("keep them in RAM, or leave the layer out of the strategy"),
             Self::TooLarge { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": the arena would exceed 4 GiB")
+                m.text("layer ").text(layer.as_str()).text(": the arena would exceed 2 GiB")
             }
         }
     }

@@ -65,6 +65,14 @@ impl<'a> Flow<'a> {
         ]
     }
 
+    /// Whether weights and biases of layer `i` are read where they are stored.
+    pub(super) const fn stored(self, i: usize) -> [bool; 2] {
+        let stored = i < self.settings.len() && self.settings[i].stored && !self.graph.is_norm(i);
+        let (weights, biases) = self.graph.layer_parameters(i);
+        let [(_, moving), (_, moving_biases)] = self.moving(i);
+        [stored && weights > 0 && moving == 0, stored && biases > 0 && moving_biases == 0]
+    }
+
     /// True when parameters of layer `i` move.
     pub const fn moves(self, i: usize) -> bool {
         let [weights, biases] = self.moving(i);

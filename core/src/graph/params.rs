@@ -5,7 +5,7 @@ use super::{
     cursor::Cursor,
     flow::Flow,
     plan::{Plan, storage},
-    region::Bounds,
+    region::{Bounds, Region},
     sizes::{HookNeeds, Sizes},
 };
 use crate::{config::LayerConfig, quant::Range, tensor::Width, trainer::Tensor};
@@ -18,7 +18,7 @@ pub(crate) const NORM_WORDS: [usize; 2] = [9, 3];
 impl<const N: usize> Plan<N> {
     pub(super) const fn place_masters(
         &mut self,
-        cursor: &mut Cursor,
+        (cursor, image): (&mut Cursor, &mut Cursor),
         flow: Flow<'_>,
         i: usize,
         config: &LayerConfig,
@@ -26,9 +26,16 @@ impl<const N: usize> Plan<N> {
     ) {
         let Some(facts) = flow.graph().facts(i) else { return };
         let (weights, biases) = (facts.weights(), facts.biases);
+        let [weights_stored, biases_stored] = flow.stored(i);
         let layer = &mut self.layers[i];
-        layer.weight.master = cursor.take(weights, config.master.width);
-        layer.bias.master = cursor.take(biases, config.bias_master.width);
+        layer.weight.master = match weights_stored {
+            true => image.take(weights, storage(config.weight.bits(), false)).stored(),
+            false => place(cursor, image, weights, config.master.width),
+        };
+        layer.bias.master = match biases_stored {
+            true => image.take(biases, storage(config.bias.bits(), false)).stored(),
+            false => place(cursor, image, biases, config.bias_master.width),
+        };
         // Numbers that come together in one, and those that one goes to.
         let [units, inputs] = facts.weights;
         let outputs = units * facts.windows.taps();
@@ -45,9 +52,11 @@ impl<const N: usize> Plan<N> {
             // the bound is the largest magnitude.
             layer.weight.limit = config.master.one(config.weight.train.bits);
             layer.bias.limit = 0;
-            layer.channels = cursor.take(RUNNING_WORDS * units, Width::I32);
+            layer.channels = place(cursor, image, RUNNING_WORDS * units, Width::I32);
+        } else if config.per_channel && weights_stored {
+            layer.channels = image.take(units, Width::I8).stored();
         } else if config.per_channel && weights > 0 {
-            layer.channels = cursor.take(units, Width::I8);
+            layer.channels = place(cursor, image, units, Width::I8);
         }
     }
 
@@ -106,16 +115,19 @@ impl<const N: usize> Plan<N> {
         let accumulate = sizes.micro_batch < sizes.batch;
         layer.weight.codes = layer.weight.master;
         layer.bias.codes = layer.bias.master;
-        if !config.weight_is_master() || hook.weight {
+        let [weights_stored, biases_stored] = flow.stored(i);
+        if !weights_stored && (!config.weight_is_master() || hook.weight) {
             layer.weight.codes = cursor.take(weights, weight_width);
             layer.weight.pass = cursor.mask(weights, config.weight.clip && moving > 0);
         }
-        if !config.bias_is_master() || hook.weight {
+        if !biases_stored && (!config.bias_is_master() || hook.weight) {
             layer.bias.codes = cursor.take(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip && moving_biases > 0);
         }
         layer.channels_now = if flow.graph().is_norm(i) {
             cursor.take(NORM_WORDS[0] * weights + NORM_WORDS[1], Width::I32)
+        } else if weights_stored {
+            layer.channels
         } else {
             cursor.take(layer.channels.len as usize, Width::I8)
         };
@@ -124,4 +136,10 @@ impl<const N: usize> Plan<N> {
             layer.bias.sum = cursor.take(moving_biases, Width::I32);
         }
     }
+}
+
+/// A place in the arena, and as much in the image of stored parameters, with which it begins.
+const fn place(cursor: &mut Cursor, image: &mut Cursor, len: usize, width: Width) -> Region {
+    image.take(len, width);
+    cursor.take(len, width)
 }

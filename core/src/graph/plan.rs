@@ -124,12 +124,12 @@ impl<const N: usize> Plan<N> {
             ram: 0,
         };
         let flow = graph.flow(settings);
-        let mut cursor = Cursor::new();
+        let (mut cursor, mut image) = (Cursor::new(), Cursor::new());
         let mut i = 0;
         while i < count {
-            plan.place_masters(&mut cursor, flow, i, &settings[i], sizes);
+            plan.place_masters((&mut cursor, &mut image), flow, i, &settings[i], sizes);
             plan.place_bounds(i, &settings[i]);
-            if cursor.overflowed() {
+            if cursor.overflowed() || image.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
             }
             i += 1;
@@ -156,6 +156,10 @@ impl<const N: usize> Plan<N> {
                 || needs_grad && config.activation_grad.is_none()
             {
                 return Err(PlanError::MissingPoint { layer: layer.name });
+            }
+            let [weights_stored, biases_stored] = flow.stored(i);
+            if hook.weight && (weights_stored || biases_stored) {
+                return Err(PlanError::StoredHook { layer: layer.name });
             }
             plan.place_params(&mut cursor, flow, i, config, sizes, hook);
             if plan.find_sums(graph, i, &facts, config, sizes, hook).is_none() {

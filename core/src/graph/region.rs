@@ -8,11 +8,13 @@ use crate::{
     trainer::Tensor,
 };
 
-/// A tensor's place in the arena. Eight bytes: on a chip, a plan is hundreds of them in flash.
+/// A tensor's place in the arena, or among [stored](crate::stored) parameters. Eight bytes: on a chip,
+/// a plan is hundreds of them in flash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Region {
-    /// The first byte, which is a multiple of four, and in its low bits the storage.
+    /// The first byte, which is a multiple of four, in its low bits the storage, and in its highest
+    /// whether it lies among stored parameters.
     place: u32,
     /// Mantissas.
     pub len: u32,
@@ -27,7 +29,24 @@ impl Region {
         Self { place: offset & !3 | width as u32, len }
     }
 
-    /// First byte.
+    /// The same place among stored parameters, instead of in the arena.
+    pub(super) const fn stored(self) -> Self {
+        Self { place: self.place | Self::STORED, ..self }
+    }
+
+    const STORED: u32 = 1 << 31;
+
+    /// True for a place among stored parameters. Nothing of the arena lies there.
+    pub const fn is_stored(self) -> bool {
+        self.place & Self::STORED != 0
+    }
+
+    /// First byte among stored parameters.
+    pub const fn stored_offset(self) -> u32 {
+        self.place & !(3 | Self::STORED)
+    }
+
+    /// First byte in the arena.
     pub const fn offset(self) -> u32 {
         self.place & !3
     }
@@ -65,7 +84,12 @@ impl Region {
 
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} at {}", self.len, self.width(), self.offset())
+        let Self { len, .. } = *self;
+        if self.is_stored() {
+            write!(f, "{len} {:?} stored at {}", self.width(), self.stored_offset())
+        } else {
+            write!(f, "{len} {:?} at {}", self.width(), self.offset())
+        }
     }
 }
 

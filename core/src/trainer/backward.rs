@@ -6,6 +6,7 @@ use super::{
     norm::{norm_factors, norm_of},
     point::{Sums, widen},
     state::Tensor,
+    stored::{in_arena, or_stored},
     targets::Targets,
     update::Which,
 };
@@ -201,9 +202,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if spread == 0 {
             return;
         }
-        let regions = [&self.shared.scratch, &plan.grad, &plan.aligned_grad, &plan.channels_now];
+        let channels = in_arena::<U>(&plan.channels_now);
+        let regions = [&self.shared.scratch, &plan.grad, &plan.aligned_grad, channels];
         let [scratch, grad, mut aligned, channels] = pick(self.memory, regions);
-        let (MantissasMut::I32(scratch), MantissasMut::I8(below)) = (scratch, channels) else {
+        let channels = or_stored::<U>(self.stored, &plan.channels_now, channels.as_ref());
+        let (MantissasMut::I32(scratch), Mantissas::I8(below)) = (scratch, channels) else {
             return;
         };
         let row = scratch.get_mut(..units).unwrap_or_default();
@@ -230,7 +233,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let windows = U::links_windows();
         let norm = norm_of::<U>(way).is_some();
         let factors = norm_factors(&plan.channels_now, way.channels.into(), 3);
-        let weight = if norm { &factors } else { &plan.weight.codes };
+        let weight = if norm { &factors } else { in_arena::<U>(&plan.weight.codes) };
         // One that asks for its input keeps nothing else.
         let kept = if norm { self.input_region(plan) } else { &plan.memo };
         let draws = self.draws(from);
@@ -242,6 +245,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             [sums, own, weight, nothing(), nothing()]
         };
         let MantissasMut::I32(sums) = sums else { return };
+        let weight = or_stored::<U>(self.stored, &plan.weight.codes, weight.as_ref());
         let x = U::codes(kept.as_ref());
         let memo = if let Mantissas::I8(memo) = x { memo } else { &[] };
         let grad = U::codes(own.as_ref());
@@ -257,7 +261,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             second: U::links_joins() && usize::from(way.input) != of,
             grad,
             x,
-            weight: if norm { weight.as_ref() } else { U::codes(weight.as_ref()) },
+            weight: if norm { weight } else { U::codes(weight) },
             drop: plan.input_grad.drop,
             first,
             sums,

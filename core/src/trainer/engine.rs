@@ -17,6 +17,7 @@ use crate::{
     optim::Lr,
     quant::{Quant, RangeState},
     rng::Key,
+    stored::Stored,
     strategy::{Context, Place, Strategy},
     uses::{Part, Uses},
 };
@@ -35,6 +36,7 @@ pub(crate) struct Engine<'e, K, S, U> {
     pub(crate) plan: &'e [LayerPlan],
     pub(crate) shared: &'e Shared,
     pub(crate) memory: &'e mut [u8],
+    pub(crate) stored: Option<&'e Stored<'e>>,
     /// Codes that are read in place.
     pub(crate) samples: &'e [i8],
     pub(crate) exponents: &'e mut [Exponents],

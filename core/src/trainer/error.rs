@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::ConfigError,
     graph::{PlanError, too_small},
+    stored::StoredError,
 };
 
 /// Why a trainer could not start.
@@ -29,6 +30,8 @@ pub enum SetupError {
     Misaligned,
     /// A strategy works on weights or activations, for which a task's plan has no room.
     Unplanned,
+    /// Stored parameters are missing, or of another network.
+    Stored(StoredError),
 }
 
 impl fmt::Display for SetupError {
@@ -46,6 +49,7 @@ impl fmt::Display for SetupError {
                 "the strategy works on weights or activations, for which the plan of a task has \
                  no room; `Trainer::new` plans for it",
             ),
+            Self::Stored(error) => error.fmt(f),
         }
     }
 }

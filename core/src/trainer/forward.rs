@@ -9,6 +9,7 @@ use super::{
     point::{Pass, Sums},
     samples::{SampleData, Samples},
     state::Tensor,
+    stored::{in_arena, or_stored},
 };
 use crate::{
     graph::{Kind, LayerPlan, Region, nothing, pick},
@@ -191,8 +192,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let windows = U::links_windows();
         let norm = norm_of::<U>(way).is_some();
         let factors = norm_factors(&plan.channels_now, row_len, 1);
-        let weight = if norm { &factors } else { &plan.weight.codes };
-        let channels = if norm { &Region::NONE } else { channels };
+        let weight = if norm { &factors } else { in_arena::<U>(&plan.weight.codes) };
+        let channels = if norm { &Region::NONE } else { in_arena::<U>(channels) };
         let joins = U::links_joins() && way.joins();
         let other = if joins { self.other_region(plan) } else { &Region::NONE };
         let left = if joins { self.join_shifts(plan) } else { [0; 2] };
@@ -216,6 +217,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             memo.get_mut(first..first + sums.len()).unwrap_or_default()
         };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
+        let stored = self.stored;
+        let weight = or_stored::<U>(stored, &plan.weight.codes, weight.as_ref());
         let other = match other_codes.as_ref() {
             _ if joins && other.len == 0 => Mantissas::I8(self.samples),
             codes => U::codes(codes),
@@ -237,7 +240,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     exponent,
                     other,
                     left,
-                    weight: if norm { weight.as_ref() } else { U::codes(weight.as_ref()) },
+                    weight: if norm { weight } else { U::codes(weight) },
                     drop: plan.forward.drop,
                     rows,
                     sums: &mut *sums,
@@ -258,7 +261,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if plan.weight.master.len == 0 {
             return;
         }
-        let channels = match channels.as_ref() {
+        let channels = match or_stored::<U>(stored, &plan.channels_now, channels.as_ref()) {
             Mantissas::I8(below) if U::uses(Part::Channels) && !below.is_empty() => {
                 Some(layer::Channels { below, spread: plan.spread })
             }
@@ -341,10 +344,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let bias = &at.plan.bias;
         let from = self.exponents.get(at.i).map_or(0, |now| now.bias);
         let left = i32::from(from) - i32::from(exponent);
-        let [row, codes] = pick(self.memory, [&self.shared.row, &bias.codes]);
+        let [row, codes] = pick(self.memory, [&self.shared.row, in_arena::<U>(&bias.codes)]);
         if let MantissasMut::I32(row) = row {
             let row = row.get_mut(..bias.master.len as usize).unwrap_or_default();
-            layer::align_bias(codes.as_ref(), left, row);
+            let codes = or_stored::<U>(self.stored, &bias.codes, codes.as_ref());
+            layer::align_bias(codes, left, row);
         }
     }
 

@@ -19,6 +19,7 @@ mod point;
 mod record;
 mod samples;
 mod state;
+mod stored;
 mod sums;
 mod targets;
 #[expect(clippy::panic, reason = "in a `const`, a task that cannot be trained is a build error")]
@@ -48,6 +49,7 @@ pub use samples::{SampleData, Samples};
 pub(crate) use state::States;
 use state::{Exponents, Purpose};
 pub use state::{LayerMemory, LayerState, Tensor};
+pub use stored::{Backed, StoreError};
 pub use targets::Targets;
 pub use task::{Planned, Task};
 
@@ -170,6 +172,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         if !memory.as_ptr().addr().is_multiple_of(4) {
             return Err(SetupError::Misaligned);
         }
+        if P::Uses::uses(Part::Stored) {
+            stored::check(graph, plan.plan(), layers, plan.stored()).map_err(SetupError::Stored)?;
+        }
         let mut trainer = Self {
             graph,
             config,
@@ -194,13 +199,16 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     fn init(&mut self) {
         let plan = self.plan.plan().layers();
         init::init::<P::Uses>(plan, self.train.seed, self.memory);
+        if P::Uses::uses(Part::Stored) {
+            self.begin_with_stored();
+        }
     }
 
-    /// Back to the first step with freshly initialised weights.
+    /// Back to the first step with freshly initialised weights, or with those that were stored.
     pub fn reset(&mut self) {
-        self.init();
         self.exponents.fill(Exponents::NEW);
         self.ranges.all_mut().fill(RangeState::NEW);
+        self.init();
         self.step = 0;
         self.forget_the_step();
     }
@@ -310,6 +318,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             plan: plan.layers(),
             shared: &plan.shared,
             memory: self.memory,
+            stored: if P::Uses::uses(Part::Stored) { self.plan.stored() } else { None },
             samples: &[],
             exponents: &mut self.exponents,
             ranges: self.ranges.all_mut(),

@@ -28,13 +28,19 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 continue;
             }
             let sums = Self::master_sums(config.master);
-            let weights = if U::uses(Part::Channels) && plan.spread > 0 {
+            let [weights_stored, biases_stored] = self.stored_params(at);
+            let weights = if let Some(weights) = weights_stored {
+                weights
+            } else if U::uses(Part::Channels) && plan.spread > 0 {
                 self.prepare_channels(i, &config.weight, sums)
             } else {
                 self.prepare_param(i, Tensor::Weight, &plan.weight, &config.weight, sums)
             };
             let sums = Self::master_sums(config.bias_master);
-            let biases = self.prepare_param(i, Tensor::Bias, &plan.bias, &config.bias, sums);
+            let biases = match biases_stored {
+                Some(biases) => biases,
+                None => self.prepare_param(i, Tensor::Bias, &plan.bias, &config.bias, sums),
+            };
             // Inference between two micro-batches of a step has the parameters quantised once more
             // for the second: the step counts them once.
             if self.first_part {

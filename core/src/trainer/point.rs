@@ -86,6 +86,13 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
+    /// What was quantised long ago: `bits` bits in units of two to `exponent`.
+    pub(super) const fn before(exponent: i16, bits: u8) -> Self {
+        let bound = exponent.saturating_add(bits as i16 - 1);
+        let counts = Counts { saturated: 0, underflowed: 0 };
+        Self { bound, seen: None, counts, elements: 0, exponent, limit: bound }
+    }
+
     pub(crate) const fn clipped(&self) -> bool {
         self.counts.saturated > 0
     }

@@ -105,6 +105,15 @@ impl LayerMemory {
         self
     }
 
+    /// The same as if there had been no momentum.
+    pub(super) fn without_momentum(self) -> Self {
+        let [kept @ .., _, _] = self.ranges;
+        let new = RangeState::NEW.memory();
+        let mut ranges = [new; 8];
+        ranges.iter_mut().zip(kept).for_each(|(range, kept)| *range = kept);
+        Self { ranges, velocity_exponents: [0; 2] }
+    }
+
     /// False for exponents outside -256..=256, which arithmetic need not take: bytes that enter from
     /// outside may hold any. Training stays inside, as samples, targets and settings do by far; only
     /// a strategy that moves exponents, or many layers with bounds near 2^64, can leave it.
@@ -194,7 +203,15 @@ pub(crate) struct States<'s> {
     ranges: &'s mut [RangeState],
 }
 
-impl States<'_> {
+impl<'s> States<'s> {
+    pub(super) const fn new(
+        layers: &'s [LayerPlan],
+        exponents: &'s mut [Exponents],
+        ranges: &'s mut [RangeState],
+    ) -> Self {
+        Self { layers, exponents, ranges }
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.layers.len()
     }
@@ -277,7 +294,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         let plan: &Plan<N> = self.plan.plan();
         let bytes = self.memory.get_mut(..plan.persistent).unwrap_or_default();
         let (exponents, ranges) = (self.exponents.as_mut_slice(), self.ranges.all_mut());
-        (States { layers: plan.layers(), exponents, ranges }, bytes)
+        (States::new(plan.layers(), exponents, ranges), bytes)
     }
 
     /// Lets `fill` overwrite layer states and [`persistent`](Self::persistent) bytes in place. It

@@ -2,11 +2,12 @@
 
 use core::marker::PhantomData;
 
-use super::{SetupError, Trainer};
+use super::{SetupError, Trainer, state::Purpose};
 use crate::{
     config::{LayerConfig, Train, validate},
     graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
+    stored::Stored,
     strategy::{Place, Strategy},
     uses::{Everything, Part, Ranges, Uses},
 };
@@ -147,8 +148,12 @@ impl<const N: usize, U: Uses> Task<N, U> {
         self.layers.get(..self.plan.layers().len()).unwrap_or_default()
     }
 
+    pub(super) fn purpose(&self) -> Purpose<'_> {
+        (self.graph(), &self.train, self.layers(), &[])
+    }
+
     /// Whether plan and parts have room for what the strategy does.
-    fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
+    pub(super) fn check<S: Strategy>(&self, strategy: &S) -> Result<(), SetupError> {
         let works = |layer, places: &[Place]| places.iter().any(|&at| strategy.active(layer, at));
         let planned: &[Place] = if U::uses(Part::Strategies) {
             &[Place::Weight, Place::Activation]
@@ -196,6 +201,10 @@ pub trait Planned<const N: usize> {
     type Uses: Uses;
     /// The memory plan.
     fn plan(&self) -> &Plan<N>;
+    /// The parameters to begin with, if any are stored.
+    fn stored(&self) -> Option<&Stored<'_>> {
+        None
+    }
 }
 
 impl<const N: usize> Planned<N> for Plan<N> {
@@ -223,8 +232,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, U: Uses> Trainer<'a, N, K, S, &
         strategy: S,
     ) -> Result<Self, SetupError> {
         task.check(&strategy)?;
-        let purpose = (task.graph(), &task.train, task.layers(), [].as_slice());
-        Self::begin(purpose, None, task, memory, kernel, strategy)
+        Self::begin(task.purpose(), None, task, memory, kernel, strategy)
     }
 }
 
