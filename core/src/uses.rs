@@ -237,7 +237,7 @@ pub struct OnlyAndStatistics<const PARTS: u64>;
 /// ```compile_fail
 /// # use fixgrad::{prelude::*, uses::{Everything, Fitted}};
 /// # const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
-/// static TASK: Task<4, Fitted<13, Everything>> =
+/// static TASK: Task<4, Fitted<12, Everything>> =
 ///     Task::new(NET, Train::new(4, Lr::ratio(1, 2)), LayerConfig::tiny());
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -175,6 +175,12 @@ pub enum ConfigError {
     },
     /// No parameter moves.
     NothingMoves,
+    /// Parameters that are read where they are stored would be quantised anew in every step, or in another
+    /// way in inference.
+    Stored {
+        /// The layer.
+        layer: Name,
+    },
 }
 
 impl ConfigError {
@@ -235,6 +241,7 @@ impl ConfigError {
                 .number(*channels as usize)
                 .text(", and at least one; the first is channel 0"),
             Self::NothingMoves => m.text("no layer updates a parameter, so there is nothing to train: let one update all, or its biases"),
+            Self::Stored { layer } => of(layer).text("parameters that are read where they are stored are quantised once: give weights and biases the same bits, rounding (not stochastic), overflow and range in training and inference, and no moving range, or keep them in RAM"),
         }
     }
 }
@@ -319,6 +326,10 @@ pub(crate) const fn validate(
         if weights > 0 && !config.update.fits(channels as usize) {
             return Err(ConfigError::Update { layer: layer.name, channels });
         }
+        let [weights_stored, biases_stored] = flow.stored(i);
+        if weights_stored && !is_once(config.weight) || biases_stored && !is_once(config.bias) {
+            return Err(ConfigError::Stored { layer: layer.name });
+        }
         moves = moves || flow.moves(i);
         (layers, configs) = (next, others);
         i += 1;
@@ -358,6 +369,26 @@ const fn check_layer(
     Ok(())
 }
 
+/// Whether parameters that do not move have the same codes in every step, and in inference.
+const fn is_once(point: Point) -> bool {
+    let (train, infer) = (point.train, point.infer);
+    let range = match (train.range, infer.range) {
+        (Range::Moving { .. }, _) => false,
+        (Range::Fixed(a), Range::Fixed(b)) => a == b,
+        (Range::Percentile(a), Range::Percentile(b)) => a == b,
+        (_, Range::Keep)
+        | (Range::Max, Range::Max)
+        | (Range::ThreeSigma, Range::ThreeSigma)
+        | (Range::Sweep, Range::Sweep) => true,
+        _ => false,
+    };
+    range
+        && train.bits == infer.bits
+        && train.round as u8 == infer.round as u8
+        && train.overflow as u8 == infer.overflow as u8
+        && !matches!(train.round, Round::Stochastic)
+}
+
 /// Exponents far from the ends of an `i16`, so that sums of several stay inside.
 pub(crate) const fn is_near(exponent: i16) -> bool {
     exponent.unsigned_abs() <= 64
@@ -393,7 +424,7 @@ const fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{graph::Graph, strategy::LayerSet};
+    use crate::{config::Update, graph::Graph, quant::Overflow, strategy::LayerSet};
 
     const NET: Graph<3> = Graph::input([4, 1, 1]).dense("fc1", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 10));
@@ -470,6 +501,38 @@ mod tests {
         };
         assert!(check(64, 30) && check(-64, 2));
         assert!(!check(3000, 24) && !check(-65, 24) && !check(0, 1) && !check(0, 31));
+    }
+
+    #[test]
+    fn what_is_stored_is_quantised_once() {
+        let net = Graph::<4>::input([4, 1, 1]).dense("fc1", 2).dense("fc2", 2);
+        let check = |weight: Point, update| {
+            let mut layer = LayerConfig { weight, stored: true, ..LayerConfig::new(8) };
+            layer.bias.train.range = Range::Fixed(0);
+            let mut config = Config::<4>::uniform(net.view(), layer, TRAIN);
+            config.layers[1].update = update;
+            // Biases that move may be quantised in any way.
+            config.layers[2].stored = false;
+            config.validate(net.view())
+        };
+        let good = LayerConfig::new(8).weight;
+        let quant = good.train;
+        let stored = Err(ConfigError::Stored { layer: net.view().layers()[1].name });
+        assert_eq!(check(good, Update::Bias), Ok(()));
+        for bad in [
+            Point { train: quant.range(Range::Moving { window: 4, percentile: 10_000 }), ..good },
+            Point {
+                train: quant.round(Round::Stochastic),
+                infer: quant.round(Round::Stochastic),
+                ..good
+            },
+            Point { train: quant.overflow(Overflow::Wrap), ..good },
+            Point { infer: quant.range(Range::Fixed(0)), ..good },
+            Point { train: Quant { bits: 4, ..quant }, ..good },
+        ] {
+            assert_eq!(check(bad, Update::Bias), stored, "{bad:?}");
+            assert_eq!(check(bad, Update::All), Ok(()));
+        }
     }
 
     #[test]

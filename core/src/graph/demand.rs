@@ -88,7 +88,10 @@ impl Demand {
         }
         // So do weights: with a bound for every channel they must, and else they are the faster for it.
         row = max(row, facts.weights[1]);
-        let room = facts.patch * WINDOWS;
+        // Gradients look through windows too, where they go on.
+        let [input, _] = inputs;
+        let forward = if facts.patch < facts.weights[1] { facts.patch } else { facts.weights[1] };
+        let room = WINDOWS * if flow.trains(input) { facts.patch } else { forward };
         Self { whole, row, biases, weights, room }
     }
 }

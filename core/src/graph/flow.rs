@@ -66,7 +66,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether weights and biases of layer `i` are read where they are stored.
-    pub(super) const fn stored(self, i: usize) -> [bool; 2] {
+    pub(crate) const fn stored(self, i: usize) -> [bool; 2] {
         let stored = i < self.settings.len() && self.settings[i].stored && !self.graph.is_norm(i);
         let (weights, biases) = self.graph.layer_parameters(i);
         let [(_, moving), (_, moving_biases)] = self.moving(i);

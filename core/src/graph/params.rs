@@ -60,13 +60,19 @@ impl<const N: usize> Plan<N> {
         }
     }
 
-    /// Behind the bounds of the layers below. Layers that only pass numbers on need none.
-    pub(super) const fn place_bounds(&mut self, i: usize, config: &LayerConfig) {
+    /// Behind the bounds of the layers below. Layers that only pass numbers on need none, and neither do
+    /// stored parameters, or gradients that nothing asks for.
+    pub(super) const fn place_bounds(&mut self, flow: Flow<'_>, i: usize, config: &LayerConfig) {
         let first = if i == 0 { 0 } else { self.layers[i - 1].bounds.end() as u16 };
         let plan = &self.layers[i];
         let velocities = plan.weight.velocity.len + plan.bias.velocity.len;
-        let tensors = match (plan.weight.master.len, velocities) {
+        let [weights, biases] = [plan.weight.master, plan.bias.master];
+        let stored = weights.is_stored() && (biases.len == 0 || biases.is_stored());
+        let tensors = match (weights.len, velocities) {
             (0, _) if config.activation.is_none() && config.activation_grad.is_none() => 0..0,
+            (len, _) if (len == 0 || stored) && !flow.trains(i) => {
+                Tensor::Activation as u8..Tensor::ActivationGrad as u8
+            }
             (0, _) => Tensor::Activation as u8..Tensor::Velocity as u8,
             (_, 0) => 0..Tensor::Velocity as u8,
             _ => 0..Tensor::ALL.len() as u8,

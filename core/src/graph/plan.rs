@@ -17,6 +17,7 @@ use crate::{
     config::{LayerConfig, Train},
     layer::{Kind, Output},
     optim::Lr,
+    stored::Stored,
     tensor::Width,
 };
 
@@ -128,7 +129,7 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i < count {
             plan.place_masters((&mut cursor, &mut image), flow, i, &settings[i], sizes);
-            plan.place_bounds(i, &settings[i]);
+            plan.place_bounds(flow, i, &settings[i]);
             if cursor.overflowed() || image.overflowed() {
                 return Err(PlanError::TooLarge { layer: layers[i].name });
             }
@@ -166,7 +167,7 @@ impl<const N: usize> Plan<N> {
                 return Err(PlanError::NoMean { layer: layer.name });
             }
             let demand = Demand::of((graph, flow), i, config, sizes, hook);
-            room = max(room, plan.window_bytes(graph, i, config, demand.room));
+            room = max(room, plan.window_bytes(flow, i, config, demand.room));
             whole = max(whole, demand.whole);
             tile = max(tile, demand.row);
             row = max(row, demand.biases);
@@ -209,6 +210,16 @@ impl<const N: usize> Plan<N> {
     /// Bytes of the arena.
     pub const fn ram(&self) -> usize {
         self.ram
+    }
+
+    /// Bytes of the [stored](crate::stored) parameters to train with, or zero where none are read there.
+    pub fn stored_bytes(&self) -> usize {
+        let regions = || self.layers().iter().flat_map(LayerPlan::stored_regions);
+        if regions().any(Region::is_stored) {
+            Stored::bytes(self.layers().len(), regions().map(Region::stored_footprint).sum())
+        } else {
+            0
+        }
     }
 
     /// Tensors whose bounds the trainer remembers.

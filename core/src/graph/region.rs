@@ -46,6 +46,11 @@ impl Region {
         self.place & !(3 | Self::STORED)
     }
 
+    /// Bytes that the region takes among stored parameters: every one starts at a multiple of four.
+    pub(crate) const fn stored_footprint(self) -> usize {
+        self.bytes().next_multiple_of(4)
+    }
+
     /// First byte in the arena.
     pub const fn offset(self) -> u32 {
         self.place & !3
@@ -303,6 +308,11 @@ impl LayerPlan {
         backward_tile: Region::NONE,
         way: Way::NONE,
     };
+
+    /// What is stored of a layer's parameters, in order.
+    pub fn stored_regions(&self) -> [Region; 3] {
+        [self.weight.master, self.bias.master, self.channels]
+    }
 
     pub(super) const fn transients(&self) -> [Region; 5] {
         [self.activation, self.pass, self.grad, self.aligned_grad, self.memo]

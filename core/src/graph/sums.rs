@@ -1,6 +1,7 @@
 //! Where the output of a layer lies, and how wide its sums are: what proves that none overflows.
 
 use super::{
+    flow::Flow,
     plan::Plan,
     region::Sum,
     sizes::{HookNeeds, Sizes},
@@ -101,13 +102,15 @@ impl<const N: usize> Plan<N> {
     /// Bytes for windows of the input and of the gradient.
     pub(super) const fn window_bytes(
         &self,
-        graph: GraphView<'_>,
+        flow: Flow<'_>,
         i: usize,
         config: &LayerConfig,
         numbers: usize,
     ) -> usize {
-        let input = self.layers[graph.layers()[i].input as usize].output_bits;
+        let below = flow.graph().layers()[i].input as usize;
+        let input = self.layers[below].output_bits;
         let grad = match config.activation_grad {
+            _ if !flow.trains(below) => 8,
             Some(_) if self.layers[i].spread > 0 => 16,
             Some(grad) => grad.bits,
             None => 8,

@@ -27,6 +27,8 @@ use crate::{
 pub(crate) enum Mode {
     Train,
     Infer,
+    /// Parameters as training would have them, without a trace.
+    Store,
 }
 
 /// All that a step works on.
@@ -183,7 +185,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let index = layer as u8;
         if !U::uses(Part::Strategies)
-            || self.mode == Mode::Infer
+            || self.mode != Mode::Train
             || !self.strategy.active(index, place)
         {
             return None;

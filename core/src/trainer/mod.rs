@@ -310,7 +310,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         let (lr, plan) = (self.lr(), self.plan.plan());
         let sum_lr = match mode {
             Mode::Train => lr.times(plan.share),
-            Mode::Infer => Lr::ZERO,
+            Mode::Infer | Mode::Store => Lr::ZERO,
         };
         Engine {
             layers: self.layers,
@@ -372,7 +372,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         let accumulates = self.accumulates();
         self.prepared = Some(mode);
         // Outputs stay in memory until gradients take it; there are at most a micro-batch.
-        self.shown = if mode == Mode::Infer { count as u16 } else { 0 };
+        self.shown = if mode == Mode::Train { 0 } else { count as u16 };
         let mut engine = self.engine(mode, tally);
         if !ready {
             engine.prepare();
@@ -388,7 +388,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             engine.from = from;
             match mode {
                 Mode::Train => engine.backward(targets, count, base),
-                Mode::Infer => engine.judge(targets, count),
+                Mode::Infer | Mode::Store => engine.judge(targets, count),
             }
         }
         if mode == Mode::Train {

@@ -74,12 +74,13 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 mask.fill(0xff);
                 mask
             }
-            Mode::Infer => &mut [],
+            Mode::Infer | Mode::Store => &mut [],
         }
     }
 
     fn quant_of(&self, point: &'e Point) -> &'e Quant {
-        if self.mode == Mode::Train { &point.train } else { &point.infer }
+        let stores = U::uses(Part::Stored) && self.mode == Mode::Store;
+        if self.mode == Mode::Train || stores { &point.train } else { &point.infer }
     }
 
     fn prepare_param(

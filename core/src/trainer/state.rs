@@ -106,7 +106,8 @@ impl LayerMemory {
     }
 
     /// The same as if there had been no momentum.
-    pub(super) fn without_momentum(self) -> Self {
+    #[must_use]
+    pub fn without_momentum(self) -> Self {
         let [kept @ .., _, _] = self.ranges;
         let new = RangeState::NEW.memory();
         let mut ranges = [new; 8];

@@ -86,24 +86,15 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
-/// The regions of a layer in the order in which they are stored.
-const fn regions(plan: &LayerPlan) -> [Region; 3] {
-    [plan.weight.master, plan.bias.master, plan.channels]
-}
-
-/// Bytes that a region takes among stored parameters.
-fn footprint(region: Region) -> usize {
-    region.bytes().next_multiple_of(4)
-}
-
 /// All regions of a plan in the order in which they are stored: the layer, which of its regions, and the
 /// first byte.
 fn places(plan: &[LayerPlan]) -> impl Iterator<Item = (usize, usize, Region, usize)> {
     let all = plan.iter().enumerate();
-    let all = all.flat_map(|(i, plan)| (0..).zip(regions(plan)).map(move |(k, r)| (i, k, r)));
+    let all =
+        all.flat_map(|(i, plan)| (0..).zip(plan.stored_regions()).map(move |(k, r)| (i, k, r)));
     all.scan(0, |next, (i, which, region)| {
         let from = *next;
-        *next += footprint(region);
+        *next += region.stored_footprint();
         Some((i, which, region, from))
     })
 }
@@ -114,7 +105,7 @@ fn layout(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
     for (plan, config) in plan.iter().zip(layers) {
         let bits = [config.weight.bits(), config.bias.bits(), plan.spread];
         let bounds = [config.master.bound, config.bias_master.bound, 0];
-        for ((region, bits), bound) in regions(plan).into_iter().zip(bits).zip(bounds) {
+        for ((region, bits), bound) in plan.stored_regions().into_iter().zip(bits).zip(bounds) {
             let about = if region.is_stored() { bits.into() } else { bound };
             digest.update(&region.len.to_le_bytes());
             digest.update(&[region.width().bits(), region.is_stored().into()]);
@@ -145,7 +136,8 @@ pub(super) fn check<const N: usize>(
     if expected != found {
         return Err(StoredError::OtherGraph { expected, found });
     }
-    let end: usize = plan.iter().flat_map(regions).map(footprint).sum();
+    let end: usize =
+        plan.iter().flat_map(LayerPlan::stored_regions).map(Region::stored_footprint).sum();
     let fits = stored.layers() == plan.len() && stored.parameters.len() == end;
     if !fits || stored.layout != layout(plan, layers) {
         return Err(StoredError::OtherSettings);
@@ -281,7 +273,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         self.plan.stored().map(|stored| stored.crc)
     }
 
-    /// Whether inference would have to guess a bound of weights or biases.
+    /// Whether the bound of weights or biases is one that training has not found yet.
     fn is_guessed(&self, layer: usize, which: usize) -> bool {
         let (Some(config), Some(plan)) = (self.layers.get(layer), self.plan().layers().get(layer))
         else {
@@ -291,12 +283,12 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             1 => (&config.bias, Tensor::Bias),
             _ => (&config.weight, Tensor::Weight),
         };
-        point.infer.range == Range::Keep && self.range(plan, tensor).bound().is_none()
+        point.train.range == Range::Keep && self.range(plan, tensor).bound().is_none()
     }
 
     /// Writes the parameters as they are now for a training with the settings `layers`, whose plan is
-    /// `plan`: as codes of inference where they do not move there, and else as they are. Returns the
-    /// part of `buffer` that was used, which [`Stored::read`] reads.
+    /// `plan`: as the codes of a training step where they do not move there, and else as they are. Returns
+    /// the part of `buffer` that was used, which [`Stored::read`] reads.
     ///
     /// The network and the bits are those of the trainer. Momentum is left behind.
     pub fn store<'b>(
@@ -308,14 +300,15 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         if !self.is_between_steps() {
             return Err(StoreError::Pending);
         }
-        self.engine(Mode::Infer, &mut Tally::default()).prepare();
-        self.prepared = Some(Mode::Infer);
+        self.engine(Mode::Store, &mut Tally::default()).prepare();
+        self.prepared = Some(Mode::Store);
         let to = plan.layers();
         let count = self.plan().layers().len();
         if to.len() != count || layers.len() != count {
             return Err(StoreError::OtherLayer { layer: to.len().min(count) });
         }
-        let parameters = to.iter().flat_map(regions).map(footprint).sum();
+        let parameters =
+            to.iter().flat_map(LayerPlan::stored_regions).map(Region::stored_footprint).sum();
         let (needed, found) = (Stored::bytes(count, parameters), buffer.len());
         let hashes = [self.graph.hash(), layout(to, layers)];
         let written = Stored::write(hashes, [count, parameters], buffer, |rows, bytes| {
@@ -331,7 +324,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 let other = StoreError::OtherLayer { layer };
                 let own = self.plan().layers().get(layer).ok_or(other)?;
                 let codes = [own.weight.codes, own.bias.codes, own.channels_now];
-                let sources = if region.is_stored() { codes } else { regions(own) };
+                let sources = if region.is_stored() { codes } else { own.stored_regions() };
                 if region.is_stored() && self.is_guessed(layer, which) {
                     return Err(StoreError::Untrained { layer });
                 }
@@ -419,7 +412,12 @@ mod tests {
     /// The part of `bytes` that is parameters stored for `config`.
     fn read<'b>(bytes: &'b Aligned<[u8; ROOM]>, config: &Config<9>) -> Stored<'b> {
         let plan = Trainer::<9, Scalar, ()>::plan_for(&NET, config, &(), 0).unwrap();
-        let parameters = plan.layers().iter().flat_map(regions).map(footprint).sum();
+        let parameters = plan
+            .layers()
+            .iter()
+            .flat_map(LayerPlan::stored_regions)
+            .map(Region::stored_footprint)
+            .sum();
         Stored::read(&bytes.0[..Stored::bytes(7, parameters)]).unwrap()
     }
 
@@ -448,7 +446,8 @@ mod tests {
         for (bits, channels) in [(8, false), (8, true), (4, false), (12, true)] {
             let (whole, lean) = (settings(bits, channels, false), settings(bits, channels, true));
             // Both begin with what some steps left behind.
-            let images = [&whole, &lean].map(|target| image(&whole, target, 3).unwrap());
+            let steps = u32::from(bits) % 8;
+            let images = [&whole, &lean].map(|target| image(&whole, target, steps).unwrap());
             let mut arenas = [const { Arena::<40_000>::new() }; 2];
             let [one, other] = arenas.each_mut().map(Arena::as_mut_slice);
             let full = read(&images[0], &whole);
@@ -489,7 +488,14 @@ mod tests {
         let missing = Trainer::new(&NET, &lean, memory, Scalar, ()).err();
         let layer = Name::new("conv2").unwrap();
         assert_eq!(missing, Some(SetupError::Stored(StoredError::Missing { layer })));
-        assert_eq!(image(&whole, &lean, 0).err(), Some(StoreError::Untrained { layer: 3 }));
+        // Nobody has looked at the weights.
+        let kept = [&whole, &lean].map(|config| {
+            let mut config = config.clone();
+            config.layers[3].weight.train.range = Range::Keep;
+            config
+        });
+        let untrained = image(&kept[0], &kept[1], 0).err();
+        assert_eq!(untrained, Some(StoreError::Untrained { layer: 3 }));
         let good = image(&whole, &lean, 1).unwrap();
         let stored = read(&good, &lean);
         let mut begin = |config: &Config<9>, stored| {

@@ -15,6 +15,7 @@ pub mod pull;
 pub mod push;
 pub mod quantize;
 pub mod schema;
+pub mod store;
 pub mod stream;
 pub mod sweep;
 pub mod train;

@@ -13,7 +13,7 @@ use tracing::info;
 use super::{line::Line, output::print};
 use crate::{
     link::{Client, Stream, Watching, since},
-    run::{Job, Origin, Overrides, RunFolder, anywhere, means, train_with},
+    run::{Job, Origin, Overrides, RunFolder, means, train_with},
 };
 
 /// Watch a board train alone. With its configuration, leaves the same folder as `train`.
@@ -69,8 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
         });
         board.check(&job.compiled)?;
         let folder = RunFolder::create(args.out.as_deref(), &host.name, seed)?;
-        let origin =
-            Origin { config: Some(anywhere(file)), data: args.data.as_deref().map(anywhere) };
+        let origin = Origin::of(file, args.data.as_deref());
         let summary = train_with(&job, &folder, &origin, 1, &mut board)?;
         return print(&if args.json {
             serde_json::to_string(&summary)?

@@ -11,7 +11,7 @@ use crate::{
     config::{Compiled, DatasetFacts, Experiment, UpdateRule},
     data::SearchPath,
     plan::{Peak, propose},
-    run::{Footprint, record::MemoryRegion},
+    run::{Firmware, Footprint, record::MemoryRegion},
 };
 
 /// Show what a configuration keeps in memory, and when.
@@ -31,6 +31,9 @@ pub struct Args {
     /// Shape of a sample, in place of the data set's: channels, height and width.
     #[arg(long, value_name = "CxHxW", value_parser = shape)]
     input: Option<Shape>,
+    /// Plan for a firmware of this task alone: its memory plan is a constant in flash.
+    #[arg(long)]
+    task: bool,
     /// Print one JSON object instead.
     #[arg(long)]
     json: bool,
@@ -71,11 +74,12 @@ pub fn run(args: &Args) -> Result<()> {
         }
     };
     let (mut compiled, _) = experiment.compile(&facts)?;
-    let mut footprint = Footprint::of(&compiled)?;
+    let firmware = if args.task { Firmware::Task } else { Firmware::Any };
+    let mut footprint = Footprint::on(&compiled, firmware)?;
     let mut text = String::new();
     if let Some(budget) = args.ram {
         let all = footprint.ram_bytes;
-        let proposal = propose(&compiled, budget)?;
+        let proposal = propose(&compiled, firmware, budget)?;
         (compiled, footprint) = (proposal.compiled, proposal.footprint);
         text = proposed(&compiled, budget, all);
     }

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{line::Line, output::print};
 use crate::{
     link::OnBoard,
-    run::{Job, Origin, Overrides, RunFolder, anywhere, resume_with, train_with},
+    run::{Job, Origin, Overrides, RunFolder, resume_with, train_with},
 };
 
 /// Train on a board with the desktop's data. Leaves the same folder as `train`.
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
         board.load(&job.compiled)?;
         let (host, seed) = (&job.compiled.host, job.compiled.config.train.seed);
         let folder = RunFolder::create(args.out.as_deref(), &host.name, seed)?;
-        let origin = Origin { config: Some(anywhere(file)), data: data.map(anywhere) };
+        let origin = Origin::of(file, data);
         train_with(&job, &folder, &origin, 1, &mut board)?
     };
     if args.commit {

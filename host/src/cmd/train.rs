@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tracing::info;
 
-use super::output::print;
-use crate::run::{Job, Origin, Overrides, RunFolder, Summary, anywhere, resume, train};
+use super::{eval::locate, output::print};
+use crate::run::{Job, Model, Origin, Overrides, RunFolder, Summary, anywhere, resume, train};
 
 /// Train a network. Leaves a folder with the model, the log and a report.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,10 @@ pub struct Args {
     /// The folder to leave everything in; by default runs/NAME-SEED-NUMBER.
     #[arg(long, value_name = "RUN_DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
+    /// Begin with the parameters of this run or model: those of layers with the same name, kind and
+    /// shape. Others begin with random numbers.
+    #[arg(long, value_name = "RUN_DIR|model.fxg", conflicts_with = "resume")]
+    init: Option<PathBuf>,
     /// Continue the run in this folder. It ends with the same weights, bit for bit.
     #[arg(long, value_name = "RUN_DIR")]
     resume: Option<PathBuf>,
@@ -53,15 +57,17 @@ pub fn run(args: &Args) -> Result<()> {
 
 impl Args {
     fn begin(&self, file: &Path) -> Result<Summary> {
-        let job = Job::read(file, self.data.as_deref(), self.overrides())?;
+        let mut job = Job::read(file, self.data.as_deref(), self.overrides())?;
+        let init = self.init.as_deref().map(locate).transpose()?.map(|(model, _)| model);
+        job.init = init.as_deref().map(Model::read).transpose()?;
         for note in &job.notes {
             info!("{note}");
         }
         let host = &job.compiled.host;
         let seed = job.compiled.config.train.seed;
         let folder = RunFolder::create(self.out.as_deref(), &host.name, seed)?;
-        let origin =
-            Origin { config: Some(anywhere(file)), data: self.data.as_deref().map(anywhere) };
+        let init = init.as_deref().map(anywhere);
+        let origin = Origin { init, ..Origin::of(file, self.data.as_deref()) };
         train(&job, &folder, &origin, self.threads())
     }
 

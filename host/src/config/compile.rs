@@ -209,6 +209,19 @@ impl Compiled {
     pub fn plan(&self) -> Result<Plan<MAX_LAYERS>, SetupError> {
         plan(&self.graph, &self.config)
     }
+
+    /// The memory plan of the simulator, by which models and checkpoints lie: all parameters are in RAM.
+    pub fn plan_in_ram(&self) -> Result<Plan<MAX_LAYERS>, SetupError> {
+        plan(&self.graph, &in_ram(&self.config))
+    }
+}
+
+/// The same settings with all parameters in RAM, which is how the simulator trains: numbers are the
+/// same, and its models and checkpoints hold all of them.
+pub(crate) fn in_ram(config: &Config<MAX_LAYERS>) -> Config<MAX_LAYERS> {
+    let mut config = config.clone();
+    config.layers.iter_mut().for_each(|layer| layer.stored = false);
+    config
 }
 
 fn plan(

@@ -61,6 +61,10 @@ pub struct LayerKeys {
     /// `channels=0..16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<At<UpdateRule>>,
+    /// True when a chip reads weights of which none moves, and likewise biases, where they are stored,
+    /// such as in flash: they take no RAM. `fixgrad store` makes the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<At<bool>>,
 }
 
 fn one_line<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

@@ -67,7 +67,16 @@ pub(super) fn layer(
         bias_master: merge
             .master(bias_master, levels, |keys| [keys.master.as_ref(), keys.bias_master.as_ref()]),
         update: merge.update(graph.layers().get(i), levels),
+        stored: last(levels, |keys| keys.stored.as_ref()).is_some_and(|stored| stored.value),
     }
+}
+
+/// What the most special level says that says something.
+fn last<'a, T>(
+    levels: &'a [Level<'a>],
+    said: impl Fn(&'a LayerKeys) -> Option<&'a At<T>>,
+) -> Option<&'a At<T>> {
+    levels.iter().filter_map(|level| said(level.keys)).next_back()
 }
 
 /// What a level says about a tensor: first what it takes over from another one, then its own.
@@ -227,8 +236,8 @@ impl Merge<'_> {
     }
 
     fn update(&mut self, layer: Option<&Layer>, levels: &[Level<'_>]) -> Update {
-        let mut said = levels.iter().filter_map(|level| level.keys.update.as_ref());
-        let (Some(rule), Some(layer)) = (said.next_back(), layer) else { return Update::All };
+        let said = last(levels, |keys| keys.update.as_ref());
+        let (Some(rule), Some(layer)) = (said, layer) else { return Update::All };
         let [channels, ..] = layer.shape.0;
         if let Update::Channels { first, count } = rule.value.0
             && u32::from(first) + u32::from(count) > channels.into()

@@ -33,6 +33,7 @@ mod windows;
 pub(crate) mod yaml;
 
 pub use at::At;
+pub(crate) use compile::in_ram;
 pub use compile::{Compiled, DatasetFacts, HostPart};
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use file::{Experiment, Sections};

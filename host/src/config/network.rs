@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Most layers of a network that the desktop compiles, the data counted.
-pub const MAX_LAYERS: usize = 64;
+pub const MAX_LAYERS: usize = 128;
 
 /// The graph, and what each of its layers is. `None` when something is wrong, which `problems`
 /// then holds.

@@ -189,6 +189,7 @@ fn weighted(config: &LayerConfig) -> LayerKeys {
         master: Some(master(config.master).into()),
         bias_master: Some(master(config.bias_master).into()),
         update: Some(UpdateRule(config.update).into()),
+        stored: Some(config.stored.into()),
     }
 }
 

@@ -8,7 +8,10 @@
 use anyhow::Result;
 use fixgrad::config::Update;
 
-use crate::{config::Compiled, run::Footprint};
+use crate::{
+    config::Compiled,
+    run::{Firmware, Footprint},
+};
 
 /// What moves in every layer, and what that takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +28,8 @@ pub struct Proposal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{budget} bytes of RAM are too few to train anything: the least is {least} bytes. Take smaller \
-     micro-batches, fewer bits, or a smaller network"
+     micro-batches, fewer bits, range rules that need no whole tensor, or a smaller network, or have \
+     what does not move read from flash (`stored: true`)"
 )]
 pub struct TooSmall {
     /// Bytes that are there.
@@ -35,7 +39,7 @@ pub struct TooSmall {
 }
 
 /// As much as fits in so many bytes of RAM.
-pub fn propose(compiled: &Compiled, budget: usize) -> Result<Proposal> {
+pub fn propose(compiled: &Compiled, firmware: Firmware, budget: usize) -> Result<Proposal> {
     let view = compiled.graph.view();
     let mut updates = vec![Update::Nothing; view.layers().len()];
     let (mut best, mut least) = (None, usize::MAX);
@@ -50,7 +54,7 @@ pub fn propose(compiled: &Compiled, budget: usize) -> Result<Proposal> {
         let biases = (facts.biases > 0).then_some(Update::Bias);
         for update in parts.chain(biases) {
             updates[i] = update;
-            let found = with(compiled, &updates)?;
+            let found = with(compiled, firmware, &updates)?;
             least = least.min(found.footprint.ram_bytes);
             if found.footprint.ram_bytes <= budget {
                 best = Some(found);
@@ -62,12 +66,12 @@ pub fn propose(compiled: &Compiled, budget: usize) -> Result<Proposal> {
     best.ok_or_else(|| TooSmall { budget, least }.into())
 }
 
-fn with(compiled: &Compiled, updates: &[Update]) -> Result<Proposal> {
+fn with(compiled: &Compiled, firmware: Firmware, updates: &[Update]) -> Result<Proposal> {
     let mut compiled = compiled.clone();
     for (config, &update) in compiled.config.layers.iter_mut().zip(updates) {
         config.update = update;
     }
-    let footprint = Footprint::of(&compiled)?;
+    let footprint = Footprint::on(&compiled, firmware)?;
     Ok(Proposal { updates: updates.to_vec(), compiled, footprint })
 }
 
@@ -99,19 +103,19 @@ train: { epochs: 1, batch: 8, lr: 0.5, momentum: 0.9 }
     fn what_fits_is_proposed_from_the_outputs_on() {
         let compiled = compiled();
         let all = Footprint::of(&compiled).unwrap().ram_bytes;
-        let proposal = propose(&compiled, all).unwrap();
+        let proposal = propose(&compiled, Firmware::Any, all).unwrap();
         let trained = |proposal: &Proposal| [1, 3, 6].map(|layer| proposal.updates[layer]);
         assert_eq!(trained(&proposal), [Update::All; 3]);
         assert_eq!(proposal.footprint.ram_bytes, all);
         let (mut budget, mut before) = (all, usize::MAX);
         // As the budget shrinks, what is trained changes and always fits.
-        while let Ok(proposal) = propose(&compiled, budget) {
+        while let Ok(proposal) = propose(&compiled, Firmware::Any, budget) {
             let ram = proposal.footprint.ram_bytes;
             assert!(ram <= budget && ram < before, "{ram} of {budget}");
             assert_ne!(proposal.updates[6], Update::Nothing, "the last layer comes first");
             (budget, before) = (ram - 1, ram);
         }
-        let error = propose(&compiled, budget).unwrap_err();
+        let error = propose(&compiled, Firmware::Any, budget).unwrap_err();
         assert_eq!(error.downcast::<TooSmall>().unwrap(), TooSmall { budget, least: before });
     }
 }

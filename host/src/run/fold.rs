@@ -8,10 +8,9 @@ use anyhow::{Result, ensure};
 use fixgrad::{
     config::{Init, LayerConfig, Master},
     graph::{BatchNorm, GraphView, Kind, LayerPlan, Plan, Region},
-    kernel::Scalar,
     quant::{Overflow, Point, Quant, Range},
     tensor::Width,
-    trainer::{Tensor, Trainer},
+    trainer::Tensor,
 };
 
 use super::{Model, model::mantissas};
@@ -31,7 +30,7 @@ impl Model {
     /// It is for inference: momentum and strategies are left behind.
     pub fn fold(&self) -> Result<(Self, Vec<String>)> {
         let Compiled { graph, config, host } = &self.compiled;
-        let (view, old) = (graph.view(), plan_of(&self.compiled)?);
+        let (view, old) = (graph.view(), self.compiled.plan_in_ram()?);
         ensure!(self.parameters.len() == old.persistent, "the parameters are of another network");
         let layers = view.layers();
         let mut rows: Vec<Row> = Vec::new();
@@ -70,14 +69,14 @@ impl Model {
             let _ = settings.layers.push(layer);
         }
         let mut compiled = Compiled { graph: next, config: settings, host: host.clone() };
-        let new = match plan_of(&compiled) {
+        let new = match compiled.plan_in_ram() {
             Ok(plan) => plan,
             // There may be no bit for bounds of channels.
             Err(_) => {
                 for (layer, row) in compiled.config.layers.iter_mut().zip(&rows) {
                     layer.per_channel = config.layers[row.from].per_channel;
                 }
-                plan_of(&compiled)?
+                compiled.plan_in_ram()?
             }
         };
         let mut parameters = vec![0; new.persistent];
@@ -126,10 +125,6 @@ fn with_bias(kind: Kind) -> Kind {
         Kind::Dense(dense) => Kind::Dense(fixgrad::graph::Dense { bias: true, ..dense }),
         kind => kind,
     }
-}
-
-fn plan_of(compiled: &Compiled) -> Result<Plan<MAX_LAYERS>> {
-    Ok(Trainer::<MAX_LAYERS, Scalar, ()>::plan_for(&compiled.graph, &compiled.config, &(), 0)?)
 }
 
 /// Weight and bias of a layer that does what it and its normalisation did.
@@ -213,6 +208,8 @@ fn write(bytes: &mut [u8], region: Region, master: Master, values: &[f64]) {
 
 #[cfg(test)]
 mod tests {
+    use fixgrad::kernel::Scalar;
+
     use super::*;
     use crate::{
         config::Experiment,

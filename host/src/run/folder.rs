@@ -26,6 +26,21 @@ pub struct Origin {
     pub config: Option<PathBuf>,
     /// What `--data` said.
     pub data: Option<PathBuf>,
+    /// The model that training began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+}
+
+impl Origin {
+    /// This configuration, with what `--data` said.
+    pub fn of(config: &Path, data: Option<&Path>) -> Self {
+        Self { config: Some(anywhere(config)), data: data.map(anywhere), init: None }
+    }
+}
+
+/// A path that means the same from everywhere.
+pub(crate) fn anywhere(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl RunFolder {
@@ -163,7 +178,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(parent.path()), "x", 0).unwrap();
         assert_eq!(folder.origin().unwrap(), Origin::default());
-        let origin = Origin { config: Some("c/x.yaml".into()), data: None };
+        let origin = Origin { config: Some("c/x.yaml".into()), ..Origin::default() };
         folder.keep_origin(&origin).unwrap();
         assert_eq!(folder.origin().unwrap(), origin);
         fs::write(folder.origin_file(), "{").unwrap();

@@ -5,7 +5,8 @@ use fixgrad::{
     graph::{Flow, GraphView, Kind, LayerPlan, Life, Plan, Region},
     kernel::Scalar,
     tensor::Width,
-    trainer::Trainer,
+    trainer::{Task, Trainer},
+    uses::{Everything, Fitted},
 };
 
 use super::record::{FlashItem, MemoryRegion};
@@ -18,8 +19,8 @@ use crate::config::{Compiled, MAX_LAYERS};
 /// counted.
 ///
 /// Flash is what training and inference must keep besides code: the configuration with its graph
-/// (the bytes of the `.fxc` file), the weights and biases as inference sees them, in whole bytes,
-/// and the constant tables of the loss and of the schedule. Code is measured on boards.
+/// (the bytes of the `.fxc` file), the weights and biases as inference sees them, in whole bytes, or
+/// as they are stored where some are read there, and the constant tables of the loss and of the schedule. Code is measured on boards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Footprint {
     /// What lies in RAM.
@@ -35,18 +36,47 @@ pub struct Footprint {
 }
 
 type AnyTrainer<const N: usize> = Trainer<'static, N, Scalar, ()>;
+/// A trainer whose plan lies in flash, with room for so many bounds.
+type TaskTrainer<const N: usize, const BOUNDS: usize> =
+    Trainer<'static, N, Scalar, (), &'static Task<N, Fitted<BOUNDS, Everything>>>;
+
+/// What a trainer is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// Settings that are read while it runs: the trainer has its plan in RAM.
+    #[default]
+    Any,
+    /// A [`Task`] in a constant: the plan lies in flash, and there is room for as many bounds as the
+    /// network has.
+    Task,
+}
 
 impl Footprint {
     /// The needs of a configuration.
     pub fn of(compiled: &Compiled) -> Result<Self> {
+        Self::on(compiled, Firmware::Any)
+    }
+
+    /// The needs of a configuration in a firmware.
+    pub fn on(compiled: &Compiled, firmware: Firmware) -> Result<Self> {
         let (graph, config) = (&compiled.graph, &compiled.config);
         let plan = AnyTrainer::<MAX_LAYERS>::plan_for(graph, config, &(), 0)?;
         let graph = graph.view();
         let phases = phases(graph, config.train.accumulates());
         let mut memory = regions(graph.flow(&config.layers), &plan, &phases);
-        let trainer = trainer_bytes(graph.layers().len());
+        let layers = graph.layers().len();
+        let (trainer, plan_bytes) = match firmware {
+            Firmware::Any => (trainer_bytes(layers), 0),
+            Firmware::Task => {
+                let trainer = task_trainer_bytes(layers, plan.bounds());
+                (trainer, trainer_bytes(layers) - task_trainer_bytes(layers, 8 * layers))
+            }
+        };
         memory.push(lasting("trainer", "", plan.ram(), trainer, &phases));
-        let flash = flash(compiled)?;
+        let mut flash = flash(compiled)?;
+        if plan_bytes > 0 {
+            flash.push(FlashItem { name: "memory plan".to_owned(), bytes: plan_bytes });
+        }
         let flash_bytes = flash.iter().map(|item| item.bytes).sum();
         Ok(Self { memory, phases, flash, ram_bytes: plan.ram() + trainer, flash_bytes })
     }
@@ -59,6 +89,14 @@ const fn trainer_bytes(layers: usize) -> usize {
         (size_of::<AnyTrainer<{ MAX_LAYERS / 2 }>>(), size_of::<AnyTrainer<MAX_LAYERS>>());
     let one = (full - half) / (MAX_LAYERS / 2);
     full - one * (MAX_LAYERS - layers)
+}
+
+/// The same of a trainer whose plan lies in flash.
+const fn task_trainer_bytes(layers: usize, bounds: usize) -> usize {
+    let least = size_of::<TaskTrainer<2, 2>>();
+    let layer = (size_of::<TaskTrainer<4, 2>>() - least) / 2;
+    let bound = (size_of::<TaskTrainer<2, 4>>() - least) / 2;
+    least + layer * layers + bound * bounds - 2 * (layer + bound)
 }
 
 /// One name for every moment of a step, as regions count them.
@@ -78,7 +116,7 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
     let mut out = Vec::new();
     let always = (0, u16::MAX);
     let mut add = |name: &str, layer: &str, region: Region, life: Life| {
-        if region.len == 0 {
+        if region.len == 0 || region.is_stored() {
             return;
         }
         let phase = |moment: u16| phases[usize::from(moment).min(phases.len() - 1)].clone();
@@ -143,6 +181,7 @@ fn lasting(
 
 fn flash(compiled: &Compiled) -> Result<Vec<FlashItem>> {
     let graph = compiled.graph.view();
+    let stored = compiled.plan()?.stored_bytes();
     let (mut weights, mut biases) = (0, 0);
     for (i, layer) in compiled.config.layers.iter().enumerate() {
         let (w, b) = graph.layer_parameters(i);
@@ -152,8 +191,10 @@ fn flash(compiled: &Compiled) -> Result<Vec<FlashItem>> {
     let train = &compiled.config.train;
     let items = [
         ("configuration and graph", compiled.encode()?.len()),
-        ("weights", weights),
-        ("biases", biases),
+        // What is stored has all of them.
+        ("weights", if stored > 0 { 0 } else { weights }),
+        ("biases", if stored > 0 { 0 } else { biases }),
+        ("stored parameters", stored),
         ("loss table", train.loss.table_bytes()),
         ("schedule table", train.schedule.table_bytes()),
     ];
@@ -219,6 +260,12 @@ mod tests {
         ] {
             // Up to padding.
             assert!(trainer_bytes(layers).abs_diff(bytes) <= 8, "{layers}: {bytes}");
+        }
+        for (found, bytes) in [
+            (task_trainer_bytes(5, 17), size_of::<TaskTrainer<5, 17>>()),
+            (task_trainer_bytes(100, 301), size_of::<TaskTrainer<100, 301>>()),
+        ] {
+            assert!(found.abs_diff(bytes) <= 8, "{found} {bytes}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 
+use super::Model;
 use crate::{
     config::{Compiled, DatasetFacts, Experiment},
     data::{Dataset, SearchPath},
@@ -27,6 +28,8 @@ pub struct Job {
     pub notes: Vec<String>,
     /// The samples.
     pub data: Arc<Dataset>,
+    /// What training begins with, in place of random numbers.
+    pub init: Option<Model>,
 }
 
 impl Job {
@@ -56,6 +59,6 @@ impl Job {
             (train.epochs, train.steps) = (Some(i64::from(epochs).into()), None);
         }
         let (compiled, notes) = experiment.compile(&DatasetFacts::from(&*data))?;
-        Ok(Self { compiled, notes, data })
+        Ok(Self { compiled, notes, data, init: None })
     }
 }

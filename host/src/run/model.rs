@@ -115,6 +115,11 @@ impl Model {
         Ok(trainer.restore(self.step, &self.layers, &self.parameters)?)
     }
 
+    /// What its experiment is called.
+    pub fn name(&self) -> &str {
+        &self.compiled.host.name
+    }
+
     /// SHA-256 over all parameter bytes, then the exponent of the bound of every tensor of every
     /// layer as a little-endian `i16`, in the order of [`Tensor::ALL`]; -32768 where there is
     /// none.

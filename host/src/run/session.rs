@@ -19,7 +19,7 @@ use super::{
     probe::{self, Sightings},
 };
 use crate::{
-    config::{Compiled, MAX_LAYERS},
+    config::{Compiled, MAX_LAYERS, in_ram},
     data::{Dataset, Draws, Targets},
 };
 
@@ -30,9 +30,12 @@ const SHUFFLE: u32 = u32::MAX;
 /// The stream of an epoch that augments its samples. Its order uses children from 0 on.
 const AUGMENT: u32 = u32::MAX;
 
-/// The memory that a session trains in.
+/// The memory that a session trains in, and the settings with which all parameters lie there.
 #[derive(Debug)]
-pub struct Workspace(Vec<u64>);
+pub struct Workspace {
+    memory: Vec<u64>,
+    config: Config<MAX_LAYERS>,
+}
 
 impl Workspace {
     /// Enough for this configuration.
@@ -46,8 +49,9 @@ impl Workspace {
         strategy: &S,
     ) -> Result<Self, SetupError> {
         type Planner<S> = Trainer<'static, MAX_LAYERS, fixgrad::kernel::Scalar, S>;
-        let plan = Planner::<S>::plan_for(graph, config, strategy, TILE)?;
-        Ok(Self(vec![0; plan.ram().div_ceil(8)]))
+        let config = in_ram(config);
+        let plan = Planner::<S>::plan_for(graph, &config, strategy, TILE)?;
+        Ok(Self { memory: vec![0; plan.ram().div_ceil(8)], config })
     }
 
     pub(crate) fn trainer<'a, K: Kernel, S: fixgrad::strategy::Strategy>(
@@ -56,9 +60,8 @@ impl Workspace {
         kernel: K,
         strategy: S,
     ) -> Result<Trainer<'a, MAX_LAYERS, K, S>, SetupError> {
-        let memory = bytemuck::cast_slice_mut(&mut self.0);
-        let (graph, config) = (&compiled.graph, &compiled.config);
-        Trainer::with_tile(graph, config, memory, kernel, strategy, TILE)
+        let memory = bytemuck::cast_slice_mut(&mut self.memory);
+        Trainer::with_tile(&compiled.graph, &self.config, memory, kernel, strategy, TILE)
     }
 }
 
@@ -192,6 +195,15 @@ impl<'a, K: Kernel + Copy + Send> Session<'a, K> {
             layers: self.trainer.states().map(|state| state.memory()).collect(),
             parameters: self.trainer.persistent().to_vec(),
         }
+    }
+
+    /// Begins with the parameters of a model as far as it has the same layers; returns their names. The
+    /// others begin as they would without it.
+    pub fn begin_from(&mut self, model: &Model) -> Result<Vec<String>> {
+        let mut fresh = self.model();
+        let taken = fresh.take_over(model)?;
+        self.restore(&fresh)?;
+        Ok(taken)
     }
 
     /// Goes on from a state of this configuration.

@@ -1,7 +1,7 @@
 //! A run from its first step, or from its checkpoint, to its report.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -107,7 +107,11 @@ fn job_of(folder: &RunFolder, data: Option<&Path>) -> Result<Job> {
     let origin = folder.origin()?;
     let data = data.or(origin.data.as_deref());
     let places = SearchPath::from_env(data, origin.config.as_deref());
-    Job::new(Experiment::read(&folder.config())?, &places, Overrides::default())
+    let job = Job::new(Experiment::read(&folder.config())?, &places, Overrides::default())?;
+    // Whoever was cut off before the first checkpoint begins again.
+    let begun = folder.checkpoint().exists();
+    let init = origin.init.filter(|_| !begun).as_deref().map(Model::read).transpose()?;
+    Ok(Job { init, ..job })
 }
 
 /// Refuses two configurations that differ, with the first line that does.
@@ -160,6 +164,9 @@ impl Run<'_> {
                 .with_context(|| self.folder.checkpoint().display().to_string())?;
             records.extend(self.kept_epochs(kept, session.epochs_done())?);
             info!("{}: goes on after epoch {}", self.name(), session.epochs_done());
+        } else if let Some(model) = &self.job.init {
+            let taken = session.begin_from(model)?;
+            info!("{}: begins with {} of {}", self.name(), taken.join(", "), model.name());
         }
         stepper.begin(&session)?;
         let mut log = LogWriter::create(&self.folder.metrics(), &records)
@@ -318,9 +325,4 @@ fn end(records: &[Record], compiled: &Compiled, weights_sha256: String) -> End {
     }
     let samples = steps as f64 * f64::from(compiled.config.train.batch);
     End { train_seconds: seconds, samples_per_second: samples / seconds, weights_sha256 }
-}
-
-/// A path that means the same from everywhere.
-pub(crate) fn anywhere(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
