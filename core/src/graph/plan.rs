@@ -193,13 +193,11 @@ impl<const N: usize> Plan<N> {
             lives[i] = flow.lives(i);
             i += 1;
         }
-        let mut i = 0;
-        while i < count {
-            let placed = plan.place_transients(base, (graph, flow), &lives, i, &settings[i], hooks);
-            if placed.is_err() || cursor.overflowed() {
-                return Err(PlanError::TooLarge { layer: layers[i].name });
-            }
-            i += 1;
+        if cursor.overflowed() {
+            return Err(PlanError::TooLarge { layer: layers[count - 1].name });
+        }
+        if let Err(layer) = plan.place_transients(base, flow, &lives, settings, hooks) {
+            return Err(PlanError::TooLarge { layer: layers[layer].name });
         }
         plan.ram = plan.end(base) as usize;
         plan.place_tiles(base, flow, &lives);

@@ -6,60 +6,116 @@ use super::{
     plan::{Plan, storage},
     region::Region,
     sizes::HookNeeds,
-    view::GraphView,
 };
 use crate::{config::LayerConfig, tensor::Width};
 
 impl<const N: usize> Plan<N> {
-    /// Finds places for the activation, the mask and the gradients of layer `i`.
+    /// Finds places for all that lives for a part of a step: in the order of the layers or, where that
+    /// takes less memory, the largest first (as TFLM's `GreedyMemoryPlanner` does). The error is the layer
+    /// that finds none.
     pub(super) const fn place_transients(
         &mut self,
         base: u32,
-        (graph, flow): (GraphView<'_>, Flow<'_>),
+        flow: Flow<'_>,
         lives: &[Lives],
+        settings: &[LayerConfig],
+        hooks: &[HookNeeds],
+    ) -> Result<(), usize> {
+        let mut i = 0;
+        while i < self.len as usize {
+            self.size_transients(flow, i, &settings[i], hooks);
+            i += 1;
+        }
+        attempt!(self.place_all(base, lives, true));
+        let by_size = self.end(base);
+        attempt!(self.place_all(base, lives, false));
+        if by_size < self.end(base) { self.place_all(base, lives, true) } else { Ok(()) }
+    }
+
+    /// Activation, mask, gradients and what else the layer keeps, without places.
+    const fn size_transients(
+        &mut self,
+        flow: Flow<'_>,
         i: usize,
         config: &LayerConfig,
         hooks: &[HookNeeds],
-    ) -> Result<(), TooLarge> {
-        // What 32 bits cannot count finds no place.
-        let numbers = graph.layers()[i].shape.elements();
+    ) {
+        // What 31 bits cannot count finds no place.
+        let numbers = flow.graph().layers()[i].shape.elements();
         let numbers = numbers.saturating_mul(self.micro_batch as usize);
         let off = i < hooks.len() && hooks[i].activation_off_grid;
-        let mine = lives[i];
+        let layer = &mut self.layers[i];
         if let Some(point) = config.activation {
-            let width = storage(point.bits(), off);
-            let codes = Region::sized(numbers, width);
-            self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
+            layer.activation = Region::sized(numbers, storage(point.bits(), off));
             if point.clip && flow.trains(i) {
-                let mask = Region::sized(numbers.div_ceil(8), Width::I8);
-                self.layers[i].pass = attempt!(self.fit(base, lives, mask, mine[1]));
+                layer.pass = Region::sized(numbers.div_ceil(8), Width::I8);
             }
-        } else if self.layers[i].output as usize == i && i > 0 {
-            let codes = Region::sized(numbers, Width::for_bits(self.layers[i].output_bits));
-            self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
+        } else if layer.output as usize == i && i > 0 {
+            layer.activation = Region::sized(numbers, Width::for_bits(layer.output_bits));
         }
-        if let Some(facts) = graph.facts(i)
+        if let Some(facts) = flow.graph().facts(i)
             && facts.memo > 0
         {
-            let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
-            self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
+            layer.memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
         }
         if let (Some(grad), true) = (config.activation_grad, flow.trains(i)) {
-            let codes = Region::sized(numbers, Width::for_bits(grad.bits));
-            self.layers[i].grad = attempt!(self.fit(base, lives, codes, mine[2]));
-            if self.layers[i].spread > 0 {
-                let aligned = Region::sized(numbers, Width::I16);
-                self.layers[i].aligned_grad = attempt!(self.fit(base, lives, aligned, mine[3]));
+            layer.grad = Region::sized(numbers, Width::for_bits(grad.bits));
+            if layer.spread > 0 {
+                layer.aligned_grad = Region::sized(numbers, Width::I16);
             }
+        }
+    }
+
+    /// Moves every region to the lowest place that none occupies which was placed before and lives at the
+    /// same time.
+    const fn place_all(&mut self, base: u32, lives: &[Lives], by_size: bool) -> Result<(), usize> {
+        // One bit a region.
+        let mut placed = [0u8; N];
+        while let Some((i, k)) = self.next(&placed, by_size) {
+            let region = self.layers[i].transients()[k];
+            let Ok(region) = self.fit(base, lives, &placed, region, lives[i][k]) else {
+                return Err(i);
+            };
+            let layer = &mut self.layers[i];
+            match k {
+                0 => layer.activation = region,
+                1 => layer.pass = region,
+                2 => layer.grad = region,
+                3 => layer.aligned_grad = region,
+                _ => layer.memo = region,
+            }
+            placed[i] |= 1 << k;
         }
         Ok(())
     }
 
-    /// Moves a region to the lowest place that no living tensor occupies.
+    /// The next region to place: its layer, and which of the layer's it is.
+    const fn next(&self, placed: &[u8; N], by_size: bool) -> Option<(usize, usize)> {
+        let (mut next, mut most, mut i) = (None, 0, 0);
+        while i < self.len as usize {
+            let regions = self.layers[i].transients();
+            let mut k = 0;
+            while k < regions.len() {
+                let size = regions[k].footprint();
+                if size > most && placed[i] >> k & 1 == 0 {
+                    if !by_size {
+                        return Some((i, k));
+                    }
+                    (next, most) = (Some((i, k)), size);
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        next
+    }
+
+    /// The region at the lowest place that is free during its life.
     const fn fit(
         &self,
         base: u32,
         lives: &[Lives],
+        placed: &[u8; N],
         shape: Region,
         life: Life,
     ) -> Result<Region, TooLarge> {
@@ -73,7 +129,7 @@ impl<const N: usize> Plan<N> {
                 let together = lives[k].0 <= life.1 && life.0 <= lives[k].1;
                 let overlap =
                     (other.offset() as u64) < offset + shape.footprint() && offset < other.end();
-                if other.len > 0 && together && overlap {
+                if placed[i] >> k & 1 == 1 && together && overlap {
                     offset = other.end();
                     moved = true;
                 }
