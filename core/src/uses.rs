@@ -26,6 +26,7 @@ use core::marker::PhantomData;
 use crate::{
     layer::{Kind, Tag},
     quant::{Observe, Observer, PeakObserver, RangeState},
+    stored::Stored,
     tensor::{Mantissas, MantissasMut},
 };
 
@@ -104,6 +105,8 @@ pub trait Uses {
     type Observer: Observe;
     /// What remembers the bounds of `N` layers.
     type Ranges<const N: usize>: Ranges;
+    /// Parameters that are read where they are stored.
+    type Stock<'s>: Stock<'s>;
 
     /// Whether a part is linked.
     #[inline(always)]
@@ -166,6 +169,32 @@ pub trait Uses {
             _ if Self::uses(Part::WideCodes) => codes,
             _ => MantissasMut::I8(&mut []),
         }
+    }
+}
+
+/// Where a trainer finds [stored](crate::stored) parameters, if there are any.
+pub trait Stock<'s>: Copy {
+    /// False where there are never any, which the compiler knows.
+    const IS_LINKED: bool;
+    /// None.
+    const NONE: Self;
+    /// The parameters.
+    fn stored(self) -> Option<&'s Stored<'s>>;
+}
+
+impl<'s> Stock<'s> for () {
+    const IS_LINKED: bool = false;
+    const NONE: Self = ();
+    fn stored(self) -> Option<&'s Stored<'s>> {
+        None
+    }
+}
+
+impl<'s> Stock<'s> for Option<&'s Stored<'s>> {
+    const IS_LINKED: bool = true;
+    const NONE: Self = None;
+    fn stored(self) -> Option<&'s Stored<'s>> {
+        self
     }
 }
 
@@ -243,26 +272,43 @@ pub struct OnlyAndStatistics<const PARTS: u64>;
 #[derive(Clone, Copy, Debug)]
 pub struct Fitted<const BOUNDS: usize, U>(PhantomData<U>);
 
+/// The parts `U` in a trainer with [stored](crate::stored) parameters, which
+/// [`Trainer::of_stored`](crate::trainer::Trainer::of_stored) and
+/// [`Trainer::with_stored`](crate::trainer::Trainer::with_stored) make. Others link nothing of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stocked<U>(PhantomData<U>);
+
 impl Uses for Everything {
     const PARTS: u64 = u64::MAX;
     type Observer = Observer;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
+    type Stock<'s> = ();
 }
 
 impl<const PARTS: u64> Uses for Only<PARTS> {
     const PARTS: u64 = PARTS & !Part::Statistics.bit();
     type Observer = PeakObserver;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
+    type Stock<'s> = ();
 }
 
 impl<const PARTS: u64> Uses for OnlyAndStatistics<PARTS> {
     const PARTS: u64 = PARTS | Part::Statistics.bit();
     type Observer = Observer;
     type Ranges<const N: usize> = [[RangeState; 8]; N];
+    type Stock<'s> = ();
 }
 
 impl<const BOUNDS: usize, U: Uses> Uses for Fitted<BOUNDS, U> {
     const PARTS: u64 = U::PARTS;
     type Observer = U::Observer;
     type Ranges<const N: usize> = [RangeState; BOUNDS];
+    type Stock<'s> = U::Stock<'s>;
+}
+
+impl<U: Uses> Uses for Stocked<U> {
+    const PARTS: u64 = U::PARTS | Part::Stored.bit();
+    type Observer = U::Observer;
+    type Ranges<const N: usize> = U::Ranges<N>;
+    type Stock<'s> = Option<&'s Stored<'s>>;
 }

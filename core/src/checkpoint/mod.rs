@@ -73,7 +73,6 @@ use crate::{
     kernel::Kernel,
     strategy::Strategy,
     trainer::{Planned, Trainer},
-    uses::{Part, Uses},
 };
 
 /// What was loaded.
@@ -305,9 +304,7 @@ fn identity<const N: usize, K: Kernel, S: Strategy, P: Planned<N>>(
 ) -> Identity {
     let (graph, train, layers, strategies) = trainer.purpose();
     let mut identity = Identity::of(graph, trainer.plan().layers(), train, layers, strategies);
-    if P::Uses::uses(Part::Stored)
-        && let Some(crc) = trainer.stored_crc()
-    {
+    if let Some(crc) = trainer.stored_crc() {
         identity.storage ^= crc;
     }
     identity

@@ -169,7 +169,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     /// What is known of the sums that a layer sends down.
-    pub(super) fn layer_sums(&self, from: At<'_>) -> Sums {
+    pub(super) fn layer_sums(&self, from: At<'e>) -> Sums {
         let At { i, plan, config } = from;
         let Some(now) = self.exponents.get(i) else {
             return Sums { exponent: 0, bits: 30, slack: 0 };
@@ -245,7 +245,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             [sums, own, weight, nothing(), nothing()]
         };
         let MantissasMut::I32(sums) = sums else { return };
-        let weight = or_stored::<U>(self.stored, &plan.weight.codes, weight.as_ref());
         let x = U::codes(kept.as_ref());
         let memo = if let Mantissas::I8(memo) = x { memo } else { &[] };
         let grad = U::codes(own.as_ref());
@@ -261,7 +260,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             second: U::links_joins() && usize::from(way.input) != of,
             grad,
             x,
-            weight: if norm { weight } else { U::codes(weight) },
+            weight: match or_stored::<U>(self.stored, &plan.weight.codes, weight.as_ref()) {
+                factors if norm => factors,
+                codes => U::codes(codes),
+            },
             drop: plan.input_grad.drop,
             first,
             sums,

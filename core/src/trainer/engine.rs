@@ -17,7 +17,6 @@ use crate::{
     optim::Lr,
     quant::{Quant, RangeState},
     rng::Key,
-    stored::Stored,
     strategy::{Context, Place, Strategy},
     uses::{Part, Uses},
 };
@@ -27,18 +26,16 @@ use crate::{
 pub(crate) enum Mode {
     Train,
     Infer,
-    /// Parameters as training would have them, without a trace.
-    Store,
 }
 
 /// All that a step works on.
-pub(crate) struct Engine<'e, K, S, U> {
+pub(crate) struct Engine<'e, K, S, U: Uses> {
     pub(crate) layers: &'e [LayerConfig],
     pub(crate) train: &'e Train,
     pub(crate) plan: &'e [LayerPlan],
     pub(crate) shared: &'e Shared,
     pub(crate) memory: &'e mut [u8],
-    pub(crate) stored: Option<&'e Stored<'e>>,
+    pub(crate) stored: U::Stock<'e>,
     /// Codes that are read in place.
     pub(crate) samples: &'e [i8],
     pub(crate) exponents: &'e mut [Exponents],
@@ -185,7 +182,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let index = layer as u8;
         if !U::uses(Part::Strategies)
-            || self.mode != Mode::Train
+            || self.mode == Mode::Infer
             || !self.strategy.active(index, place)
         {
             return None;

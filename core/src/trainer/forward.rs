@@ -218,7 +218,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
         let stored = self.stored;
-        let weight = or_stored::<U>(stored, &plan.weight.codes, weight.as_ref());
         let other = match other_codes.as_ref() {
             _ if joins && other.len == 0 => Mantissas::I8(self.samples),
             codes => U::codes(codes),
@@ -240,7 +239,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     exponent,
                     other,
                     left,
-                    weight: if norm { weight } else { U::codes(weight) },
+                    weight: match or_stored::<U>(stored, &plan.weight.codes, weight.as_ref()) {
+                        factors if norm => factors,
+                        codes => U::codes(codes),
+                    },
                     drop: plan.forward.drop,
                     rows,
                     sums: &mut *sums,

@@ -37,7 +37,7 @@ use crate::{
     quant::RangeState,
     rng::Key,
     strategy::{Configured, Place, Strategy},
-    uses::{Part, Ranges, Uses},
+    uses::{Part, Ranges, Stock, Uses},
 };
 
 use engine::{Engine, Mode, finish_ranges};
@@ -173,7 +173,8 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             return Err(SetupError::Misaligned);
         }
         if P::Uses::uses(Part::Stored) {
-            stored::check(graph, plan.plan(), layers, plan.stored()).map_err(SetupError::Stored)?;
+            let stored = plan.stored().stored();
+            stored::check(graph, plan.plan(), layers, stored).map_err(SetupError::Stored)?;
         }
         let mut trainer = Self {
             graph,
@@ -199,9 +200,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
     fn init(&mut self) {
         let plan = self.plan.plan().layers();
         init::init::<P::Uses>(plan, self.train.seed, self.memory);
-        if P::Uses::uses(Part::Stored) {
-            self.begin_with_stored();
-        }
+        self.begin_with_stored();
     }
 
     /// Back to the first step with freshly initialised weights, or with those that were stored.
@@ -310,7 +309,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         let (lr, plan) = (self.lr(), self.plan.plan());
         let sum_lr = match mode {
             Mode::Train => lr.times(plan.share),
-            Mode::Infer | Mode::Store => Lr::ZERO,
+            Mode::Infer => Lr::ZERO,
         };
         Engine {
             layers: self.layers,
@@ -318,7 +317,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             plan: plan.layers(),
             shared: &plan.shared,
             memory: self.memory,
-            stored: if P::Uses::uses(Part::Stored) { self.plan.stored() } else { None },
+            stored: self.plan.stored(),
             samples: &[],
             exponents: &mut self.exponents,
             ranges: self.ranges.all_mut(),
@@ -372,7 +371,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         let accumulates = self.accumulates();
         self.prepared = Some(mode);
         // Outputs stay in memory until gradients take it; there are at most a micro-batch.
-        self.shown = if mode == Mode::Train { 0 } else { count as u16 };
+        self.shown = if mode == Mode::Infer { count as u16 } else { 0 };
         let mut engine = self.engine(mode, tally);
         if !ready {
             engine.prepare();
@@ -388,7 +387,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             engine.from = from;
             match mode {
                 Mode::Train => engine.backward(targets, count, base),
-                Mode::Infer | Mode::Store => engine.judge(targets, count),
+                Mode::Infer => engine.judge(targets, count),
             }
         }
         if mode == Mode::Train {

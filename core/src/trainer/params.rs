@@ -74,13 +74,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 mask.fill(0xff);
                 mask
             }
-            Mode::Infer | Mode::Store => &mut [],
+            Mode::Infer => &mut [],
         }
     }
 
     fn quant_of(&self, point: &'e Point) -> &'e Quant {
-        let stores = U::uses(Part::Stored) && self.mode == Mode::Store;
-        if self.mode == Mode::Train || stores { &point.train } else { &point.infer }
+        if self.mode == Mode::Train { &point.train } else { &point.infer }
     }
 
     fn prepare_param(

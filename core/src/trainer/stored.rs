@@ -18,7 +18,7 @@ use crate::{
     strategy::Strategy,
     tensor::Mantissas,
     trainer::{SetupError, Task},
-    uses::{Part, Ranges, Uses},
+    uses::{Ranges, Stock, Stocked, Uses},
 };
 
 /// A plan or a task whose parameters are stored.
@@ -29,7 +29,7 @@ pub struct Backed<'a, P> {
 }
 
 impl<const N: usize, P: Planned<N>> Planned<N> for Backed<'_, P> {
-    type Uses = P::Uses;
+    type Uses = Stocked<P::Uses>;
     fn plan(&self) -> &Plan<N> {
         self.planned.plan()
     }
@@ -175,18 +175,18 @@ fn in_bits(bits: u8) -> core::ops::RangeInclusive<i32> {
 /// The region, where it lies in the arena.
 #[inline(always)]
 pub(super) fn in_arena<U: Uses>(region: &Region) -> &Region {
-    if U::uses(Part::Stored) && region.is_stored() { &Region::NONE } else { region }
+    if U::Stock::IS_LINKED && region.is_stored() { &Region::NONE } else { region }
 }
 
 /// What was found in the arena, or else what is stored.
 #[inline(always)]
-pub(super) fn or_stored<'m, U: Uses>(
-    stored: Option<&'m Stored<'_>>,
+pub(super) fn or_stored<'m, 's: 'm, U: Uses>(
+    stock: U::Stock<'s>,
     region: &Region,
     here: Mantissas<'m>,
 ) -> Mantissas<'m> {
-    match stored {
-        Some(stored) if U::uses(Part::Stored) && region.is_stored() => stored.codes(*region),
+    match stock.stored() {
+        Some(stored) if region.is_stored() => stored.codes(*region),
         _ => here,
     }
 }
@@ -195,9 +195,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Weights and biases that need no quantising, since they are stored as codes.
     #[inline(always)]
     pub(super) fn stored_params(&self, at: At<'e>) -> [Option<Passed>; 2] {
-        let Some(stored) = self.stored.filter(|_| U::uses(Part::Stored)) else {
-            return [None, None];
-        };
+        let Some(stored) = self.stored.stored() else { return [None, None] };
         let [weight, bias] = stored.exponents(at.i);
         let (At { plan, config, .. }, lies) = (at, |region: Region| region.is_stored());
         [
@@ -250,7 +248,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     #[inline(always)]
     pub(super) fn begin_with_stored(&mut self) {
         let plan = self.plan.plan().layers();
-        let Some(stored) = self.plan.stored() else { return };
+        let Some(stored) = self.plan.stored().stored() else { return };
         for (_, _, region, from) in places(plan).filter(|(_, _, region, _)| !region.is_stored()) {
             let bytes = stored.parameters.get(from..from + region.bytes()).unwrap_or_default();
             if let Some(place) = self.memory.get_mut(region.range())
@@ -270,7 +268,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
 
     /// The checksum of what training began with, if it was stored.
     pub(crate) fn stored_crc(&self) -> Option<u32> {
-        self.plan.stored().map(|stored| stored.crc)
+        self.plan.stored().stored().map(|stored| stored.crc)
     }
 
     /// Whether the bound of weights or biases is one that training has not found yet.
@@ -284,6 +282,22 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
             _ => (&config.weight, Tensor::Weight),
         };
         point.train.range == Range::Keep && self.range(plan, tensor).bound().is_none()
+    }
+
+    /// Quantises all parameters as a training step would, without a trace: by settings whose inference
+    /// is training.
+    fn prepare_for_good(&mut self) {
+        let layers: [LayerConfig; N] = core::array::from_fn(|i| {
+            let mut layer = self.layers.get(i).copied().unwrap_or(LayerConfig::tiny());
+            layer.weight.infer = layer.weight.train;
+            layer.bias.infer = layer.bias.train;
+            layer
+        });
+        let mut tally = Tally::default();
+        let mut engine = self.engine(Mode::Infer, &mut tally);
+        engine.layers = &layers;
+        engine.prepare();
+        self.prepared = None;
     }
 
     /// Writes the parameters as they are now for a training with the settings `layers`, whose plan is
@@ -300,8 +314,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         if !self.is_between_steps() {
             return Err(StoreError::Pending);
         }
-        self.engine(Mode::Store, &mut Tally::default()).prepare();
-        self.prepared = Some(Mode::Store);
+        self.prepare_for_good();
         let to = plan.layers();
         let count = self.plan().layers().len();
         if to.len() != count || layers.len() != count {
@@ -332,7 +345,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 if source.len != region.len || source.bytes() != region.bytes() {
                     return Err(other);
                 }
-                let own = match self.plan.stored() {
+                let own = match self.plan.stored().stored() {
                     Some(stored) if source.is_stored() => {
                         let at = source.stored_offset() as usize;
                         stored.parameters.get(at..at + source.bytes())

@@ -7,9 +7,8 @@ use crate::{
     config::{LayerConfig, Train, validate},
     graph::{Graph, GraphView, Message, Plan, Sizes},
     kernel::Kernel,
-    stored::Stored,
     strategy::{Place, Strategy},
-    uses::{Everything, Part, Ranges, Uses},
+    uses::{Everything, Part, Ranges, Stock, Uses},
 };
 
 /// What is trained, and how, made in a `const`: all of it lies in flash, and what cannot be
@@ -202,9 +201,7 @@ pub trait Planned<const N: usize> {
     /// The memory plan.
     fn plan(&self) -> &Plan<N>;
     /// The parameters to begin with, if any are stored.
-    fn stored(&self) -> Option<&Stored<'_>> {
-        None
-    }
+    fn stored(&self) -> <Self::Uses as Uses>::Stock<'_>;
 }
 
 impl<const N: usize> Planned<N> for Plan<N> {
@@ -212,12 +209,16 @@ impl<const N: usize> Planned<N> for Plan<N> {
     fn plan(&self) -> &Plan<N> {
         self
     }
+    fn stored(&self) {}
 }
 
 impl<const N: usize, U: Uses> Planned<N> for &Task<N, U> {
     type Uses = U;
     fn plan(&self) -> &Plan<N> {
         &self.plan
+    }
+    fn stored(&self) -> U::Stock<'_> {
+        U::Stock::NONE
     }
 }
 

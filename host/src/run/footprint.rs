@@ -94,8 +94,9 @@ const fn trainer_bytes(layers: usize) -> usize {
 /// The same of a trainer whose plan lies in flash.
 const fn task_trainer_bytes(layers: usize, bounds: usize) -> usize {
     let least = size_of::<TaskTrainer<2, 2>>();
-    let layer = (size_of::<TaskTrainer<4, 2>>() - least) / 2;
-    let bound = (size_of::<TaskTrainer<2, 4>>() - least) / 2;
+    // Over many, so that what fills up words does not count.
+    let layer = (size_of::<TaskTrainer<66, 2>>() - least) / 64;
+    let bound = (size_of::<TaskTrainer<2, 66>>() - least) / 64;
     least + layer * layers + bound * bounds - 2 * (layer + bound)
 }
 
