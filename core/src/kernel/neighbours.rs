@@ -132,7 +132,8 @@ impl<'a> Groups<'a> {
                     while seen && channel < x.channels {
                         len = len.min(x.channels - channel);
                         let run = Run { x: window.wrapping_sub(left), channel, len, taps };
-                        let [tap_fits, row_fits] = run.pack(row, [width, x.channels], limit, &mut panel);
+                        let [tap_fits, row_fits] =
+                            run.pack(row, [width, x.channels], limit, &mut panel);
                         if !tap_fits && len > 1 {
                             len /= 2;
                             continue;
@@ -243,7 +244,8 @@ impl Run {
             *size = unsafe { pair_up([lower, upper.as_ptr()], len, [first, others]) };
             lower = upper.as_ptr();
         }
-        let row_fits = sizes.windows(taps).take(GROUP).all(|sizes| sizes.iter().sum::<u32>() < limit);
+        let row_fits =
+            sizes.windows(taps).take(GROUP).all(|sizes| sizes.iter().sum::<u32>() < limit);
         [sizes.iter().all(|&size| size < limit), row_fits]
     }
 }

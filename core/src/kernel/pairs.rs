@@ -137,7 +137,12 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
 ///
 /// As [`Pairs::columns`], for one group of at most 4 rows.
 #[inline(never)]
-pub(super) unsafe fn last_columns<P: Pairs>(strip: &mut Strip, sums: &[Cell<i32>], cols: usize, count: usize) {
+pub(super) unsafe fn last_columns<P: Pairs>(
+    strip: &mut Strip,
+    sums: &[Cell<i32>],
+    cols: usize,
+    count: usize,
+) {
     let last = [const { Cell::new(0) }; 16];
     (strip.groups, strip.sums) = (1, last.as_ptr());
     // SAFETY: the caller vouches for it; four rows of a group fit into `last`.
