@@ -98,7 +98,9 @@ impl<'a> Groups<'a> {
         (dense && wide && deep && whole).then_some(Self { x, pixels, weight, weights })
     }
 
-    /// The sums of the windows in groups, and zeros for others.
+    /// The sums of the windows in groups, and zeros for others. Not inlined: its panel would lie under
+    /// the windows that are gathered.
+    #[inline(never)]
     fn sums<P: Pairs>(&self, first: usize, out: &mut [i32]) {
         let Self { x, pixels, weight, weights } = *self;
         let [[down, across], [height, width], [rows, taps], [top, left]] =
