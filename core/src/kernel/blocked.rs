@@ -109,7 +109,7 @@ macro_rules! by_blocks {
 by_blocks!(Blocked);
 
 /// What a chip does its own way.
-pub(super) trait Blocks {
+pub(super) trait Blocks: Sized {
     /// Depth of a piece.
     const DEPTH: usize;
     /// Fewer columns are left to the scalar kernel.
@@ -120,7 +120,6 @@ pub(super) trait Blocks {
     fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize);
 
     /// [`Kernel::convolve`](super::Kernel::convolve).
-    #[inline(always)]
     fn convolve(
         x: &Patches<'_>,
         weight: &Taps<'_>,
@@ -128,9 +127,7 @@ pub(super) trait Blocks {
         first: usize,
         out: &mut [i32],
         room: MantissasMut<'_>,
-    ) where
-        Self: Sized,
-    {
+    ) {
         convolve::convolve(&Proven::<Self>::new(), x, weight, drop, first, out, room);
     }
 }
