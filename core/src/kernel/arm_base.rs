@@ -6,8 +6,10 @@ use core::cell::Cell;
 
 use super::{
     blocked::{self, FourRows, Piece},
+    neighbours,
     pairs::{self, Pairs, Strip},
 };
+use crate::tensor::{MantissasMut, Patches, Taps};
 
 /// The kernel of Arm chips without the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,18 @@ impl blocked::Blocks for ArmBase {
 
     fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize) {
         pairs::four_rows::<Self>(a, b, out, cols);
+    }
+
+    #[inline(always)]
+    fn convolve(
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        neighbours::convolve::<Self>(x, weight, drop, first, out, room);
     }
 }
 

@@ -6,8 +6,8 @@
 
 use core::cell::Cell;
 
-use super::scalar;
-use crate::tensor::{Mantissas, Matrix};
+use super::{convolve, proven::Proven, scalar};
+use crate::tensor::{Mantissas, MantissasMut, Matrix, Patches, Taps};
 
 /// [`Scalar`](super::Scalar) with products that load and store less. In safe code, for every machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,8 +41,8 @@ macro_rules! by_blocks {
                 out: &mut [i32],
                 room: $crate::tensor::MantissasMut<'_>,
             ) {
-                let proven = $crate::kernel::proven::Proven::<Self>::new();
-                $crate::kernel::convolve::convolve(&proven, x, weight, drop, first, out, room);
+                use $crate::kernel::blocked::Blocks;
+                <Self as Blocks>::convolve(x, weight, drop, first, out, room);
             }
 
             #[inline(always)]
@@ -109,7 +109,7 @@ macro_rules! by_blocks {
 by_blocks!(Blocked);
 
 /// What a chip does its own way.
-pub(super) trait Blocks {
+pub(super) trait Blocks: Sized {
     /// Depth of a piece.
     const DEPTH: usize;
     /// Fewer columns are left to the scalar kernel.
@@ -118,6 +118,18 @@ pub(super) trait Blocks {
     /// Adds four rows of `a` by all columns of `b` to as many rows of sums, which have a place for
     /// each of the `cols` columns.
     fn four_rows(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i32>], cols: usize);
+
+    /// [`Kernel::convolve`](super::Kernel::convolve).
+    fn convolve(
+        x: &Patches<'_>,
+        weight: &Taps<'_>,
+        drop: u32,
+        first: usize,
+        out: &mut [i32],
+        room: MantissasMut<'_>,
+    ) {
+        convolve::convolve(&Proven::<Self>::new(), x, weight, drop, first, out, room);
+    }
 }
 
 /// The rows of `out`. Missing rows share the place of the first, which is to be stored last.

@@ -18,6 +18,8 @@ mod convolve;
 mod depthwise;
 mod gather;
 #[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
+mod neighbours;
+#[cfg(any(test, target_arch = "riscv32", all(target_arch = "arm", not(feature = "arm-dsp"))))]
 mod pairs;
 mod proven;
 #[cfg(any(test, target_arch = "riscv32"))]

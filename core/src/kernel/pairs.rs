@@ -96,10 +96,11 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
             return;
         }
         let rows = |width: usize| {
-            if alone { [0, 1, 0] } else { [1, 2, 3] }.map(|r| {
+            let row = |r: usize| {
                 let row = if r < count { 4 * r * width } else { 0 };
                 row.wrapping_sub(4 * P::COLS)
-            })
+            };
+            if alone { [row(0), row(1), row(0)] } else { [row(1), row(2), row(3)] }
         };
         let mut strip = Strip {
             head: factors.wrapping_add(len % P::UNROLLED),
@@ -136,7 +137,12 @@ pub(super) fn four_rows<P: Pairs>(a: &FourRows<'_>, b: &Piece<'_>, out: &[Cell<i
 ///
 /// As [`Pairs::columns`], for one group of at most 4 rows.
 #[inline(never)]
-unsafe fn last_columns<P: Pairs>(strip: &mut Strip, sums: &[Cell<i32>], cols: usize, count: usize) {
+pub(super) unsafe fn last_columns<P: Pairs>(
+    strip: &mut Strip,
+    sums: &[Cell<i32>],
+    cols: usize,
+    count: usize,
+) {
     let last = [const { Cell::new(0) }; 16];
     (strip.groups, strip.sums) = (1, last.as_ptr());
     // SAFETY: the caller vouches for it; four rows of a group fit into `last`.
@@ -152,7 +158,7 @@ unsafe fn last_columns<P: Pairs>(strip: &mut Strip, sums: &[Cell<i32>], cols: us
 
 /// Bits of the largest magnitude, at least one. A look at every number pays only where none is negative.
 #[inline(never)]
-fn bits(numbers: &[i8]) -> u32 {
+pub(super) fn bits(numbers: &[i8]) -> u32 {
     const SIGNS: u32 = 0x8080_8080;
     // SAFETY: any four bytes are a word.
     let (head, words, tail) = unsafe { numbers.align_to::<u32>() };
@@ -177,7 +183,8 @@ fn pack(a: &FourRows<'_>, room: u32, panel: &mut [MaybeUninit<Factors>; DEPTH]) 
     if last >= a.numbers.len() || a.len > DEPTH {
         return 0;
     }
-    let [r1, r2, r3] = [1, 2, 3].map(|r| if r < a.count { r * a.row_stride } else { 0 });
+    let row = |r: usize| if r < a.count { r * a.row_stride } else { 0 };
+    let (r1, r2, r3) = (row(1), row(2), row(3));
     let mut at = a.numbers.as_ptr();
     // Magnitudes in halves of a word, where a negative number counts one too little.
     let missing = a.len as i32 * 0x1_0001;

@@ -3,8 +3,6 @@
 
 #![expect(unsafe_code, reason = "loads of numbers that were checked together, not one by one")]
 
-use core::ops::Range;
-
 use super::depthwise::{self, Depthwise, DepthwiseGrad, place_in, step_in};
 use crate::tensor::{Mantissas, Patches, Under};
 
@@ -207,71 +205,61 @@ fn bytes_grad(sums: &DepthwiseGrad<'_>, grads: &[i8], pixels: &[i8], out: &mut [
         along: (stride[1] * x.channels).cast_signed(),
         down: (stride[0] * from[1] * x.channels).cast_signed(),
     };
-    let (mut channel, mut fan) = place_in(sums.unit, multiplier);
-    let across = windows.size[1].into();
-    for (unit, out) in out.chunks_exact_mut(taps.len().max(1)).take(grad.cols).enumerate() {
-        let (mut tap_y, mut tap_x) = place_in(taps.start, across);
-        let mut rest = out;
-        while !rest.is_empty() {
-            let three = across == 3 && tap_x == 0 && rest.len() >= 3;
-            let wanted = if three { 3 } else { 1 };
-            let Some((slots, behind)) = rest.split_at_mut_checked(wanted) else { return };
-            let down = windows.seeing::<0>(tap_y);
-            let row = windows.pixel(0, down.start, tap_y).filter(|_| !down.is_empty());
+    let across = usize::from(windows.size[1]);
+    let [width, left] = [count[1], windows.pad[1].into()];
+    // Three taps in a row at once, where those of the outer windows lie at most one pixel beside.
+    let slides = across == 3 && stride[1] == 1 && left <= 1 && width < from[1] + left;
+    let ends = [left == 0, width + 1 < from[1] + left];
+    let (mut tap_y, mut tap_x) = place_in(taps.start, across);
+    let mut done = 0;
+    while done < taps.len() {
+        let three = slides && tap_x == 0 && taps.len() - done >= 3;
+        let (wanted, tap) = if three { (3, 1) } else { (1, tap_x) };
+        let (down, along) = (windows.seeing::<0>(tap_y), windows.seeing::<1>(tap));
+        let seen = [down.len(), along.len()];
+        let pixel_y = windows.pixel(0, down.start, tap_y).filter(|_| !down.is_empty());
+        let pixel_x = windows.pixel(1, along.start, tap).filter(|_| !along.is_empty());
+        let start = pixel_y.zip(pixel_x).map(|(y, col)| {
+            let window = down.start * width + along.start;
+            (window * grad.row_stride, x.offset(0, y, col))
+        });
+        let (mut channel, mut fan) = place_in(sums.unit, multiplier);
+        for (unit, out) in out.chunks_exact_mut(taps.len()).take(grad.cols).enumerate() {
             let mut parts = [0i32; 3];
-            // From one window to the next, tap by tap.
-            let add = |parts: &mut [i32; 3], tap: usize, along: Range<usize>, three: bool| {
-                let col = windows.pixel(1, along.start, tap).filter(|_| !along.is_empty());
-                let Some((y, col)) = row.zip(col) else { return };
-                let window = down.start * count[1] + along.start;
-                let from = window * grad.row_stride + unit * grad.col_stride;
-                let mut a = grads.as_ptr().wrapping_add(from);
-                let mut b = pixels.as_ptr().wrapping_add(x.offset(0, y, col) + channel);
-                let seen = [down.len(), along.len()];
+            if let Some((window, pixel)) = start {
+                let mut a = grads.as_ptr().wrapping_add(window + unit * grad.col_stride);
+                let mut b = pixels.as_ptr().wrapping_add(pixel + channel);
                 for _ in 0..pictures {
-                    // SAFETY: these windows see pixels of their picture under the tap, and under the
-                    // next two where three are wanted; both slices hold all pictures, and the channel
-                    // is one of them.
+                    // SAFETY: these windows see pixels of their picture under the tap. Where three are
+                    // wanted, these are all windows of a row, which see pixels under the taps beside
+                    // too, but at its ends only where `ends` says so. Both slices hold all pictures,
+                    // and the channel is one of them.
                     unsafe {
                         if three {
-                            let sums =
-                                dot_of_three(a, grad_steps, b, pixel_steps, x.channels, seen);
-                            for (part, sum) in parts.iter_mut().zip(sums) {
-                                *part = part.wrapping_add(sum);
-                            }
-                        } else if let Some(part) = parts.get_mut(tap - tap_x) {
-                            *part = part.wrapping_add(dot(a, grad_steps, b, pixel_steps, seen));
+                            dot_of_three(a, grad_steps, b, pixel_steps, seen, ends, &mut parts);
+                        } else {
+                            let sum = dot(a, grad_steps, b, pixel_steps, seen);
+                            parts[0] = parts[0].wrapping_add(sum);
                         }
                     }
                     a = a.wrapping_add(each * grad.row_stride);
                     b = b.wrapping_add(windows.pixels() * x.channels);
                 }
-            };
-            if three {
-                let [first, middle, last] = [0, 1, 2].map(|tap| windows.seeing::<1>(tap));
-                let common = first.start..last.end.max(first.start);
-                add(&mut parts, 0, common.clone(), true);
-                // What some of them see, beside it.
-                for (tap, seeing) in [(0, first), (1, middle), (2, last)] {
-                    let before = seeing.start..common.start.min(seeing.end);
-                    add(&mut parts, tap, before, false);
-                    add(&mut parts, tap, common.end.max(seeing.start)..seeing.end, false);
-                }
-            } else {
-                add(&mut parts, tap_x, windows.seeing::<1>(tap_x), false);
             }
-            for (slot, part) in slots.iter_mut().zip(parts) {
+            for (slot, part) in out.iter_mut().skip(done).zip(parts).take(wanted) {
                 let before = if add_up { *slot } else { 0 };
                 *slot = before.saturating_add(part);
-                step_in(&mut tap_y, &mut tap_x, across);
             }
-            rest = behind;
+            step_in(&mut channel, &mut fan, multiplier);
         }
-        step_in(&mut channel, &mut fan, multiplier);
+        (0..wanted).for_each(|_| step_in(&mut tap_y, &mut tap_x, across));
+        done += wanted;
     }
 }
 
-/// As [`dot`], with the numbers of `b` at three places `apart`.
+/// As [`dot`], at least one number in a row, and also with the numbers of `b` one step before and
+/// behind. Before the first and behind the last of a row are zeros, but where `ends` says that there
+/// are numbers.
 ///
 /// # Safety
 ///
@@ -282,24 +270,35 @@ unsafe fn dot_of_three(
     a_steps: Steps,
     mut b: *const i8,
     b_steps: Steps,
-    apart: usize,
     [rows, count]: [usize; 2],
-) -> [i32; 3] {
-    let [mut first, mut second, mut third] = [0i32; 3];
+    ends: [bool; 2],
+    sums: &mut [i32; 3],
+) {
+    let [mut first, mut second, mut third] = *sums;
     for _ in 0..rows {
         let (mut x, mut y) = (a, b);
-        for _ in 0..count {
-            // SAFETY: the caller's word.
-            let [x_now, one, two, three] = unsafe {
-                [x, y, y.wrapping_add(apart), y.wrapping_add(2 * apart)].map(|at| at.read())
-            }
-            .map(i32::from);
-            first = first.wrapping_add(x_now * one);
-            second = second.wrapping_add(x_now * two);
-            third = third.wrapping_add(x_now * three);
-            (x, y) = (x.wrapping_offset(a_steps.along), y.wrapping_offset(b_steps.along));
+        // SAFETY: the caller's word.
+        let (mut before, mut here) = unsafe {
+            let before = y.wrapping_offset(-b_steps.along);
+            (if ends[0] { i32::from(before.read()) } else { 0 }, i32::from(y.read()))
+        };
+        // A number of `b` moves on from tap to tap.
+        let mut add = |read: bool| {
+            y = y.wrapping_offset(b_steps.along);
+            // SAFETY: as above.
+            let (now, behind) =
+                unsafe { (i32::from(x.read()), if read { i32::from(y.read()) } else { 0 }) };
+            x = x.wrapping_offset(a_steps.along);
+            first = first.wrapping_add(now * before);
+            second = second.wrapping_add(now * here);
+            third = third.wrapping_add(now * behind);
+            (before, here) = (here, behind);
+        };
+        for _ in 1..count {
+            add(true);
         }
+        add(ends[1]);
         (a, b) = (a.wrapping_offset(a_steps.down), b.wrapping_offset(b_steps.down));
     }
-    [first, second, third]
+    *sums = [first, second, third];
 }

@@ -24,6 +24,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fill {
     Random(u64),
+    /// Of which many may share a sum of 16 bits.
+    Small(u64),
     Extremes(u64),
     Lowest,
     Highest,
@@ -32,6 +34,7 @@ pub(super) enum Fill {
 pub(super) fn any_fill() -> impl Strategy<Value = Fill> {
     prop_oneof![
         any::<u64>().prop_map(Fill::Random),
+        any::<u64>().prop_map(Fill::Small),
         any::<u64>().prop_map(Fill::Extremes),
         Just(Fill::Lowest),
         Just(Fill::Highest),
@@ -42,6 +45,7 @@ pub(super) fn numbers(fill: Fill, bits: u32, len: usize) -> impl Iterator<Item =
     let (low, high) = (i32::MIN >> (32 - bits), i32::MAX >> (32 - bits));
     (0..len as u32).map(move |i| match fill {
         Fill::Random(seed) => Key::new(seed).word(i).cast_signed() >> (32 - bits),
+        Fill::Small(seed) => Key::new(seed).word(i).cast_signed() >> (36 - bits).min(31),
         Fill::Extremes(seed) => [low, high, 0, -1][Key::new(seed).below(i, 4) as usize],
         Fill::Lowest => low,
         Fill::Highest => high,

@@ -6,7 +6,7 @@
 use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, facts, pool::pool};
 use crate::{
     kernel::Kernel,
-    tensor::{Mantissa, Patches, Shape, for_width},
+    tensor::{Mantissa, Patches, Shape, Windows, for_width},
     uses::Uses,
 };
 
@@ -45,44 +45,117 @@ impl Operator for MaxPool2d {
     fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
         let Forward { from, x, rows, sums, memo, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
-        let channels = usize::from(from.0[0]);
-        let windows = Patches::new(x, facts.windows, channels);
-        let outputs = sums.chunks_exact_mut(channels.max(1));
-        let winners = memo.chunks_exact_mut(channels.max(1));
-        let places = windows.places(rows.start);
-        for ((place, out), winners) in places.zip(outputs).zip(winners) {
-            out.fill(i32::MIN);
-            windows.under(place, |tap, pixel| {
-                for_width!(Mantissas, x.part(pixel, channels), pixel => {
-                    let places = out.iter_mut().zip(winners.iter_mut());
-                    for ((best, winner), &value) in places.zip(pixel) {
-                        if value.widen() > *best {
-                            (*best, *winner) = (value.widen(), (tap as u8).cast_signed());
-                        }
-                    }
-                });
-            });
-        }
+        let windows = Patches::new(x, facts.windows, from.0[0].into());
+        for_width!(Mantissas, x, x => largest(x, &windows, rows.start, sums, memo));
     }
 
     #[inline(always)]
     fn input_grad<K: Kernel, U: Uses>(self, run: InputGrad<'_, K>) {
         let InputGrad { from, grad, first, sums, memo, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
-        let (channels, taps) = (usize::from(from.0[0]), facts.windows.taps());
+        let channels = usize::from(from.0[0]);
         let windows = Patches::new(grad, facts.windows.turned(), channels);
-        let places = windows.places(first / channels.max(1));
-        for (place, out) in places.zip(sums.chunks_exact_mut(channels.max(1))) {
-            out.fill(0);
-            windows.under(place, |tap, window| {
-                let tap = ((taps - 1 - tap) as u8).cast_signed();
-                let winners = memo.get(window..).unwrap_or_default();
-                for_width!(Mantissas, grad.part(window, channels), grad => {
-                    for ((sum, &g), &winner) in out.iter_mut().zip(grad).zip(winners) {
-                        *sum += if winner == tap { g.widen() } else { 0 };
-                    }
-                });
-            });
+        let first = first / channels.max(1);
+        let Windows { size, stride, pad, .. } = facts.windows;
+        for_width!(Mantissas, grad, grad => if size == stride && pad == [0; 2] {
+            back_of_one(grad, memo, &windows, first, sums);
+        } else {
+            back(grad, memo, &windows, first, sums);
+        });
+    }
+}
+
+/// The largest numbers of windows, and which they are.
+#[inline(always)]
+fn largest<T: Mantissa>(
+    x: &[T],
+    windows: &Patches<'_>,
+    first: usize,
+    sums: &mut [i32],
+    memo: &mut [i8],
+) {
+    let channels = windows.channels;
+    let outputs = sums.chunks_exact_mut(channels.max(1));
+    let winners = memo.chunks_exact_mut(channels.max(1));
+    for ((under, out), winners) in windows.unders(first).zip(outputs).zip(winners) {
+        out.fill(i32::MIN);
+        under.each(|tap, pixel| {
+            let pixel = x.get(pixel..).unwrap_or_default();
+            for ((best, winner), &value) in out.iter_mut().zip(winners.iter_mut()).zip(pixel) {
+                if value.widen() > *best {
+                    (*best, *winner) = (value.widen(), (tap as u8).cast_signed());
+                }
+            }
+        });
+    }
+}
+
+/// Gradients of pixels, from windows that may lie on one another.
+#[inline(always)]
+fn back<T: Mantissa>(
+    grad: &[T],
+    memo: &[i8],
+    windows: &Patches<'_>,
+    first: usize,
+    sums: &mut [i32],
+) {
+    let taps = windows.windows.taps();
+    let outputs = sums.chunks_exact_mut(windows.channels.max(1));
+    for (place, out) in windows.places(first).zip(outputs) {
+        out.fill(0);
+        windows.under(place, |tap, window| {
+            let tap = ((taps - 1 - tap) as u8).cast_signed();
+            let (grad, winners) = (grad.get(window..), memo.get(window..));
+            let all = grad.unwrap_or_default().iter().zip(winners.unwrap_or_default());
+            for (sum, (&g, &winner)) in out.iter_mut().zip(all) {
+                *sum += if winner == tap { g.widen() } else { 0 };
+            }
+        });
+    }
+}
+
+/// As [`back`], of windows side by side: every pixel lies in one of them.
+#[inline(always)]
+fn back_of_one<T: Mantissa>(
+    grad: &[T],
+    memo: &[i8],
+    windows: &Patches<'_>,
+    first: usize,
+    sums: &mut [i32],
+) {
+    let Windows { from, count, size, .. } = windows.windows;
+    let ([down, across], [height, width]) = (from.map(usize::from), size.map(usize::from));
+    let channels = windows.channels.max(1);
+    // The window of a pixel, and the tap that lies on it.
+    let in_window = |place: usize, size: usize| {
+        let window = place.checked_div(size).unwrap_or(0);
+        (window, place - window * size)
+    };
+    let [mut picture, y, x] = windows.place(first);
+    let ((mut row, mut tap_y), (mut col, mut tap_x)) = (in_window(y, height), in_window(x, width));
+    let mut left = usize::from(count[1]).saturating_sub(x);
+    for out in sums.chunks_exact_mut(channels) {
+        let window = ((picture * down + row) * across + col) * channels;
+        let tap = ((tap_y * width + tap_x) as u8).cast_signed();
+        let (grad, winners) = (grad.get(window..), memo.get(window..));
+        let all = grad.unwrap_or_default().iter().zip(winners.unwrap_or_default());
+        for (sum, (&g, &winner)) in out.iter_mut().zip(all) {
+            *sum = if winner == tap { g.widen() } else { 0 };
+        }
+        (tap_x, left) = (tap_x + 1, left.saturating_sub(1));
+        if tap_x == width {
+            (col, tap_x) = (col + 1, 0);
+        }
+        if left == 0 {
+            // The next row of pixels.
+            (col, tap_x, left) = (0, 0, count[1].into());
+            tap_y += 1;
+            if tap_y == height {
+                (row, tap_y) = (row + 1, 0);
+            }
+            if row * height + tap_y == usize::from(count[0]) {
+                (picture, row, tap_y) = (picture + 1, 0, 0);
+            }
         }
     }
 }
@@ -108,6 +181,18 @@ mod tests {
         let mut pool = Bench::new(MaxPool2d::new(2).stride(1), [1, 2, 3]);
         assert_eq!(pool.forward(&[0, 7, 7, 7, 0, 0], &[]), [7, 7]);
         assert_eq!(pool.input_grad(&[3, 5], &[]), [0, 8, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn windows_side_by_side_give_their_winners_the_gradient() {
+        // Two pictures of four pixels by two.
+        let mut pool = Bench::new(MaxPool2d::new(2), [1, 4, 2]);
+        assert_eq!(
+            pool.forward(&[1, 0, 2, 0, 0, 3, 3, 0, 5, 5, 5, 5, 0, 0, 0, 7], &[]),
+            [2, 3, 5, 7]
+        );
+        let back = pool.input_grad(&[10, 20, 30, 40], &[]);
+        assert_eq!(back, [0, 0, 10, 0, 0, 20, 0, 0, 30, 0, 0, 0, 0, 0, 0, 40]);
     }
 
     #[test]

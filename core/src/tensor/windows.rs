@@ -259,6 +259,29 @@ impl<'a> Patches<'a> {
         })
     }
 
+    /// What lies [`below`](Self::below) the windows from `first` on. Whole windows of a row differ in
+    /// their pixel alone.
+    #[inline(always)]
+    pub(crate) fn unders(&self, first: usize) -> impl Iterator<Item = Under> + use<> {
+        let Windows { from, size, stride, pad, spread, .. } = self.windows;
+        let [across, size, stride, pad] = [from, size, stride, pad].map(|of| usize::from(of[1]));
+        let (patches, step) =
+            (Patches { data: Mantissas::I8(&[]), ..*self }, stride * self.channels);
+        let mut last: Option<Under> = None;
+        self.places(first).map(move |place| {
+            let start = place[2] * stride;
+            let whole = start >= pad && start + size <= pad + across && spread[1] == 1;
+            let under = match last {
+                Some(under) if whole && place[2] > 0 => {
+                    Under { pixel: under.pixel + step, ..under }
+                }
+                _ => patches.below(place),
+            };
+            last = whole.then_some(under);
+            under
+        })
+    }
+
     /// Copies columns `cols` of the windows from `first` on, as many as `out` holds.
     pub fn gather(&self, first: usize, cols: Range<usize>, out: MantissasMut<'_>) {
         match (self.data, out) {

@@ -72,6 +72,8 @@ struct Convolution {
     fans: usize,
     /// Windows gathered at once.
     room: usize,
+    /// The first window.
+    first: usize,
     add: bool,
 }
 
@@ -79,7 +81,8 @@ impl Convolution {
     fn of(key: Key) -> Self {
         let size = |index, most| 1 + key.below(index, most) as u16;
         let pair = |first: u32, most| [size(first, most), size(first + 1, most)];
-        let (from, kernel, stride) = (pair(0, 6), pair(2, 3), pair(4, 2));
+        let (from, kernel) = (pair(0, 6), pair(2, 3));
+        let stride = if key.below(13, 2) == 0 { [1; 2] } else { pair(4, 2) };
         let [pad_y, pad_x] = [6, 7].map(|index| key.below(index, 2) as u16);
         let [ky, kx] = kernel;
         let pad = [pad_y * (ky / 2), pad_x * (kx / 2)];
@@ -95,6 +98,7 @@ impl Convolution {
             fans: size(10, FANS).into(),
             room: key.below(11, 6) as usize,
             add: key.below(12, 2) == 1,
+            first: key.below(14, 5) as usize,
         }
     }
 
@@ -133,7 +137,9 @@ impl Run {
         let x = shape.patches(pictures, back);
         let (taps, units, add) = (shape.windows.taps(), shape.units(), shape.add);
         let width = if back { shape.channels } else { units };
-        let rows = (shape.pictures * x.windows.per_picture()).min(SUMS / width.max(1));
+        let all = shape.pictures * x.windows.per_picture();
+        let first = shape.first.min(all.saturating_sub(1));
+        let rows = (all - first).min(SUMS / width.max(1));
         let out = sums.get_mut(..rows * width).unwrap_or_default();
         let mut room = [0; ROOM];
         let windows = (shape.room * x.cols()).min(ROOM);
@@ -147,10 +153,11 @@ impl Run {
             Self::Forward | Self::Back => {
                 let forward = Taps::new(weight, taps, shape.channels, units);
                 let weight = if back { forward.back() } else { forward };
-                kernel.convolve(&x, &weight, 0, 0, out, room);
+                kernel.convolve(&x, &weight, 0, first, out, room);
             }
             Self::DepthwiseForward | Self::DepthwiseBack => {
-                kernel.depthwise(&Depthwise { x, weight, multiplier, back, drop: 0 }, 0, out);
+                let sums = Depthwise { x, weight, multiplier, back, drop: 0 };
+                kernel.depthwise(&sums, first, out);
             }
             Self::Grad => {
                 let cols = x.cols() / 3..x.cols();

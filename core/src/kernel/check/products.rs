@@ -45,14 +45,18 @@ pub fn products(kernel: &impl Kernel) -> Result<u32, Fault> {
     Ok(CASES)
 }
 
-/// Anything, or extremes only.
+/// Anything, extremes only, or small ones in the first operand: many of these may share a sum of 16 bits.
 pub(super) fn fill(numbers: &mut [[i8; NUMBERS]; 2], key: Key) {
     const EXTREMES: [i8; 4] = [i8::MIN, i8::MAX, i8::MIN, -1];
-    let extreme = key.below(7, 2) == 1;
+    let kind = key.below(7, 3);
     for (number, word) in numbers.as_flattened_mut().iter_mut().zip(0..) {
         let [low, high, ..] = key.word(word).to_le_bytes();
         let low = low.cast_signed();
-        *number = if extreme { one_of(&EXTREMES, high.into(), low) } else { low };
+        *number = match kind {
+            0 => one_of(&EXTREMES, high.into(), low),
+            1 if word < NUMBERS as u32 => low >> 4,
+            _ => low,
+        };
     }
 }
 
