@@ -257,6 +257,7 @@ fn layer(variety: Variety) -> impl Strategy<Value = LayerConfig> {
                 master,
                 bias_master,
                 update,
+                stored: false,
             }
         },
     )
