@@ -145,8 +145,11 @@ impl<'a> Flow<'a> {
         let copied = self.graph.copies(i) && self.trains(i) && back > read;
         let made: Life = (here, if copied { back } else { read });
         let [below, other] = self.graph.layers()[i].inputs();
-        let kept = if self.trains(below) || self.trains(other) { back } else { here };
-        [made, (here, end - here), (grad, back), (back, back), (here, kept)]
+        let own = self.graph.lstm(i).is_some() && self.trains(i);
+        let kept = if own || self.trains(below) || self.trains(other) { back } else { here };
+        // The gradients of gates are there before the layer below gets its own.
+        let aligned = if own { end - here } else { back };
+        [made, (here, end - here), (grad, back), (aligned, back), (here, kept)]
     }
 
     /// Multiply-adds of one training sample: forward everywhere, by the weights that move, and by the

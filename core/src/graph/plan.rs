@@ -224,8 +224,9 @@ impl<const N: usize> Plan<N> {
             if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
                 return false;
             }
-            // Its statistics are of what is in memory, and its sums are rounded.
-            if matches!(layers[i].way.kind, Kind::BatchNorm(_)) {
+            // Its statistics are of what is in memory, and its sums are rounded. Or its sums of two units
+            // may drop bits, as far as these lie apart.
+            if matches!(layers[i].way.kind, Kind::BatchNorm(_) | Kind::Lstm(_)) {
                 return false;
             }
             i += 1;

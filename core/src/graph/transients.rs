@@ -4,11 +4,12 @@ use super::{
     cursor::TooLarge,
     flow::Flow,
     plan::{Plan, storage},
+    recurrent::{Memories, hidden_width},
     region::Region,
     sizes::HookNeeds,
     view::GraphView,
 };
-use crate::{config::LayerConfig, tensor::Width};
+use crate::{config::LayerConfig, layer::Facts, tensor::Width};
 
 impl<const N: usize> Plan<N> {
     /// Finds places for the activation, the mask and the gradients of layer `i`.
@@ -38,17 +39,31 @@ impl<const N: usize> Plan<N> {
             let codes = Region::sized(numbers, Width::for_bits(self.layers[i].output_bits));
             self.layers[i].activation = attempt!(self.fit(base, lives, codes, mine[0]));
         }
-        if let Some(facts) = graph.facts(i)
-            && facts.memo > 0
-        {
-            let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
-            self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
-        }
+        let gates = match (graph.facts(i), config.activation) {
+            (Some(facts), _) if facts.memo > 0 => {
+                let memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
+                self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
+                0
+            }
+            (Some(Facts { steps: steps @ 1.., biases, .. }), Some(point)) => {
+                // Without a gradient, a step needs the one before it only.
+                let kept = if flow.trains(i) { steps } else { 1 };
+                let samples = self.micro_batch as usize;
+                let bytes = Memories::bytes(samples.saturating_mul(kept).saturating_mul(biases / 4), hidden_width(point));
+                let memo = Region::sized(bytes, Width::I8);
+                self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
+                samples.saturating_mul(steps).saturating_mul(biases)
+            }
+            _ => 0,
+        };
         if let (Some(grad), true) = (config.activation_grad, flow.trains(i)) {
             let codes = Region::sized(numbers, Width::for_bits(grad.bits));
             self.layers[i].grad = attempt!(self.fit(base, lives, codes, mine[2]));
-            if self.layers[i].spread > 0 {
-                let aligned = Region::sized(numbers, Width::I16);
+            if self.layers[i].spread > 0 || gates > 0 {
+                let aligned = match gates {
+                    0 => Region::sized(numbers, Width::I16),
+                    gates => Region::sized(gates, Width::for_bits(grad.bits)),
+                };
                 self.layers[i].aligned_grad = attempt!(self.fit(base, lives, aligned, mine[3]));
             }
         }
