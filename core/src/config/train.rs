@@ -4,9 +4,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::LayerConfig;
+use super::{Update, layer::LayerConfig};
 use crate::{
-    graph::{GraphView, Layer, Message, Name, attempt},
+    graph::{GraphView, Kind, Layer, Message, Name, attempt},
     optim::{Lr, Optimizer, Schedule},
     quant::{Point, Quant, Range, Round},
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
@@ -175,6 +175,11 @@ pub enum ConfigError {
     },
     /// No parameter moves.
     NothingMoves,
+    /// A layer of gates with bounds for channels, or with some channels that move.
+    Gates {
+        /// The layer.
+        layer: Name,
+    },
 }
 
 impl ConfigError {
@@ -234,6 +239,9 @@ impl ConfigError {
                 .text("channels to update must be among its ")
                 .number(*channels as usize)
                 .text(", and at least one; the first is channel 0"),
+            Self::Gates { layer } => of(layer)
+                .text("every channel of an lstm has four gates, whose weights share one bound and move ")
+                .text("together; turn per_channel off, and update all, biases or nothing"),
             Self::NothingMoves => m.text("no layer updates a parameter, so there is nothing to train: let one update all, or its biases"),
         }
     }
@@ -316,6 +324,11 @@ pub(crate) const fn validate(
         let (weights, _) = graph.layer_parameters(i);
         attempt!(check_layer(layer, config, weights > 0, flow.trains(i)));
         let [channels, ..] = layer.shape.0;
+        if matches!(layer.kind, Kind::Lstm(_))
+            && (config.per_channel || matches!(config.update, Update::Channels { .. }))
+        {
+            return Err(ConfigError::Gates { layer: layer.name });
+        }
         if weights > 0 && !config.update.fits(channels as usize) {
             return Err(ConfigError::Update { layer: layer.name, channels });
         }
@@ -393,7 +406,10 @@ const fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{graph::Graph, strategy::LayerSet};
+    use crate::{
+        graph::{Graph, Lstm},
+        strategy::LayerSet,
+    };
 
     const NET: Graph<3> = Graph::input([4, 1, 1]).dense("fc1", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 10));
@@ -470,6 +486,24 @@ mod tests {
         };
         assert!(check(64, 30) && check(-64, 2));
         assert!(!check(3000, 24) && !check(-65, 24) && !check(0, 1) && !check(0, 31));
+    }
+
+    #[test]
+    fn gates_have_one_bound_and_move_together() {
+        let net = Graph::<3>::input([2, 1, 4]).lstm("lstm1", Lstm::new(3));
+        let check = |layer| Config::<3>::uniform(net.view(), layer, TRAIN).validate(net.view());
+        let layer = LayerConfig::new(8);
+        for update in [Update::All, Update::Bias] {
+            assert_eq!(check(LayerConfig { update, ..layer }), Ok(()));
+        }
+        let some = Update::Channels { first: 0, count: 1 };
+        for bad in [
+            LayerConfig { per_channel: true, ..layer },
+            LayerConfig { update: some, ..layer },
+        ] {
+            let error = check(bad).unwrap_err();
+            assert!(std::format!("{error}").starts_with("layer lstm1: every channel"), "{error}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn lstm_of<U: Uses>(way: &Way) -> Option<Lstm> {
 }
 
 /// Biases at the first step: those of forget gates, the second quarter, are one (Jozefowicz, Zaremba and
-/// Sutskever 2015, section 4.2).
+/// Sutskever 2015).
 pub(super) fn init_forget_gates(mut biases: MantissasMut<'_>, one: u32) {
     let units = biases.as_ref().len() / 4;
     (units..2 * units).for_each(|at| biases.set(at, one.cast_signed()));

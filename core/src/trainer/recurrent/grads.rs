@@ -4,7 +4,7 @@ use super::{Time, hidden_exponent, hidden_of};
 use crate::{
     graph::{Region, pick},
     kernel::Kernel,
-    layer::{Lstm, Unit, product, shifted},
+    layer::{Lstm, Unit, shifted},
     strategy::Strategy,
     tensor::{Mantissas, MantissasMut, Matrix},
     trainer::{
@@ -98,7 +98,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             for (from, some) in pieces(block.rows, work.len() / width) {
                 let part = work.get_mut(..some * width).unwrap_or_default();
                 let grad = Matrix::columns(grad, rows, time.gates(), block.unit + from, some);
-                product::<K, U>(self.kernel, grad.t(), numbers, plan.weight_grad.drop, false, part);
+                // Bytes may have to drop bits too: batches have many steps.
+                self.kernel.gemm(grad.t(), numbers, plan.weight_grad.drop.into(), false, part);
                 let places = sums.chunks_exact_mut(block.cols.max(1)).skip(from);
                 for (places, part) in places.zip(part.chunks_exact(width)) {
                     for (place, &sum) in places.iter_mut().skip(at).zip(part) {
