@@ -117,6 +117,11 @@ impl LayerConfig {
         Self { activation: None, activation_grad: None, ..self }
     }
 
+    /// True when output channels have bounds of their own, or some of them move and others do not.
+    pub(super) const fn tells_channels_apart(&self) -> bool {
+        self.per_channel || matches!(self.update, Update::Channels { .. })
+    }
+
     /// True when the multiplication can read the master weights themselves: no bit is dropped and
     /// no rule can change a code.
     pub const fn weight_is_master(&self) -> bool {

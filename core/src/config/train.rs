@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Update, layer::LayerConfig};
+use super::layer::LayerConfig;
 use crate::{
     graph::{GraphView, Kind, Layer, Message, Name, attempt},
     optim::{Lr, Optimizer, Schedule},
@@ -203,8 +203,7 @@ impl ConfigError {
                 .signed(*exponent as i32)
                 .text("; it must lie in -64..=64"),
             Self::MissingPoint { layer } => of(layer)
-                .text("its output is a sum on a new grid, so it needs an activation point ")
-                .text("and an activation gradient point"),
+                .text("its output is a sum on a new grid, so it needs an activation point and an activation gradient point"),
             Self::Batch { batch, micro_batch } => m
                 .text("batch ")
                 .number(*batch as usize)
@@ -239,9 +238,7 @@ impl ConfigError {
                 .text("channels to update must be among its ")
                 .number(*channels as usize)
                 .text(", and at least one; the first is channel 0"),
-            Self::Gates { layer } => of(layer)
-                .text("every channel of an lstm has four gates, whose weights share one bound and move ")
-                .text("together; turn per_channel off, and update all, biases or nothing"),
+            Self::Gates { layer } => of(layer).text("every channel of an lstm has four gates, whose weights share one bound and move together; turn per_channel off, and update all, biases or nothing"),
             Self::NothingMoves => m.text("no layer updates a parameter, so there is nothing to train: let one update all, or its biases"),
         }
     }
@@ -324,9 +321,7 @@ pub(crate) const fn validate(
         let (weights, _) = graph.layer_parameters(i);
         attempt!(check_layer(layer, config, weights > 0, flow.trains(i)));
         let [channels, ..] = layer.shape.0;
-        if matches!(layer.kind, Kind::Lstm(_))
-            && (config.per_channel || matches!(config.update, Update::Channels { .. }))
-        {
+        if matches!(layer.kind, Kind::Lstm(_)) && config.tells_channels_apart() {
             return Err(ConfigError::Gates { layer: layer.name });
         }
         if weights > 0 && !config.update.fits(channels as usize) {
@@ -407,6 +402,7 @@ const fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
 mod tests {
     use super::*;
     use crate::{
+        config::Update,
         graph::{Graph, Lstm},
         strategy::LayerSet,
     };
@@ -497,10 +493,9 @@ mod tests {
             assert_eq!(check(LayerConfig { update, ..layer }), Ok(()));
         }
         let some = Update::Channels { first: 0, count: 1 };
-        for bad in [
-            LayerConfig { per_channel: true, ..layer },
-            LayerConfig { update: some, ..layer },
-        ] {
+        for bad in
+            [LayerConfig { per_channel: true, ..layer }, LayerConfig { update: some, ..layer }]
+        {
             let error = check(bad).unwrap_err();
             assert!(std::format!("{error}").starts_with("layer lstm1: every channel"), "{error}");
         }

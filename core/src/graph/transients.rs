@@ -49,7 +49,10 @@ impl<const N: usize> Plan<N> {
                 // Without a gradient, a step needs the one before it only.
                 let kept = if flow.trains(i) { steps } else { 1 };
                 let samples = self.micro_batch as usize;
-                let bytes = Memories::bytes(samples.saturating_mul(kept).saturating_mul(biases / 4), hidden_width(point));
+                let bytes = Memories::bytes(
+                    samples.saturating_mul(kept).saturating_mul(biases / 4),
+                    hidden_width(point),
+                );
                 let memo = Region::sized(bytes, Width::I8);
                 self.layers[i].memo = attempt!(self.fit(base, lives, memo, mine[4]));
                 samples.saturating_mul(steps).saturating_mul(biases)

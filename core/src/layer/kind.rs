@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool,
-    Hardsigmoid, Hardtanh, Input, LeakyRelu, Lstm, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split, Tanh,
+    Hardsigmoid, Hardtanh, Input, LeakyRelu, Lstm, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split,
+    Tanh,
 };
 use crate::{tensor::Shape, uses::Part};
 

@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn gradients_that_stop_teach_nothing_of_the_past() {
-        let train = Train { optimizer: Optimizer::LION, ..Train::new(BATCH as u16, Lr::ratio(1, 100)) };
+        let train =
+            Train { optimizer: Optimizer::LION, ..Train::new(BATCH as u16, Lr::ratio(1, 100)) };
         let run = |truncate| run(Lstm::new(6).truncate(truncate), LayerConfig::new(8), train, 3).0;
         assert_eq!(run(0), run(STEPS as u16));
         assert_eq!(run(0), run(u16::MAX));

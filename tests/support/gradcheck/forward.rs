@@ -76,7 +76,15 @@ impl Step<'_> {
         let Some(point) = config.activation else {
             let elements = elements.unwrap_or_default();
             let outputs = expected;
-            return Layer { outputs, clipped: Vec::new(), params, winners, elements, channels, time };
+            return Layer {
+                outputs,
+                clipped: Vec::new(),
+                params,
+                winners,
+                elements,
+                channels,
+                time,
+            };
         };
         let drop = if time.is_some() { 0 } else { self.plans[i].forward.drop };
         let units = self.dropped(i, drop, "forward");

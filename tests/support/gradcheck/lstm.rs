@@ -99,6 +99,25 @@ impl Past {
     fn weight(&self, row: usize, column: usize) -> i64 {
         self.weights[row * (self.features + self.units()) + column]
     }
+
+    /// A cell on its way back.
+    fn cell_back(&self, [s, step, u]: [usize; 3], grad: i64, carried: &mut i64) -> [i64; 4] {
+        let cell = self.cell(s, step, u);
+        let before = if step > 0 { self.states[self.cell(s, step - 1, u)] } else { 0 };
+        let [i, f, g, o] = self.gates[cell];
+        let curve = tanh(self.states[cell]);
+        let steep = ((1 << 30) - curve * curve + (1 << 14)) >> 15;
+        let most = 1 << 30;
+        let state = *carried + ((grad * o * steep + (1 << 22)) >> 23);
+        let state = state.clamp(-most, most);
+        *carried = (state * f + 128) >> 8;
+        [
+            jam(state * g * i * (256 - i), 23),
+            jam(state * before * f * (256 - f), 28).clamp(-most, most),
+            jam(state * i * ((1 << 14) - g * g), 22),
+            jam(grad * curve * o * (256 - o), 31),
+        ]
+    }
 }
 
 impl Step<'_> {
@@ -110,8 +129,7 @@ impl Step<'_> {
         below: &[f64],
         [weight, bias]: &[Quantised; 2],
     ) -> (Past, Vec<f64>) {
-        let [channels, height, width] =
-            self.case.graph.view().input_shape(i).0.map(usize::from);
+        let [channels, height, width] = self.case.graph.view().input_shape(i).0.map(usize::from);
         // Lines, or pictures row by row.
         let (features, steps) =
             if height == 1 { (channels, width) } else { (channels * width, height) };
@@ -226,7 +244,7 @@ impl Step<'_> {
                         let code = (grad[at].value / f64::from(above).exp2()) as i64;
                         sum += moved(code, above, wide);
                     }
-                    let sums = self.cell_back(past, [s, step, u], sum, &mut carried[u]);
+                    let sums = past.cell_back([s, step, u], sum, &mut carried[u]);
                     for (gate, sum) in sums.into_iter().enumerate() {
                         peak = peak.max(sum.abs());
                         let element = 4 * past.cell(s, step, 0) + gate * units + u;
@@ -239,38 +257,8 @@ impl Step<'_> {
         Gates { codes, unit }
     }
 
-    /// A cell on its way back.
-    fn cell_back(
-        &self,
-        past: &Past,
-        [s, step, u]: [usize; 3],
-        grad: i64,
-        carried: &mut i64,
-    ) -> [i64; 4] {
-        let cell = past.cell(s, step, u);
-        let before = if step > 0 { past.states[past.cell(s, step - 1, u)] } else { 0 };
-        let [i, f, g, o] = past.gates[cell];
-        let curve = tanh(past.states[cell]);
-        let steep = ((1 << 30) - curve * curve + (1 << 14)) >> 15;
-        let most = 1 << 30;
-        let state = *carried + ((grad * o * steep + (1 << 22)) >> 23);
-        let state = state.clamp(-most, most);
-        *carried = (state * f + 128) >> 8;
-        [
-            jam(state * g * i * (256 - i), 23),
-            jam(state * before * f * (256 - f), 28).clamp(-most, most),
-            jam(state * i * ((1 << 14) - g * g), 22),
-            jam(grad * curve * o * (256 - o), 31),
-        ]
-    }
-
     /// Gradients of weights and biases.
-    pub(super) fn time_grads(
-        &self,
-        i: usize,
-        past: &Past,
-        gates: &Gates,
-    ) -> [Vec<Expected>; 2] {
+    pub(super) fn time_grads(&self, i: usize, past: &Past, gates: &Gates) -> [Vec<Expected>; 2] {
         let quant = self.config(i).activation_grad.expect("a point");
         let terms = usize::from(self.case.config.train.batch) * past.steps;
         let bits = self.plans[i].way.input_bits.max(past.hidden_bits);

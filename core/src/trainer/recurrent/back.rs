@@ -93,14 +93,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// What the next step sends back: sums of the gradient of the hidden state, behind them what there is
     /// of the cell's state. Zeros where no next step is linked to this one.
     #[inline(never)]
-    fn from_next_step(
-        &mut self,
-        at: At<'e>,
-        time: &Time,
-        group: Group,
-        step: usize,
-        linked: bool,
-    ) {
+    fn from_next_step(&mut self, at: At<'e>, time: &Time, group: Group, step: usize, linked: bool) {
         let (plan, Time { units, features, steps, .. }) = (at.plan, *time);
         let regions = [&plan.channels_now, &plan.weight.codes, &plan.aligned_grad];
         let [work, weight, grads] = pick(self.memory, regions);
@@ -132,13 +125,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     ) {
         let Time { lstm, units, steps, memories, .. } = *time;
         let plan = at.plan;
-        let regions = [
-            &plan.channels_now,
-            &plan.grad,
-            &plan.aligned_grad,
-            &memories.states,
-            &memories.gates,
-        ];
+        let regions =
+            [&plan.channels_now, &plan.grad, &plan.aligned_grad, &memories.states, &memories.gates];
         let [work, grad, mut codes, states, gates] = pick(self.memory, regions);
         let (MantissasMut::I32(work), MantissasMut::I16(states)) = (work, states) else { return };
         let MantissasMut::I8(gates) = gates else { return };

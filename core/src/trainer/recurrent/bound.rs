@@ -113,7 +113,11 @@ mod tests {
     fn forged_words_stay_near() {
         let (state, seen) = read(&[i32::MAX, i32::MIN + 7, 12_345, -9, 1]).unwrap();
         let [bound, recent, previous, age] = state.memory();
-        assert!([bound, recent, previous, seen].iter().all(|b| b.unsigned_abs() <= 256 || *b == i16::MIN));
+        assert!(
+            [bound, recent, previous, seen]
+                .iter()
+                .all(|b| b.unsigned_abs() <= 256 || *b == i16::MIN)
+        );
         assert_eq!(age, 0);
     }
 }

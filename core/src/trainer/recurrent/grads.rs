@@ -63,8 +63,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (plan, time) = (at.plan, Time::of(at, lstm, self.train.micro_batch));
         let (_, lefts) = self.weight_unit(at);
         let input = self.input_region(plan);
-        let regions =
-            [to, &plan.channels_now, &plan.aligned_grad, input, &time.memories.hidden];
+        let regions = [to, &plan.channels_now, &plan.aligned_grad, input, &time.memories.hidden];
         let [sums, work, grad, x, hidden] = pick(self.memory, regions);
         let (MantissasMut::I32(sums), MantissasMut::I32(work)) = (sums, work) else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };

@@ -18,8 +18,8 @@ mod split;
 
 use fixgrad::graph::{
     Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
-    GlobalAvgPool, Hardsigmoid, Hardtanh, Kind, LeakyRelu, Lstm, MaxPool2d, Relu, Relu6, Sigmoid, Split,
-    Tanh,
+    GlobalAvgPool, Hardsigmoid, Hardtanh, Kind, LeakyRelu, Lstm, MaxPool2d, Relu, Relu6, Sigmoid,
+    Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
