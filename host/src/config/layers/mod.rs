@@ -234,7 +234,9 @@ layers! {
 }
 
 fn missing<L: Words>(word: &str) -> [String; 2] {
-    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    // An l is spoken with a vowel before it.
+    let vowel = word.starts_with(['a', 'e', 'i', 'o', 'u']) || word == "lstm";
+    let article = if vowel { "an" } else { "a" };
     [
         format!("{article} {word} layer needs {}", L::NEEDS),
         format!("write `{word}: {}`", L::EXAMPLE),
