@@ -3,12 +3,12 @@
 
 use fixgrad::{
     config::{LayerConfig, LossKind},
-    graph::{Conv2d, Graph, Kind},
+    graph::{Conv2d, Graph, Kind, Lstm, Returns},
     quant::{Overflow, Round},
 };
 use fixgrad_tests::{
     coverage::Coverage,
-    gradcheck::check,
+    gradcheck::{check, lstm_floats},
     net::{ANYTHING, STEPS, Variety, Wanted, case, noise},
 };
 use proptest::test_runner::{Config, TestRunner};
@@ -77,6 +77,15 @@ fn bias_gradients_of_more_pixels_than_32_bits_hold_drop_bits() {
     coverage.assert_seen(["dropped bits bias gradient of conv2d".to_owned()]);
 }
 
+#[test]
+fn cells_have_the_outputs_and_gradients_of_floats() {
+    for truncate in [0, 1, 3, 5] {
+        for returns in [Returns::Last, Returns::Sequence] {
+            lstm_floats::check(Lstm { units: 4, returns, truncate });
+        }
+    }
+}
+
 /// Every layer in every role that it has, and windows of every kind.
 fn layers() -> impl Iterator<Item = String> {
     const WINDOWS: [&str; 3] = ["conv2d", "max_pool2d", "avg_pool2d"];
@@ -118,6 +127,9 @@ fn layers() -> impl Iterator<Item = String> {
         "numbers that are left out",
         "outputs too far apart for one unit",
         "gradients too far apart for one unit",
+        "weight gradients too far apart for one unit",
+        "a sum of a gate at its end",
+        "a gradient that stops",
     ];
     let others = others.into_iter().map(str::to_owned);
     roles.chain(flattened).chain(windows).chain(products).chain(others)

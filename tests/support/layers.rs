@@ -6,8 +6,8 @@ use fixgrad::{
     config::{LayerConfig, Update},
     graph::{
         Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool,
-        Graph, GraphView, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Output, Padding, Relu,
-        Relu6, Sigmoid, Split, Tanh,
+        Graph, GraphView, Hardsigmoid, Hardtanh, Kind, LeakyRelu, Lstm, MaxPool2d, Output, Padding,
+        Relu, Relu6, Returns, Sigmoid, Split, Tanh,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -37,6 +37,12 @@ fn batch_norm() -> impl Strategy<Value = Kind> {
     let eps = prop_oneof![Just(17u8), 1..=24u8];
     (0..=15u8, eps, 0..4u8)
         .prop_map(|(momentum, eps, frozen)| BatchNorm { momentum, eps, frozen: frozen == 0 }.into())
+}
+
+fn lstm() -> impl Strategy<Value = Kind> {
+    let returns = prop_oneof![Just(Returns::Last), Just(Returns::Sequence)];
+    (1..8u16, returns, 0..6u16)
+        .prop_map(|(units, returns, truncate)| Lstm { units, returns, truncate }.into())
 }
 
 /// Layers that work number by number.
@@ -86,6 +92,7 @@ fn of_pictures() -> impl Strategy<Value = Kind> {
         6 => conv,
         4 => max,
         4 => avg,
+        2 => lstm(),
         1 => Just(GlobalAvgPool.into()),
         1 => (0..4u16, 1..4u16).prop_map(|(first, channels)| Split { first, channels }.into()),
         3 => of_vectors(),
@@ -200,6 +207,13 @@ impl Draft {
                 let channels = self.graph.view().layers()[i].shape.0[0];
                 let first = first % channels;
                 config.update = Update::Channels { first, count: 1 + count % (channels - first) };
+            }
+            if matches!(self.graph.view().layers()[i].kind, Kind::Lstm(_)) {
+                // Gates have one bound and move together.
+                config.per_channel = false;
+                if matches!(config.update, Update::Channels { .. }) {
+                    config.update = Update::All;
+                }
             }
             layers.push(config);
             if i > 0 {

@@ -56,8 +56,8 @@ pub struct LayerConfig {
     /// Which parameters move.
     pub update: Update,
     /// True when weights of which none moves, and likewise biases, are read where they are
-    /// [stored](crate::stored), such as in flash, and take no RAM. Layers that normalise channels keep
-    /// theirs in RAM.
+    /// [stored](crate::stored), such as in flash, and take no RAM. Layers that normalise channels, and
+    /// recurrent ones, keep theirs in RAM.
     pub stored: bool,
 }
 
@@ -121,6 +121,11 @@ impl LayerConfig {
     #[must_use]
     pub const fn passing(self) -> Self {
         Self { activation: None, activation_grad: None, ..self }
+    }
+
+    /// True when output channels have bounds of their own, or some of them move and others do not.
+    pub(super) const fn tells_channels_apart(&self) -> bool {
+        self.per_channel || matches!(self.update, Update::Channels { .. })
     }
 
     /// True when the multiplication can read the master weights themselves: no bit is dropped and

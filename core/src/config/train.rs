@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::LayerConfig;
 use crate::{
-    graph::{GraphView, Layer, Message, Name, attempt},
+    graph::{GraphView, Kind, Layer, Message, Name, attempt},
     optim::{Lr, Optimizer, Schedule},
     quant::{Point, Quant, Range, Round},
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
@@ -181,6 +181,11 @@ pub enum ConfigError {
         /// The layer.
         layer: Name,
     },
+    /// A layer of gates with bounds for channels, or with some channels that move.
+    Gates {
+        /// The layer.
+        layer: Name,
+    },
 }
 
 impl ConfigError {
@@ -204,8 +209,7 @@ impl ConfigError {
                 .signed(*exponent as i32)
                 .text("; it must lie in -64..=64"),
             Self::MissingPoint { layer } => of(layer)
-                .text("its output is a sum on a new grid, so it needs an activation point ")
-                .text("and an activation gradient point"),
+                .text("its output is a sum on a new grid, so it needs an activation point and an activation gradient point"),
             Self::Batch { batch, micro_batch } => m
                 .text("batch ")
                 .number(*batch as usize)
@@ -240,6 +244,7 @@ impl ConfigError {
                 .text("channels to update must be among its ")
                 .number(*channels as usize)
                 .text(", and at least one; the first is channel 0"),
+            Self::Gates { layer } => of(layer).text("every channel of an lstm has four gates, whose weights share one bound and move together; turn per_channel off, and update all, biases or nothing"),
             Self::NothingMoves => m.text("no layer updates a parameter, so there is nothing to train: let one update all, or its biases"),
             Self::Stored { layer } => of(layer).text("parameters that are read where they are stored are quantised once: give weights and biases the same bits, rounding (not stochastic), overflow and range in training and inference, and no moving range, or keep them in RAM"),
         }
@@ -323,6 +328,9 @@ pub(crate) const fn validate(
         let (weights, _) = graph.layer_parameters(i);
         attempt!(check_layer(layer, config, weights > 0, flow.trains(i)));
         let [channels, ..] = layer.shape.0;
+        if matches!(layer.kind, Kind::Lstm(_)) && config.tells_channels_apart() {
+            return Err(ConfigError::Gates { layer: layer.name });
+        }
         if weights > 0 && !config.update.fits(channels as usize) {
             return Err(ConfigError::Update { layer: layer.name, channels });
         }
@@ -424,7 +432,12 @@ const fn check_exponent(layer: Name, exponent: i16) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Update, graph::Graph, quant::Overflow, strategy::LayerSet};
+    use crate::{
+        config::Update,
+        graph::{Graph, Lstm},
+        quant::Overflow,
+        strategy::LayerSet,
+    };
 
     const NET: Graph<3> = Graph::input([4, 1, 1]).dense("fc1", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 10));
@@ -532,6 +545,23 @@ mod tests {
         ] {
             assert_eq!(check(bad, Update::Bias), stored, "{bad:?}");
             assert_eq!(check(bad, Update::All), Ok(()));
+        }
+    }
+
+    #[test]
+    fn gates_have_one_bound_and_move_together() {
+        let net = Graph::<3>::input([2, 1, 4]).lstm("lstm1", Lstm::new(3));
+        let check = |layer| Config::<3>::uniform(net.view(), layer, TRAIN).validate(net.view());
+        let layer = LayerConfig::new(8);
+        for update in [Update::All, Update::Bias] {
+            assert_eq!(check(LayerConfig { update, ..layer }), Ok(()));
+        }
+        let some = Update::Channels { first: 0, count: 1 };
+        for bad in
+            [LayerConfig { per_channel: true, ..layer }, LayerConfig { update: some, ..layer }]
+        {
+            let error = check(bad).unwrap_err();
+            assert!(std::format!("{error}").starts_with("layer lstm1: every channel"), "{error}");
         }
     }
 

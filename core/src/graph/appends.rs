@@ -3,7 +3,7 @@
 use super::builder::Graph;
 use crate::layer::{
     AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten, GlobalAvgPool,
-    Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
+    Hardsigmoid, Hardtanh, Kind, LeakyRelu, Lstm, MaxPool2d, Relu, Relu6, Sigmoid, Split, Tanh,
 };
 
 impl<const N: usize> Graph<N> {
@@ -62,6 +62,26 @@ impl<const N: usize> Graph<N> {
     pub const fn conv1d(self, name: &str, conv: Conv2d) -> Self {
         let conv = conv.over_lines(self.shape());
         self.fitted(name, conv)
+    }
+
+    /// Appends cells that go through a sequence and remember.
+    ///
+    /// ```
+    /// use fixgrad::graph::{Graph, Lstm};
+    ///
+    /// // Six numbers of a sensor, 50 times.
+    /// const NET: Graph<3> = Graph::input([6, 1, 50]).lstm("lstm1", Lstm::new(16)).dense("fc", 4);
+    /// ```
+    ///
+    /// A vector is no sequence:
+    ///
+    /// ```compile_fail
+    /// # use fixgrad::graph::{Graph, Lstm};
+    /// const NET: Graph<2> = Graph::input([300, 1, 1]).lstm("lstm1", Lstm::new(16));
+    /// ```
+    #[must_use]
+    pub const fn lstm(self, name: &str, lstm: Lstm) -> Self {
+        self.layer(name, Kind::Lstm(lstm))
     }
 
     /// Appends `max(x, 0)`, named `relu` and its place in the table.

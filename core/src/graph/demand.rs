@@ -71,15 +71,16 @@ impl Demand {
         let channels = layer.shape.0[0] as usize;
         let makes = !matches!(facts.output, Output::InPlace) && !passed_on;
         let mut row = if makes || summed { channels } else { 0 };
-        // Gradients go row by row, and the loss and a dense layer make whole samples of them.
-        if i + 1 == graph.layers().len() {
+        // Gradients go row by row, and the loss and a dense layer make whole samples of them. So does what
+        // goes through time, of its output.
+        if i + 1 == graph.layers().len() || facts.steps > 0 {
             row = max(row, outputs);
         }
         let (inputs, mut k) = (layer.inputs(), 0);
         while k < inputs.len() {
             if flow.trains(inputs[k]) {
-                let (from, vector) =
-                    (graph.layers()[inputs[k]].shape, matches!(layer.kind, Kind::Dense(_)));
+                let from = graph.layers()[inputs[k]].shape;
+                let vector = graph.takes_inputs_whole(i);
                 let numbers = if vector { from.elements() } else { from.0[0] as usize };
                 row = max(row, numbers);
                 whole = max(whole, (flow.tiles(inputs[k]) - 1) * 2 * numbers);

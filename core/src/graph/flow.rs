@@ -67,7 +67,8 @@ impl<'a> Flow<'a> {
 
     /// Whether weights and biases of layer `i` are read where they are stored.
     pub(crate) const fn stored(self, i: usize) -> [bool; 2] {
-        let stored = i < self.settings.len() && self.settings[i].stored && !self.graph.is_norm(i);
+        let in_ram = self.graph.is_norm(i) || self.graph.lstm(i).is_some();
+        let stored = i < self.settings.len() && self.settings[i].stored && !in_ram;
         let (weights, biases) = self.graph.layer_parameters(i);
         let [(_, moving), (_, moving_biases)] = self.moving(i);
         [stored && weights > 0 && moving == 0, stored && biases > 0 && moving_biases == 0]
@@ -153,8 +154,11 @@ impl<'a> Flow<'a> {
         let copied = self.graph.copies(i) && self.trains(i) && back > read;
         let made: Life = (here, if copied { back } else { read });
         let [below, other] = self.graph.layers()[i].inputs();
-        let kept = if self.trains(below) || self.trains(other) { back } else { here };
-        [made, (here, end - here), (grad, back), (back, back), (here, kept)]
+        let own = self.graph.lstm(i).is_some() && self.trains(i);
+        let kept = if own || self.trains(below) || self.trains(other) { back } else { here };
+        // The gradients of gates are there before the layer below gets its own.
+        let aligned = if own { end - here } else { back };
+        [made, (here, end - here), (grad, back), (aligned, back), (here, kept)]
     }
 
     /// Multiply-adds of one training sample: forward everywhere, by the weights that move, and by the

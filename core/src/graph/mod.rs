@@ -42,6 +42,7 @@ mod plan;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod readers;
+mod recurrent;
 mod region;
 mod sizes;
 #[expect(
@@ -73,12 +74,13 @@ pub use flow::Flow;
 pub use layer::{Layer, Name};
 pub(crate) use params::NORM_WORDS;
 pub use plan::Plan;
+pub(crate) use recurrent::{BOUND_WORDS, Memories, STEP_SUMS, hidden_width};
 pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 
 pub use crate::layer::{
     Add, Average, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Facts,
-    Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh, Input, Kind, LeakyRelu, MaxPool2d, Misfit,
-    Output, Padding, Relu, Relu6, Scale, Sigmoid, Split, Tanh, Terms,
+    Flatten, GlobalAvgPool, Hardsigmoid, Hardtanh, Input, Kind, LeakyRelu, Lstm, MaxPool2d, Misfit,
+    Output, Padding, Relu, Relu6, Returns, Scale, Sigmoid, Split, Tanh, Terms,
 };

@@ -5,6 +5,7 @@ use super::{
     cursor::Cursor,
     flow::Flow,
     plan::{Plan, storage},
+    recurrent::{BOUND_WORDS, step_words},
     region::{Bounds, Region},
     sizes::{HookNeeds, Sizes},
 };
@@ -45,6 +46,13 @@ impl<const N: usize> Plan<N> {
         if let Some(width) = sizes.velocity {
             layer.weight.velocity = cursor.take(moving, width);
             layer.bias.velocity = cursor.take(moving_biases, width);
+        }
+        if flow.graph().lstm(i).is_some() {
+            // That of the forget gate; the others begin at zero.
+            layer.bias.limit = config.bias_master.one(config.bias.train.bits);
+            let words = if flow.trains(i) { BOUND_WORDS } else { 0 };
+            layer.channels = place(cursor, image, words, Width::I32);
+            return;
         }
         // The spread of the channels decides inference too, so it belongs to a checkpoint.
         if flow.graph().is_norm(i) {
@@ -130,7 +138,10 @@ impl<const N: usize> Plan<N> {
             layer.bias.codes = cursor.take(biases, bias_width);
             layer.bias.pass = cursor.mask(biases, config.bias.clip && moving_biases > 0);
         }
-        layer.channels_now = if flow.graph().is_norm(i) {
+        layer.channels_now = if let Some((lstm, from)) = flow.graph().lstm(i) {
+            let samples = sizes.micro_batch as usize;
+            cursor.take(step_words(lstm, from, samples, sizes.tile), Width::I32)
+        } else if flow.graph().is_norm(i) {
             cursor.take(NORM_WORDS[0] * weights + NORM_WORDS[1], Width::I32)
         } else if weights_stored {
             layer.channels

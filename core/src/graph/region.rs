@@ -169,9 +169,11 @@ pub struct LayerPlan {
     pub bias: ParamPlan,
     /// How far each output channel's bound lies below the tensor's.
     /// As training found it; a checkpoint holds it, because inference may keep it.
-    /// Of a layer that normalises channels: their running means and variances.
+    /// Of a layer that normalises channels: their running means and variances. Of one that goes through
+    /// time: what the bound of its gates' gradients follows.
     pub channels: Region,
     /// The same in the pass at hand. Of a layer that normalises channels: their statistics and factors.
+    /// Of one that goes through time: sums of a step.
     pub channels_now: Region,
     /// The layer whose activation holds this layer's output: its own index, or a lower one's
     /// when the layer works in place.
@@ -186,7 +188,8 @@ pub struct LayerPlan {
     pub memo: Region,
     /// Gradient of the output.
     pub grad: Region,
-    /// The same with every channel's bound moved to the tensor's.
+    /// The same with every channel's bound moved to the tensor's. Of a layer that goes through time: the
+    /// gradients of its gates.
     pub aligned_grad: Region,
     /// Output sums.
     pub forward: Sum,

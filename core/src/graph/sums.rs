@@ -3,6 +3,7 @@
 use super::{
     flow::Flow,
     plan::Plan,
+    recurrent::hidden_width,
     region::Sum,
     sizes::{HookNeeds, Sizes},
     view::GraphView,
@@ -73,6 +74,11 @@ impl<const N: usize> Plan<N> {
             }
             return Some(());
         }
+        let (rows, input_bits) = match (config.activation, facts.steps) {
+            (_, 0) | (None, _) => (layer.shape.0[1] as u64 * layer.shape.0[2] as u64, input_bits),
+            // Hidden states are multiplied too.
+            (Some(point), steps) => (steps as u64, max(input_bits, hidden_width(point).bits())),
+        };
         let weight_bits = if hook.weight_off_grid { OFF_GRID_BITS } else { config.weight.bits() };
         plan.forward = Sum::of(input_bits, weight_bits, terms.forward as u64);
         // Without one where no gradient arrives.
@@ -80,8 +86,7 @@ impl<const N: usize> Plan<N> {
             Some(grad) => grad.bits,
             None => 1,
         };
-        let [_, height, width] = layer.shape.0;
-        let rows = sizes.batch as u64 * height as u64 * width as u64;
+        let rows = sizes.batch as u64 * rows;
         plan.weight_grad = Sum::of(input_bits, grad_bits, rows);
         // As many products with a one, which has no magnitude bits.
         plan.bias_grad = Sum::of(1, grad_bits, rows);
@@ -91,7 +96,7 @@ impl<const N: usize> Plan<N> {
             plan.weight_grad = plan.bias_grad;
             return Some(());
         }
-        if config.per_channel {
+        if config.per_channel && facts.steps == 0 {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad_bits));
         }
@@ -118,6 +123,10 @@ impl<const N: usize> Plan<N> {
         let bits = if input > grad { input } else { grad };
         numbers * Width::for_bits(bits).bytes()
     }
+}
+
+const fn max(a: u8, b: u8) -> u8 {
+    if a > b { a } else { b }
 }
 
 const fn min(a: u8, b: u8) -> u8 {

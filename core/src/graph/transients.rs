@@ -4,10 +4,11 @@ use super::{
     cursor::TooLarge,
     flow::Flow,
     plan::{Plan, storage},
+    recurrent::{Memories, hidden_width},
     region::Region,
     sizes::HookNeeds,
 };
-use crate::{config::LayerConfig, tensor::Width};
+use crate::{config::LayerConfig, layer::Facts, tensor::Width};
 
 impl<const N: usize> Plan<N> {
     /// Finds places for all that lives for a part of a step: in the order of the layers or, where that
@@ -53,14 +54,29 @@ impl<const N: usize> Plan<N> {
         } else if layer.output as usize == i && i > 0 {
             layer.activation = Region::sized(numbers, Width::for_bits(layer.output_bits));
         }
-        if let Some(facts) = flow.graph().facts(i)
-            && facts.memo > 0
-        {
-            layer.memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
-        }
+        let gates = match (flow.graph().facts(i), config.activation) {
+            (Some(facts), _) if facts.memo > 0 => {
+                layer.memo = Region::sized(numbers.saturating_mul(facts.memo), Width::I8);
+                0
+            }
+            (Some(Facts { steps: steps @ 1.., biases, .. }), Some(point)) => {
+                // Without a gradient, a step needs the one before it only.
+                let kept = if flow.trains(i) { steps } else { 1 };
+                let samples = self.micro_batch as usize;
+                let bytes = Memories::bytes(
+                    samples.saturating_mul(kept).saturating_mul(biases / 4),
+                    hidden_width(point),
+                );
+                layer.memo = Region::sized(bytes, Width::I8);
+                samples.saturating_mul(steps).saturating_mul(biases)
+            }
+            _ => 0,
+        };
         if let (Some(grad), true) = (config.activation_grad, flow.trains(i)) {
             layer.grad = Region::sized(numbers, Width::for_bits(grad.bits));
-            if layer.spread > 0 {
+            if gates > 0 {
+                layer.aligned_grad = Region::sized(gates, Width::for_bits(grad.bits));
+            } else if layer.spread > 0 {
                 layer.aligned_grad = Region::sized(numbers, Width::I16);
             }
         }

@@ -27,7 +27,7 @@ impl<'a> GraphView<'a> {
 
     /// `layers().get(index)`, also in a `const`.
     #[expect(clippy::indexing_slicing, reason = "the index is compared with the length")]
-    const fn layer(self, index: usize) -> Option<&'a Layer> {
+    pub(super) const fn layer(self, index: usize) -> Option<&'a Layer> {
         if index < self.layers.len() { Some(&self.layers[index]) } else { None }
     }
 

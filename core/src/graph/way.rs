@@ -7,7 +7,7 @@ use super::{
     region::Way,
     view::GraphView,
 };
-use crate::layer::{Kind, Output};
+use crate::layer::Output;
 
 impl<const N: usize> Plan<N> {
     /// Once all regions have their places.
@@ -32,6 +32,8 @@ impl<const N: usize> Plan<N> {
             let samples = self.micro_batch as usize;
             let [channels, height, width] = layer.shape.0;
             let pixels = height as usize * width as usize;
+            // Whole samples go through time.
+            let together = if facts.steps > 0 { max(pixels, 1) } else { 1 };
             self.layers[i].way = Way {
                 kind: layer.kind,
                 from: layers[layer.input as usize].shape,
@@ -45,11 +47,12 @@ impl<const N: usize> Plan<N> {
                 holder: below.output,
                 input_bits: below.output_bits,
                 target,
-                forward_rows: tile_rows(
-                    plan.forward_tile.len as usize,
-                    channels as usize,
-                    samples * pixels,
-                ) as u32,
+                forward_rows: (together
+                    * tile_rows(
+                        plan.forward_tile.len as usize,
+                        channels as usize * together,
+                        samples * pixels / together,
+                    )) as u32,
                 grad_rows: self.grad_rows(graph, i) as u32,
                 weight_rows: rows as u16,
                 weight_cols: cols as u32,
@@ -82,7 +85,7 @@ impl<const N: usize> Plan<N> {
             if graph.reads(above, last) {
                 readers += 1;
                 tile = self.layers[above].backward_tile;
-                flat = flat || matches!(graph.layers()[above].kind, Kind::Dense(_));
+                flat = flat || graph.takes_inputs_whole(above);
             }
         }
         let room = tile.len as usize / if readers > 1 { 2 } else { 1 };

@@ -52,6 +52,7 @@ impl BatchNorm {
             patch: 0,
             scale: Scale::Mean(1),
             memo: 0,
+            steps: 0,
         })
     }
 }

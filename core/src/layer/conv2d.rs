@@ -151,6 +151,7 @@ impl Conv2d {
             patch: if self.is_depthwise(from) { 0 } else { room },
             scale: Scale::Mean(1),
             memo: 0,
+            steps: 0,
         })
     }
 

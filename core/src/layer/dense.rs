@@ -55,6 +55,7 @@ impl Dense {
             patch: 0,
             scale: Scale::Mean(1),
             memo: 0,
+            steps: 0,
         })
     }
 }
@@ -104,7 +105,7 @@ pub(crate) fn align_bias(bias: Mantissas<'_>, left: i32, row: &mut [i32]) {
 
 /// A product. Where wide codes are not linked there are none, and the compiler is told so.
 #[inline(always)]
-fn product<K: Kernel, U: Uses>(
+pub(crate) fn product<K: Kernel, U: Uses>(
     kernel: &K,
     a: Matrix<'_>,
     b: Matrix<'_>,

@@ -29,6 +29,8 @@ pub struct Facts {
     pub scale: Scale,
     /// Bytes that the layer keeps for each number of the output until the gradient comes back.
     pub memo: usize,
+    /// Steps that the layer takes through one input, or zero where it sees an input at once.
+    pub steps: usize,
 }
 
 /// What the numbers of an output are.
@@ -80,6 +82,7 @@ impl Facts {
             patch: 0,
             scale: Scale::Mean(1),
             memo: 0,
+            steps: 0,
         }
     }
 
@@ -92,6 +95,7 @@ impl Facts {
     pub const fn macs(&self) -> usize {
         match self.weights[0] {
             0 => 0,
+            _ if self.steps > 0 => self.steps.saturating_mul(self.weights()),
             _ => self.shape.elements().saturating_mul(self.weights[1]),
         }
     }
@@ -183,6 +187,8 @@ pub enum Misfit {
         /// How many.
         channels: u16,
     },
+    /// A vector, where a sequence is wanted.
+    Steps,
 }
 
 impl Misfit {
@@ -257,6 +263,10 @@ impl Misfit {
                 .text(" and an epsilon of 2^-")
                 .number(eps as usize)
                 .text("; the exponents must be 0 to 15 and 1 to 24"),
+            Self::Steps => m.text(
+                " is no sequence; an lstm reads lines, of a shape [features, 1, steps], or the rows of a \
+                 picture",
+            ),
             Self::Channels { first, channels } => m
                 .text(" has no ")
                 .number(channels as usize)

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Facts, Flatten, GlobalAvgPool,
-    Hardsigmoid, Hardtanh, Input, LeakyRelu, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split, Tanh,
+    Hardsigmoid, Hardtanh, Input, LeakyRelu, Lstm, MaxPool2d, Misfit, Relu, Relu6, Sigmoid, Split,
+    Tanh,
 };
 use crate::{tensor::Shape, uses::Part};
 
@@ -115,6 +116,8 @@ layers! { from, other:
     Dropout(from) = "dropout",
     /// Mean zero and variance one in every channel, then times a weight, plus a bias.
     BatchNorm(from) = "batch_norm",
+    /// Cells that go through a sequence and remember.
+    Lstm(from) = "lstm",
 }
 pub(crate) use operate_on as operate;
 

@@ -3,6 +3,7 @@
 mod add;
 mod avg_pool;
 mod batch_norm;
+mod cell;
 mod clip;
 mod concat;
 mod conv2d;
@@ -15,6 +16,7 @@ mod flatten;
 mod input;
 mod kind;
 mod leaky_relu;
+mod lstm;
 mod max_pool;
 mod moments;
 mod pool;
@@ -43,15 +45,17 @@ pub use kind::Kind;
 #[expect(unreachable_pub, reason = "a function of a public trait takes it")]
 pub use kind::Tag;
 pub use leaky_relu::LeakyRelu;
+pub use lstm::{Lstm, Returns};
 pub use max_pool::MaxPool2d;
 pub use relu::Relu;
 pub use sigmoid::{Hardsigmoid, Sigmoid, Tanh};
 pub use split::Split;
 
-pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad};
+pub(crate) use cell::{Kept, STATE_EXPONENT, step};
+pub(crate) use dense::{Channels, add_bias, align_bias, bias_grad, product};
 pub(crate) use kind::operate;
 pub(crate) use moments::{BLOCK, ChannelSums, Columns};
 pub(crate) use run::{Draws, Forward, InputGrad, Operator, WeightGrad};
 pub(crate) use sigmoid::EXPONENT as CURVE_EXPONENT;
 pub(crate) use statistics::Statistics;
-pub(crate) use unit::{Unit, add_shifted, shift};
+pub(crate) use unit::{Unit, add_shifted, shift, shifted};

@@ -5,6 +5,7 @@ use super::{
     forward::{grid, pieces},
     norm::{norm_factors, norm_of},
     point::{Sums, widen},
+    recurrent::lstm_of,
     state::Tensor,
     stored::{in_arena, or_stored},
     targets::Targets,
@@ -62,6 +63,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             self.block_clipped(at, count);
             if let Some(norm) = norm_of::<U>(&at.plan.way) {
                 self.norm_back(at, norm, count);
+            }
+            if let Some(lstm) = lstm_of::<U>(&at.plan.way) {
+                self.lstm_back(at, lstm, count, base);
             }
             if U::links_joins() {
                 self.backward_joined(at, count, base);
@@ -179,7 +183,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             _ if plan.weight.master.len > 0 => {
                 let up = i16::from(plan.input_grad.drop) - i16::from(plan.spread);
                 let exponent = grid(now.grad, now.weight, up);
-                let slack = Sums::slack_of(from.units());
+                let slack = Sums::slack_of(from.weight_rows::<U>());
                 Sums { exponent, bits: plan.input_grad.kept(), slack }
             }
             Output::Sums | Output::Codes if U::links_windows() => {
@@ -229,6 +233,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     ) {
         let (plan, way) = (from.plan, &from.plan.way);
         let aligned = U::uses(Part::Channels) && plan.spread > 0;
+        let aligned = aligned || lstm_of::<U>(way).is_some();
         let own = if aligned { &plan.aligned_grad } else { &plan.grad };
         let windows = U::links_windows();
         let norm = norm_of::<U>(way).is_some();

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use super::{
     Tally,
     point::{Hooks, Pass, Passed, Sums},
+    recurrent::lstm_of,
     state::{Exponents, Tensor},
     update::Which,
 };
@@ -12,7 +13,7 @@ use crate::{
     config::{LayerConfig, LossKind, Train},
     graph::{LayerPlan, Shared},
     kernel::Kernel,
-    layer::{Average, Draws, Facts, Kind, Tag},
+    layer::{Average, Draws, Facts, Kind, Lstm, Tag},
     loss::Loss,
     optim::Lr,
     quant::{Quant, RangeState},
@@ -92,9 +93,23 @@ impl At<'_> {
         average.unwrap_or(Average::NONE)
     }
 
-    /// Rows of the weight: one for every channel of the output.
+    /// Channels of the output.
     pub(crate) const fn units(&self) -> usize {
         self.plan.way.channels as usize
+    }
+
+    /// Rows of the weight: one for every channel of the output, or for every gate.
+    #[inline(always)]
+    pub(crate) fn weight_rows<U: Uses>(&self) -> usize {
+        let gates = if lstm_of::<U>(&self.plan.way).is_some() { 4 } else { 1 };
+        gates * self.units()
+    }
+
+    /// Rows of the gradient that is multiplied with weights, of one sample: pixels, or steps.
+    #[inline(always)]
+    pub(crate) fn grad_rows<U: Uses>(&self) -> usize {
+        let way = &self.plan.way;
+        if lstm_of::<U>(way).is_some() { Lstm::line(way.from).1 } else { way.rows as usize }
     }
 
     /// Rows of the weight, or numbers of the bias, that move in a layer with weights: the first and how
@@ -102,7 +117,7 @@ impl At<'_> {
     #[inline(always)]
     pub(crate) fn moving<U: Uses>(&self, which: Which) -> (usize, usize) {
         let all = match which {
-            Which::Weight => self.units(),
+            Which::Weight => self.weight_rows::<U>(),
             Which::Bias => self.plan.bias.master.len as usize,
         };
         if !U::uses(Part::Partial) {
@@ -132,6 +147,7 @@ pub(crate) const HOOK_STREAM: u32 = 1 << 8;
 pub(crate) const UPDATE_STREAM: u32 = 2 << 8;
 pub(crate) const VELOCITY_STREAM: u32 = 3 << 8;
 const DROPOUT_STREAM: u32 = 4 << 8;
+pub(crate) const GATES_STREAM: u32 = 5 << 8;
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Layer `i`.

@@ -7,6 +7,7 @@ use super::{
     mask::Mask,
     norm::{norm_factors, norm_of},
     point::{Pass, Sums},
+    recurrent::lstm_of,
     samples::{SampleData, Samples},
     state::Tensor,
     stored::{in_arena, or_stored},
@@ -98,6 +99,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
             _ if let Some(norm) = norm_of::<U>(&plan.way) => self.norm_sums(at, norm, count),
+            _ if lstm_of::<U>(&plan.way).is_some() => Self::LSTM_SUMS,
             _ if plan.weight.master.len > 0 => self.product_sums(at),
             _ if U::links_joins() && plan.way.joins() => self.join_unit(plan).sums(),
             _ if U::links_windows() && plan.way.output == Output::Sums => self.mean_sums(at),
@@ -107,7 +109,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let quant = if self.mode == Mode::Train { &point.train } else { &point.infer };
         let mut pass = self.pass(at.i, Tensor::Activation, quant, sums, numbers);
         if plan.bias.master.len > 0 {
-            self.align_bias(at, sums.exponent);
+            let recurrent = lstm_of::<U>(&plan.way).is_some();
+            let exponent = if recurrent { self.gate_exponent(at) } else { sums.exponent };
+            self.align_bias(at, exponent);
         }
         if norm_of::<U>(&plan.way).is_some() {
             self.norm_offsets(at);
@@ -185,6 +189,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         count: usize,
     ) {
         let (plan, way) = (at.plan, &at.plan.way);
+        if let Some(lstm) = lstm_of::<U>(way) {
+            return self.lstm_forward(at, lstm, tile, rows);
+        }
         let (row_len, is_input) = (usize::from(way.channels), matches!(way.kind, Kind::Input(_)));
         let input = self.input_region(plan);
         let below = if is_input { &Region::NONE } else { input };

@@ -3,6 +3,7 @@
 use super::{
     engine::{At, Engine},
     norm::norm_of,
+    recurrent::lstm_of,
 };
 use crate::{
     graph::{Region, nothing, pick},
@@ -42,6 +43,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if norm_of::<U>(way).is_some() {
             return self.norm_grads(at, to, false, block.unit);
         }
+        if let Some(lstm) = lstm_of::<U>(way) {
+            return self.lstm_grads(at, lstm, count, to, block, add);
+        }
         let [sums, grad, x, room] = if U::links_windows() {
             let room = self.room_for(input);
             pick(self.memory, [to, &plan.grad, input, &room])
@@ -73,10 +77,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         if norm_of::<U>(&plan.way).is_some() {
             return self.norm_grads(at, sums, true, 0);
         }
-        let [sums, grad] = pick(self.memory, [sums, &plan.grad]);
+        let gates = lstm_of::<U>(&plan.way).is_some();
+        let grad = if gates { &plan.aligned_grad } else { &plan.grad };
+        let [sums, grad] = pick(self.memory, [sums, grad]);
         if let MantissasMut::I32(sums) = sums {
             // Without pictures, a sample is a row.
-            let rows = if U::links_windows() { count * plan.way.rows as usize } else { count };
+            let rows = if U::links_windows() { count * at.grad_rows::<U>() } else { count };
             layer::bias_grad::<U>(U::codes(grad.as_ref()), rows, plan.bias_grad.drop, sums);
         }
     }

@@ -1,6 +1,9 @@
 //! Values of the parameters before the first step, from keyed random numbers.
 
-use super::norm::{init_running, norm_of};
+use super::{
+    norm::{init_running, norm_of},
+    recurrent::{init_forget_gates, lstm_of},
+};
 use crate::{
     graph::{LayerPlan, pick},
     rng::Key,
@@ -22,9 +25,14 @@ pub(super) fn init<U: Uses>(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
             (0..ones.as_ref().len()).for_each(|c| ones.set(c, plan.weight.limit.cast_signed()));
             continue;
         }
+        let recurrent = lstm_of::<U>(&plan.way).is_some();
         for (which, param) in [&plan.weight, &plan.bias].into_iter().enumerate() {
             let key = root.stream((i as u32) << 1 | which as u32);
             let [values] = pick(memory, [&param.master]);
+            if recurrent && which == 1 {
+                init_forget_gates(values, param.limit);
+                continue;
+            }
             uniform(values, param.limit, key);
         }
     }

@@ -17,6 +17,7 @@ mod params;
 mod parts;
 mod point;
 mod record;
+mod recurrent;
 mod samples;
 mod state;
 mod stored;
@@ -255,6 +256,9 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
         let lr = self.lr();
         if self.accumulates() {
             self.engine(Mode::Train, &mut Tally::default()).apply_sums();
+        }
+        if P::Uses::links(Tag::Lstm) {
+            self.engine(Mode::Train, &mut Tally::default()).finish_gates();
         }
         if P::Uses::uses(Part::Moving) {
             finish_ranges(self.plan.plan().layers(), self.ranges.all_mut());

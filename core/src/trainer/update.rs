@@ -6,6 +6,7 @@ use super::{
     gradients::Block,
     norm::norm_of,
     point::{PIECE, Pass, Sums},
+    recurrent::lstm_of,
     state::Tensor,
 };
 use crate::{
@@ -67,6 +68,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             if Self::drops_biases() { grid(grad, 0, plan.bias_grad.drop.into()) } else { grad };
         let weight = if norm_of::<U>(&plan.way).is_some() {
             grid(grad, 0, self.norm_grad_unit(at))
+        } else if lstm_of::<U>(&plan.way).is_some() {
+            self.lstm_grad_exponent(at)
         } else {
             grid(grad, self.input_exponent(plan), plan.weight_grad.drop.into())
         };
@@ -139,9 +142,12 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 (&plan.bias, &config.bias_grad, config.bias_master, plan.bias_grad.bits - drop)
             }
         };
-        let terms = usize::from(self.train.batch).saturating_mul(at.plan.way.rows as usize);
-        let slack = Sums::slack_of(terms);
-        Param { layer, which, plan, quant, master, sums: Sums { exponent, bits, slack } }
+        let terms = usize::from(self.train.batch).saturating_mul(at.grad_rows::<U>());
+        let mut sums = Sums { exponent, bits, slack: Sums::slack_of(terms) };
+        if lstm_of::<U>(&at.plan.way).is_some() && which == Which::Weight {
+            sums = Self::lstm_grad_sums(at, exponent, terms);
+        }
+        Param { layer, which, plan, quant, master, sums }
     }
 
     /// The first element of a parameter that moves.

@@ -158,7 +158,7 @@ fn settings(
         if graph.layers().iter().all(|layer| layer.kind.word() != kind) {
             problems.note(format!("`by_kind: {kind}:` has no effect: no layer is of this kind"));
         }
-        if !["dense", "conv2d", "batch_norm"].contains(&kind) {
+        if !["dense", "conv2d", "batch_norm", "lstm"].contains(&kind) {
             only_activations(&keys.value, &format!("{kind} layers have"), problems);
         }
     }
@@ -237,10 +237,16 @@ fn note_dropped_bits(
     config: &Config<MAX_LAYERS>,
     problems: &mut Problems,
 ) {
-    let norms = plan.layers().iter().any(|plan| matches!(plan.way.kind, Kind::BatchNorm(_)));
-    if config.train.accumulates() && norms {
+    let any = |is: fn(&Kind) -> bool| plan.layers().iter().any(|plan| is(&plan.way.kind));
+    if config.train.accumulates() && any(|kind| matches!(kind, Kind::BatchNorm(_))) {
         problems.note(
             "results depend on micro_batch: batch_norm normalises by the samples in memory".into(),
+        );
+    } else if config.train.accumulates() && any(|kind| matches!(kind, Kind::Lstm(_))) {
+        problems.note(
+            "results may depend on micro_batch: where the units of an lstm's inputs and outputs lie far \
+             apart, sums of its weight gradients drop low bits"
+                .into(),
         );
     } else if config.train.accumulates() && !plan.exact_micro_batches() {
         problems.note(

@@ -99,6 +99,8 @@ fn model() {
         layers("- leaky_relu: { shift: 0 }"),
         layers("- dropout: { share: 1.5 }"),
         layers("- batch_norm: { momentum: 2 }"),
+        layers("- flatten\n    - lstm: { units: 8 }"),
+        layers("- lstm: {}"),
         layers("- 12"),
         format!(
             "model: {{ input: [1, 8, 9], layers: [{{ dense: {{ units: 10 }} }}] }}\n{DATA}{TRAIN}"

@@ -43,7 +43,7 @@ pub use fxc::{FxcError, LARGEST as LARGEST_FXC};
 pub use layers::{
     BatchNormKeys, ByKind, Conv1dDefaults, Conv1dKeys, Conv2dDefaults, Conv2dKeys, Defaults,
     DenseDefaults, DenseKeys, DepthwiseConv2dDefaults, DepthwiseConv2dKeys, DropoutKeys,
-    HardtanhKeys, JoinKeys, LayerMapping, LeakyReluKeys, PlainKeys, PoolKeys, SplitKeys,
+    HardtanhKeys, JoinKeys, LayerMapping, LeakyReluKeys, LstmKeys, PlainKeys, PoolKeys, SplitKeys,
 };
 pub use model::{LayerEntry, Model};
 pub use network::MAX_LAYERS;

@@ -363,6 +363,26 @@ train: { epochs: 2, batch: 8, lr: 0.1 }
 }
 
 #[test]
+fn cells_through_time_make_the_round_trip() {
+    let text = "\
+model:
+  layers:
+    - lstm: { units: 6, return_sequences: true, truncate: 3, init: xavier_uniform }
+    - lstm: { name: last, units: 4 }
+    - dense: { units: 10 }
+data: digits
+train: { epochs: 2, batch: 8, lr: 0.1 }
+fixed: { by_kind: { lstm: { weight: { bits: 4 } } } }
+";
+    check(text).unwrap();
+    let compiled = read(text);
+    let shapes = compiled.graph.view().layers().iter().map(|layer| layer.shape.0);
+    assert_eq!(shapes.collect::<Vec<_>>(), [[1, 8, 8], [6, 1, 8], [4, 1, 1], [10, 1, 1]]);
+    let printed = compiled.to_yaml().unwrap();
+    assert!(printed.contains("return_sequences: true\n"), "{printed}");
+}
+
+#[test]
 fn the_printed_form_says_everything() {
     let text = format!("{LAYERS}train: {{ epochs: 2, batch: 32, lr: 0.1, schedule: cosine }}\n");
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {

@@ -22,6 +22,7 @@ pub fn difference(board: &Model, desktop: &Model, plans: &[LayerPlan]) -> Option
         };
         let of_channels = match plan.way.kind {
             Kind::BatchNorm(_) => "running statistics",
+            Kind::Lstm(_) => "bound of gate gradients",
             _ => "bound of channel",
         };
         let tensors = [

@@ -145,7 +145,12 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
         }
         let [kept, used] = match plan.way.kind {
             Kind::BatchNorm(_) => ["running statistics", "statistics and factors"],
+            Kind::Lstm(_) => ["bound of gate gradients", "sums of a step"],
             _ => ["channel bounds", "channel bounds in use"],
+        };
+        let [aligned_name, kept_name] = match plan.way.kind {
+            Kind::Lstm(_) => ["gate gradients", "gates and states"],
+            _ => ["aligned gradient", "winners"],
         };
         add(kept, layer, *channels, always);
         add(used, layer, *channels_now, always);
@@ -153,8 +158,8 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);
-        add("aligned gradient", layer, *aligned_grad, aligned);
-        add("winners", layer, plan.memo, kept);
+        add(aligned_name, layer, *aligned_grad, aligned);
+        add(kept_name, layer, plan.memo, kept);
     }
     add("row of sums", "", plan.shared.row, always);
     add("sums", "", plan.shared.scratch, always);

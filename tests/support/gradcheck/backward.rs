@@ -87,6 +87,7 @@ impl Step<'_> {
             (Kind::BatchNorm(norm), Some([weight, _])) => {
                 self.through_norm(i, norm, &grad, layer, weight)
             }
+            (Kind::Lstm(_), _) => self.below_time(i, layer),
             (_, Some([weight, _])) => {
                 let weights = values(&weight.codes);
                 let units = self.dropped(i, self.plans[i].input_grad.drop, "backward");

@@ -1,8 +1,16 @@
 //! Parameters and outputs.
 
+use std::cell::OnceCell;
+
 use fixgrad::{graph::Kind, trainer::Tensor};
 
-use super::{Quantised, Step, elementwise::Element, norm::Channel, update::CODE_31};
+use super::{
+    Quantised, Step,
+    elementwise::Element,
+    lstm::{Gates, Past},
+    norm::Channel,
+    update::CODE_31,
+};
 use crate::reference::{Expected, values};
 
 /// What the forward pass of a layer left for the way back.
@@ -18,6 +26,8 @@ pub(super) struct Layer {
     pub(super) elements: Vec<Element>,
     /// What every channel is normalised by, where it is.
     pub(super) channels: Vec<Channel>,
+    /// What goes back through time, where the layer does: from there on, the gradients of gates.
+    pub(super) time: Option<(Past, OnceCell<Gates>)>,
 }
 
 impl Step<'_> {
@@ -30,6 +40,7 @@ impl Step<'_> {
         let params = (self.facts(i).weights() > 0)
             .then(|| [Tensor::Weight, Tensor::Bias].map(|tensor| self.param(i, tensor)));
         let (mut winners, mut channels, mut normal) = (Vec::new(), Vec::new(), Vec::new());
+        let mut time = None;
         let elements = below.and_then(|below| self.elements(i, &below.outputs));
         let expected: Vec<f64> = match (below, kind) {
             (None, _) => self.samples(),
@@ -51,6 +62,12 @@ impl Step<'_> {
                 normal = Self::normalised(&below.outputs, &channels, params);
                 normal.iter().map(|expected| expected.value).collect()
             }
+            (Some(below), Kind::Lstm(lstm)) => {
+                let params = params.as_ref().expect("a weight and a bias");
+                let (past, outputs) = self.through_time(i, lstm, &below.outputs, params);
+                time = Some((past, OnceCell::new()));
+                outputs
+            }
             (Some(below), _) => match &params {
                 Some(params) => self.products(i, &below.outputs, params),
                 None => below.outputs.clone(),
@@ -59,9 +76,18 @@ impl Step<'_> {
         let Some(point) = config.activation else {
             let elements = elements.unwrap_or_default();
             let outputs = expected;
-            return Layer { outputs, clipped: Vec::new(), params, winners, elements, channels };
+            return Layer {
+                outputs,
+                clipped: Vec::new(),
+                params,
+                winners,
+                elements,
+                channels,
+                time,
+            };
         };
-        let units = self.dropped(i, self.plans[i].forward.drop, "forward");
+        let drop = if time.is_some() { 0 } else { self.plans[i].forward.drop };
+        let units = self.dropped(i, drop, "forward");
         let bounded = |value: f64| Expected { units, ..Expected::exactly(value) };
         let mut expected: Vec<_> = expected.into_iter().map(bounded).collect();
         for (expected, normal) in expected.iter_mut().zip(normal) {
@@ -76,7 +102,7 @@ impl Step<'_> {
         }
         let Quantised { codes, clipped } =
             self.quantised(i, Tensor::Activation, point.train, &expected);
-        Layer { outputs: values(&codes), clipped, params, winners, elements, channels }
+        Layer { outputs: values(&codes), clipped, params, winners, elements, channels, time }
     }
 
     /// The samples of the step.

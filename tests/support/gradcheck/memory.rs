@@ -1,7 +1,7 @@
 //! What a trainer keeps between steps.
 
 use fixgrad::{
-    graph::{ParamPlan, Plan, Region},
+    graph::{Kind, ParamPlan, Plan, Region},
     tensor::Width,
 };
 
@@ -16,6 +16,8 @@ pub(super) struct Stored {
     pub(super) velocities: Vec<Pair>,
     /// Running means and variances of channels, in units of 2^-32.
     pub(super) running: Vec<[Vec<i64>; 2]>,
+    /// What the bounds of gates' gradients follow.
+    pub(super) gates: Vec<Vec<i64>>,
 }
 
 impl Stored {
@@ -25,7 +27,12 @@ impl Stored {
             plan.layers().iter().map(|layer| pair([&layer.weight, &layer.bias])).collect()
         };
         let running = plan.layers().iter().map(|layer| running(bytes, layer.channels)).collect();
+        let gates = plan.layers().iter().map(|layer| match layer.way.kind {
+            Kind::Lstm(_) => mantissas(bytes, layer.channels),
+            _ => Vec::new(),
+        });
         Self {
+            gates: gates.collect(),
             running,
             masters: all(|param| param.master),
             velocities: all(|param| param.velocity),

@@ -11,6 +11,7 @@
 //! | the same where the plan drops bits | 1 unit | the dropped bits are worth less than a unit |
 //! | largest numbers of windows | 0 | they are chosen, not computed |
 //! | normalised channels, and their gradients | see `norm.rs` | factors of about 20 bits |
+//! | cells through time, and their gradients | 0 | as they are written, a second time; see `lstm.rs` |
 //! | means of windows | 0 | sums times a whole factor; see `pools.rs` for the factor |
 //! | softmax | see [`softmax`](crate::reference::softmax) | 15 bits and a table |
 //! | the loss | see [`softmax_loss`](crate::reference::softmax_loss) and [`mse_loss`](crate::reference::mse_loss) | the same, and 16 bits |
@@ -25,6 +26,8 @@ mod elementwise;
 mod features;
 mod forward;
 mod joins;
+mod lstm;
+pub mod lstm_floats;
 mod memory;
 mod norm;
 mod pools;
@@ -155,6 +158,9 @@ impl Step<'_> {
         for i in (1..layers.len()).rev().filter(|&i| trains(view, configs, i)) {
             let grad = self.backward(i, self.arrived(i, &arriving[i]), &below[i]);
             self.note_features(i, &grad);
+            if let Some((past, gates)) = &below[i].time {
+                gates.get_or_init(|| self.back_through_time(i, past, &grad));
+            }
             let inputs = self.inputs(i);
             if self.facts(i).weights() > 0 {
                 self.update(i, &grad, &below[inputs[0]].outputs, &below[i]);

@@ -99,6 +99,9 @@ impl Step<'_> {
         if !layer.channels.is_empty() {
             weights = self.norm_weight_grad(grad, layer);
         }
+        if let Some((past, gates)) = &layer.time {
+            [weights, biases] = self.time_grads(i, past, gates.get().expect("gradients of gates"));
+        }
         let [weight, bias] = layer.params.as_ref().expect("a layer with parameters");
         let [moving, moving_biases] = moving(config, &self.facts(i));
         let weight = Param {

@@ -11,14 +11,15 @@ mod dropout;
 mod joins;
 mod keys;
 mod leaky_relu;
+mod lstm;
 mod plain;
 mod pools;
 mod split;
 
 use fixgrad::graph::{
     Add, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
-    GlobalAvgPool, Hardsigmoid, Hardtanh, Kind, LeakyRelu, MaxPool2d, Relu, Relu6, Sigmoid, Split,
-    Tanh,
+    GlobalAvgPool, Hardsigmoid, Hardtanh, Kind, LeakyRelu, Lstm, MaxPool2d, Relu, Relu6, Sigmoid,
+    Split, Tanh,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub use self::{
     dropout::DropoutKeys,
     joins::JoinKeys,
     leaky_relu::LeakyReluKeys,
+    lstm::LstmKeys,
     plain::PlainKeys,
     pools::PoolKeys,
     split::SplitKeys,
@@ -222,6 +224,8 @@ layers! {
     dropout: Dropout(DropoutKeys),
     /// Mean zero and variance one in every channel, then times a weight, plus a bias.
     batch_norm: BatchNorm(BatchNormKeys),
+    /// Cells that go through a sequence and remember.
+    lstm: Lstm(LstmKeys),
     else
     /// A convolution in which every channel has weights of its own: a `conv2d` with a group for each.
     depthwise_conv2d: DepthwiseConv2d(DepthwiseConv2dKeys, DepthwiseConv2dDefaults),
@@ -230,7 +234,9 @@ layers! {
 }
 
 fn missing<L: Words>(word: &str) -> [String; 2] {
-    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    // An l is spoken with a vowel before it.
+    let vowel = word.starts_with(['a', 'e', 'i', 'o', 'u']) || word == "lstm";
+    let article = if vowel { "an" } else { "a" };
     [
         format!("{article} {word} layer needs {}", L::NEEDS),
         format!("write `{word}: {}`", L::EXAMPLE),
