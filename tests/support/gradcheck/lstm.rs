@@ -226,10 +226,10 @@ impl Step<'_> {
                 let truncate = usize::from(past.lstm.truncate);
                 let stops = left == 0 || truncate > 0 && left.is_multiple_of(truncate);
                 self.coverage.note_if(stops && left > 0, "a gradient that stops");
-                for u in 0..units {
+                for (u, carried) in carried.iter_mut().enumerate() {
                     let mut sum = 0;
                     if stops {
-                        carried[u] = 0;
+                        *carried = 0;
                     } else {
                         let next = &codes[4 * past.cell(s, step + 1, 0)..][..gates];
                         let rows = next.iter().enumerate();
@@ -244,7 +244,7 @@ impl Step<'_> {
                         let code = (grad[at].value / f64::from(above).exp2()) as i64;
                         sum += moved(code, above, wide);
                     }
-                    let sums = past.cell_back([s, step, u], sum, &mut carried[u]);
+                    let sums = past.cell_back([s, step, u], sum, carried);
                     for (gate, sum) in sums.into_iter().enumerate() {
                         peak = peak.max(sum.abs());
                         let element = 4 * past.cell(s, step, 0) + gate * units + u;
@@ -337,7 +337,7 @@ impl Step<'_> {
 
 /// Words are zero where nothing is known.
 fn bound_of(word: i64) -> Option<i16> {
-    (word != 0).then(|| word as i16 ^ i16::MIN)
+    (word != 0).then_some(word as i16 ^ i16::MIN)
 }
 
 fn log2(peak: i64) -> i16 {

@@ -69,7 +69,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             let group = Group { first, count, tile: 0 };
             for step in (0..time.steps).rev() {
                 let linked = step + 1 < time.steps && !lstm.stops_before(step + 1, time.steps);
-                self.from_next_step(at, &time, group, step, linked);
+                self.next_step_back(at, &time, group, step, linked);
                 self.step_back(at, &time, group, step, &passage, &mut seen);
             }
         }
@@ -93,7 +93,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// What the next step sends back: sums of the gradient of the hidden state, behind them what there is
     /// of the cell's state. Zeros where no next step is linked to this one.
     #[inline(never)]
-    fn from_next_step(&mut self, at: At<'e>, time: &Time, group: Group, step: usize, linked: bool) {
+    fn next_step_back(&mut self, at: At<'e>, time: &Time, group: Group, step: usize, linked: bool) {
         let (plan, Time { units, features, steps, .. }) = (at.plan, *time);
         let regions = [&plan.channels_now, &plan.weight.codes, &plan.aligned_grad];
         let [work, weight, grads] = pick(self.memory, regions);
