@@ -2,6 +2,7 @@
 
 mod gradient_buffer;
 mod link;
+mod store;
 mod support;
 mod sweep;
 mod train;
