@@ -70,7 +70,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (grad, hidden) = (U::codes(grad.as_ref()), U::codes(hidden.as_ref()));
         let (rows, Time { features, units, .. }) = (count * time.steps, time);
         let end = block.col + block.cols;
-        let split = features.clamp(block.col, end);
+        let split = features.max(block.col).min(end);
         let parts = [
             Part {
                 numbers: Matrix::columns(x, rows, features, block.col, split - block.col),
@@ -99,9 +99,11 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 let grad = Matrix::columns(grad, rows, time.gates(), block.unit + from, some);
                 // Bytes may have to drop bits too: batches have many steps.
                 self.kernel.gemm(grad.t(), numbers, plan.weight_grad.drop.into(), false, part);
-                let places = sums.chunks_exact_mut(block.cols.max(1)).skip(from);
-                for (places, part) in places.zip(part.chunks_exact(width)) {
-                    for (place, &sum) in places.iter_mut().skip(at).zip(part) {
+                for row in 0..some {
+                    let part = part.get(row * width..).unwrap_or_default().iter().take(width);
+                    let place = (from + row) * block.cols + at;
+                    let places = sums.get_mut(place..).unwrap_or_default().iter_mut();
+                    for (place, &sum) in places.zip(part) {
                         let sum = shifted(sum, left);
                         *place = if add { place.saturating_add(sum) } else { sum };
                     }
