@@ -9,10 +9,11 @@ mod layer;
 mod parts;
 mod train;
 mod update;
+mod validate;
 
 pub use blob::{BlobError, CRC32};
 pub use init::Init;
 pub use layer::{LayerConfig, Master};
 pub use train::{Config, ConfigError, LossKind, Train};
-pub(crate) use train::{is_near, validate};
 pub use update::Update;
+pub(crate) use validate::{is_near, validate};

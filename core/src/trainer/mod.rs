@@ -38,7 +38,7 @@ use crate::{
     quant::RangeState,
     rng::Key,
     strategy::{Configured, Place, Strategy},
-    uses::{Part, Ranges, Stock, Uses},
+    uses::{Part, Ranges, Uses},
 };
 
 use engine::{Engine, Mode, finish_ranges};
@@ -174,8 +174,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
             return Err(SetupError::Misaligned);
         }
         if P::Uses::uses(Part::Stored) {
-            let stored = plan.stored().stored();
-            stored::check(graph, plan.plan(), layers, stored).map_err(SetupError::Stored)?;
+            stored::check(graph, &plan, layers).map_err(SetupError::Stored)?;
         }
         let mut trainer = Self {
             graph,

@@ -118,11 +118,10 @@ fn layout(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
 /// Whether stored parameters are those of this network, where it needs some.
 pub(super) fn check<const N: usize>(
     graph: GraphView<'_>,
-    plan: &Plan<N>,
+    planned: &impl Planned<N>,
     layers: &[LayerConfig],
-    stored: Option<&Stored<'_>>,
 ) -> Result<(), StoredError> {
-    let plan = plan.layers();
+    let (plan, stored) = (planned.plan().layers(), planned.stored().stored());
     let number = |layer: usize| Name::numbered("layer", layer as u8);
     let name = |i: usize| graph.layers().get(i).map_or(number(i), |layer| layer.name);
     let Some(stored) = stored else {
