@@ -13,7 +13,10 @@ use fixgrad::{
     trainer::Tensor,
 };
 
-use super::{Model, model::mantissas};
+use super::{
+    Model,
+    model::{mantissas, range},
+};
 use crate::config::{Compiled, MAX_LAYERS};
 
 /// A layer of the folded network.
@@ -187,11 +190,6 @@ fn suited(layer: LayerConfig, norm: &LayerConfig, [weight, bias]: &[Vec<f64>; 2]
         bias_master: master(bias),
         ..layer
     }
-}
-
-fn range(region: Region) -> std::ops::Range<usize> {
-    let from = region.offset() as usize;
-    from..from + region.bytes()
 }
 
 fn place(bytes: &mut [u8], region: Region) -> &mut [u8] {

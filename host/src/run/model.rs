@@ -4,7 +4,7 @@
 //! the number of steps, the bounds of every layer, and the parameters as they lie in the arena:
 //! all that decides later steps.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, ops::Range, path::Path};
 
 use fixgrad::{
     config::{
@@ -136,10 +136,15 @@ impl Model {
     }
 }
 
+/// The bytes of a region of parameters.
+pub(crate) fn range(region: Region) -> Range<usize> {
+    let from = region.offset() as usize;
+    from..from + region.bytes()
+}
+
 /// The mantissas of a region of parameters; none where these end before it.
 pub(crate) fn mantissas(parameters: &[u8], region: Region) -> Vec<i64> {
-    let from = region.offset() as usize;
-    let bytes = parameters.get(from..from + region.bytes()).unwrap_or_default();
+    let bytes = parameters.get(range(region)).unwrap_or_default();
     match region.width() {
         Width::I8 => bytes.iter().map(|&byte| i64::from(byte.cast_signed())).collect(),
         Width::I16 => bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b).into()).collect(),

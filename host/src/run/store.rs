@@ -9,7 +9,10 @@ use fixgrad::{
     tensor::Width,
 };
 
-use super::{Model, Workspace, model::mantissas};
+use super::{
+    Model, Workspace,
+    model::{mantissas, range},
+};
 use crate::config::Compiled;
 
 impl Model {
@@ -104,11 +107,6 @@ fn same_layer(view: GraphView<'_>, theirs: GraphView<'_>, i: usize) -> Option<us
         && other.shape == layer.shape
         && view.input_shape(i) == theirs.input_shape(k);
     alike.then_some(k)
-}
-
-fn range(region: Region) -> std::ops::Range<usize> {
-    let from = region.offset() as usize;
-    from..from + region.bytes()
 }
 
 /// Writes values in units of the second master copy in those of the first: rounded to nearest, ties to
