@@ -5,6 +5,7 @@ use fixgrad::{
     config::Master,
     graph::{GraphView, Region},
     kernel::Scalar,
+    quant::{Format, Overflow, Round, requantize},
     stored::Stored,
     tensor::Width,
 };
@@ -112,24 +113,12 @@ fn same_layer(view: GraphView<'_>, theirs: GraphView<'_>, i: usize) -> Option<us
 /// Writes values in units of the second master copy in those of the first: rounded to nearest, ties to
 /// even, and cut at its bound.
 fn write(bytes: &mut [u8], width: Width, [to, of]: [Master; 2], values: &[i64]) {
-    let shift = i32::from(of.exponent()) - i32::from(to.exponent());
-    let most = (1i64 << (width.bits() - 1)) - 1;
+    let shift = i32::from(to.exponent()) - i32::from(of.exponent());
+    let format = Format { bits: width.bits(), round: Round::RndConv, overflow: Overflow::Sat };
     for (place, &value) in bytes.chunks_exact_mut(width.bytes()).zip(values) {
-        let moved = if shift >= 0 {
-            i128::from(value) << shift.min(64)
-        } else {
-            nearest(value.into(), shift.unsigned_abs().min(64))
-        };
-        let value = moved.clamp((-most - 1).into(), most.into()) as i64;
-        place.copy_from_slice(&value.to_le_bytes()[..width.bytes()]);
+        let code = requantize(value, shift, format, 0).value;
+        place.copy_from_slice(&code.to_le_bytes()[..width.bytes()]);
     }
-}
-
-/// `value / 2^shift`, to nearest, ties to even.
-fn nearest(value: i128, shift: u32) -> i128 {
-    let (whole, half) = (value >> shift, (1i128 << shift) >> 1);
-    let rest = value - (whole << shift);
-    whole + i128::from(rest > half || rest == half && half > 0 && whole & 1 == 1)
 }
 
 #[cfg(test)]
@@ -242,5 +231,12 @@ fixed: {fixed}
         );
         let bytes = written(short, byte, &[1, -128]);
         assert_eq!(bytes[..4], [128, 0, 0, 0xc0]);
+        // 32 bits hold the largest and the smallest.
+        let word = master(Width::I32, 1);
+        let bytes = written(word, short, &[32_767, -32_768]);
+        assert_eq!(bytes, [0, 0, 0xff, 0x7f, 0, 0, 0, 0x80]);
+        let bytes =
+            written(word, master(Width::I32, 2), &[i64::from(i32::MAX), i64::from(i32::MIN)]);
+        assert_eq!(bytes, [0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0x80]);
     }
 }
