@@ -32,12 +32,24 @@ pub(crate) struct About {
     pub(crate) flash: u64,
     /// Bytes of the flash that hold checkpoints, where there is a firmware that serves the link.
     pub(crate) kept: Option<u64>,
+    /// What the checks train over that link.
+    pub(crate) streams: Option<Streams>,
     /// What each program of the board may take.
     pub(crate) budget: BTreeMap<String, Budget>,
     /// How it is emulated, if it is.
     pub(crate) qemu: Option<Qemu>,
     /// How a real board is reached.
     pub(crate) device: Option<Device>,
+}
+
+/// A training whose samples come over the link.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Streams {
+    /// The name of a file in configs/.
+    pub(crate) config: String,
+    /// As many steps as take one to two seconds under emulation.
+    pub(crate) steps: u32,
 }
 
 /// What a program may take, in bytes.
@@ -284,6 +296,11 @@ mod tests {
                     assert!(programs == [name] || programs == [name, &rtt], "{name}");
                 }
                 _ => panic!("{name}: a board is emulated or real"),
+            }
+            let linked = about.qemu.is_some() && about.kept.is_some();
+            assert_eq!(about.streams.is_some(), linked, "{name}");
+            for Streams { config, .. } in &about.streams {
+                assert!(root.join(format!("configs/{config}.yaml")).exists(), "{name}: {config}");
             }
             let kept = about.kept.unwrap_or_default();
             for (program, budget) in &about.budget {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::board::{self, Board, Trains};
+use crate::board::{self, Board, Streams, Trains};
 use crate::firmware;
 use crate::project::Project;
 use crate::stage::Outcome;
@@ -63,11 +63,7 @@ const IN_FLASH: [(Trains, &str, u32); 4] = [
     (Trains::Cnn, "cnn", 16),
     (Trains::Lenet, "lenet", 16),
 ];
-/// What the checks stream, on pictures that stand in for MNIST.
-const STREAMED: &str = "configs/mnist_mlp_board.yaml";
-/// One to two seconds each under emulation.
-const STREAMED_STEPS: u32 = 200;
-/// The long form: an epoch of 5,000 pictures, 16 a step.
+/// Steps for a table: an epoch of 5,000 pictures, 16 a step.
 const STREAMED_EPOCH: u32 = 313;
 /// The longest silence that is not a crash: a step and a test on the slowest board are seconds.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -122,7 +118,7 @@ pub(crate) fn stage(shell: &Shell) -> Result<Outcome> {
             None => boards.push(board),
         }
     }
-    let (rows, findings) = everything(shell, &boards, None, STREAMED_STEPS)?;
+    let (rows, findings) = everything(shell, &boards, None, None)?;
     println!("{}", table::show(&rows));
     if !findings.is_empty() {
         bail!("{}", findings.join("; "));
@@ -137,27 +133,32 @@ pub(crate) fn measure(
     data: Option<&Path>,
 ) -> Result<(Vec<Row>, Vec<String>)> {
     prepare(&project.shell, boards)?;
-    everything(&project.shell, boards, data, STREAMED_EPOCH)
+    everything(&project.shell, boards, data, Some(STREAMED_EPOCH))
 }
 
-/// Digits on all boards; so many steps of pictures over the serial line on those that have one.
+/// What is in flash on all boards; and over the serial line of those that have one as many steps as was asked,
+/// or as the board says, on pictures that stand in for MNIST where there is no data.
 fn everything(
     shell: &Shell,
     boards: &[Board],
     data: Option<&Path>,
-    streamed: u32,
+    steps: Option<u32>,
 ) -> Result<(Vec<Row>, Vec<String>)> {
     let (mut rows, mut findings) = train(shell, boards, None)?;
-    let mut linked = boards.iter().filter(|board| board.about.kept.is_some()).peekable();
-    if linked.peek().is_some() {
-        let stand_in = toolchain::target_dir().join("pictures");
-        if data.is_none() {
-            pictures::write(&stand_in)?;
-        }
-        let config = Path::new(STREAMED);
-        let data = Some(data.unwrap_or(&stand_in));
-        let task = Task { config, data, steps: Some(streamed) };
-        let streamed = collect(linked, |board| stream::train(shell, board, task));
+    let linked: Vec<(&Board, &Streams)> =
+        boards.iter().filter_map(|board| Some((board, board.about.streams.as_ref()?))).collect();
+    if linked.is_empty() {
+        return Ok((rows, findings));
+    }
+    let stand_in = toolchain::target_dir().join("pictures");
+    if data.is_none() {
+        pictures::write(&stand_in)?;
+    }
+    let data = Some(data.unwrap_or(&stand_in));
+    for (board, streams) in linked {
+        let config = PathBuf::from(format!("configs/{}.yaml", streams.config));
+        let task = Task { config: &config, data, steps: Some(steps.unwrap_or(streams.steps)) };
+        let streamed = collect([board], |board| stream::train(shell, board, task));
         rows.extend(streamed.0);
         findings.extend(streamed.1);
     }

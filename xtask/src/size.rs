@@ -188,6 +188,7 @@ mod tests {
             ram: 2_000,
             flash: 1_000,
             kept: Some(200),
+            streams: None,
             budget: BTreeMap::new(),
             qemu: None,
             device: None,

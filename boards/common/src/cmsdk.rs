@@ -4,12 +4,16 @@
 use core::convert::Infallible;
 use core::hint::spin_loop;
 
+use cortex_m::{asm, interrupt, interrupt::InterruptNumber, peripheral::NVIC};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use volatile_register::RW;
 
 const TX_FULL: u32 = 1;
 const RX_FULL: u32 = 2;
 const ENABLE_TX_AND_RX: u32 = 3;
+/// Of the control register; the bit of the interrupt register is another.
+const RX_INTERRUPT_ENABLE: u32 = 8;
+const RX_INTERRUPT: u32 = 2;
 /// Clocks of a bit: the fewest that the device takes.
 const DIVISOR: u32 = 16;
 
@@ -23,29 +27,52 @@ struct Registers {
     divisor: RW<u32>,
 }
 
-/// The port, which works without interrupts.
+/// The interrupt of a byte that has come, of the first port.
+#[derive(Clone, Copy)]
+struct Received;
+
+// SAFETY: a number of these machines, of which all have more.
+unsafe impl InterruptNumber for Received {
+    fn number(self) -> u16 {
+        0
+    }
+}
+
+/// The port. No interrupt is ever taken: it only wakes a processor that waits for a byte. One that asks
+/// again and again instead keeps QEMU from bringing the byte, ten times as long as that takes.
 #[expect(missing_debug_implementations, reason = "to look at a register is to change it")]
 pub struct Uart(&'static Registers);
 
 impl Uart {
-    /// Turns the port on whose registers start at `base`.
+    /// Turns the first port on, whose registers start at `base`, and interrupts off.
     ///
     /// # Safety
     ///
-    /// There is such a device at this address, and nobody else uses it.
+    /// There is such a device at this address, and nobody else uses it or interrupts.
     pub unsafe fn at(base: usize) -> Self {
         // SAFETY: the caller knows that the registers are there; they are only accessed as such.
         let registers: &Registers = unsafe { &*core::ptr::with_exposed_provenance(base) };
         // SAFETY: settings of this device, which is ours.
         unsafe {
             registers.divisor.write(DIVISOR);
-            registers.control.write(ENABLE_TX_AND_RX);
+            registers.control.write(ENABLE_TX_AND_RX | RX_INTERRUPT_ENABLE);
         }
+        interrupt::disable();
+        // SAFETY: it is pending at most.
+        unsafe { NVIC::unmask(Received) };
         Self(registers)
     }
 
     fn is(&self, state: u32) -> bool {
         self.0.state.read() & state != 0
+    }
+
+    /// Whether a byte is there. Otherwise the next one makes the interrupt pending.
+    fn await_byte(&self) -> bool {
+        // SAFETY: to write a one is to forget the interrupt.
+        unsafe { self.0.interrupts.write(RX_INTERRUPT) };
+        NVIC::unpend(Received);
+        self.is(RX_FULL)
     }
 }
 
@@ -61,8 +88,8 @@ impl ReadReady for Uart {
 
 impl Read for Uart {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
-        while !bytes.is_empty() && !self.is(RX_FULL) {
-            spin_loop();
+        while !bytes.is_empty() && !self.await_byte() {
+            asm::wfi();
         }
         let mut count = 0;
         for slot in bytes {

@@ -10,7 +10,7 @@ use embedded_io::{Read, ReadReady, Write};
 use embedded_storage::nor_flash::NorFlash;
 use fixgrad::link::ServeError;
 
-use crate::{Board, stack, station};
+use crate::{Board, mlp, stack, station};
 
 /// Bits a second of the serial line: what `fixgrad --link serial:PORT` takes for granted.
 pub const BAUD: u32 = 115_200;
@@ -22,7 +22,7 @@ const LOGGED: usize = 64;
 /// board computes, and `now` tells the time in whatever unit the board likes.
 pub fn serve<F: NorFlash>(
     name: &'static str,
-    memory: &mut station::Memory,
+    memory: &mut mlp::MlpMemory,
     line: impl Read + ReadReady + Write,
     flash: F,
     now: impl FnMut() -> u32,
@@ -30,7 +30,7 @@ pub fn serve<F: NorFlash>(
 ) -> ! {
     stack::paint();
     let device = Device { log: Log::new(), now, started: 0, lamp };
-    match station::serve(name, memory, line, flash, device) {
+    match station::serve(name, mlp::network, memory, line, flash, device) {
         Ok(ServeError::Setup(_)) => defmt::panic!("the network does not fit"),
         Ok(_) => defmt::panic!("the serial line failed"),
         Err(_) => defmt::panic!("the buffer for frames is too small"),

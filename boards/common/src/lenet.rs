@@ -3,6 +3,7 @@
 
 use fixgrad::{
     graph::Conv2d,
+    link::Network,
     optim::Schedule,
     prelude::*,
     uses::{Fitted, Only, Part},
@@ -10,24 +11,30 @@ use fixgrad::{
 
 use crate::{
     digits::LABELS,
+    station::{self, Memory},
     training::{Batch, Training},
 };
 
 /// Most layers of the network.
 pub const LAYERS: usize = 12;
 /// The network.
-pub const NET: Graph<LAYERS> = Graph::input([1, 28, 28])
-    .conv2d("conv1", Conv2d::new(6, 5))
-    .relu()
-    .max_pool(2)
-    .conv2d("conv2", Conv2d::new(16, 5))
-    .relu()
-    .max_pool(2)
-    .dense("fc1", 120)
-    .relu()
-    .dense("fc2", 84)
-    .relu()
-    .dense("fc3", 10);
+pub const NET: Graph<LAYERS> = net();
+
+/// Room for `N` layers, with the network in it.
+const fn net<const N: usize>() -> Graph<N> {
+    Graph::input([1, 28, 28])
+        .conv2d("conv1", Conv2d::new(6, 5))
+        .relu()
+        .max_pool(2)
+        .conv2d("conv2", Conv2d::new(16, 5))
+        .relu()
+        .max_pool(2)
+        .dense("fc1", 120)
+        .relu()
+        .dense("fc2", 84)
+        .relu()
+        .dense("fc3", 10)
+}
 
 /// Pictures of one step.
 pub const BATCH: usize = 8;
@@ -59,6 +66,26 @@ pub const ARENA: LenetArena = Arena::for_plan(TASK.plan());
 /// What boards with enough memory train besides.
 pub const TRAINING: Training<LAYERS, Uses> =
     Training { name: "digits28-lenet", task: &TASK, batch_size: BATCH, batch, test };
+
+/// Most layers of a network that a desktop sends to the station, the input included.
+const SENT: usize = LAYERS;
+/// Memory for its trainer: more than LeNet needs, as the chips that it is for have more.
+const RAM: usize = 256 << 10;
+/// Words for the samples of a batch: ten pictures of 3x32x32 bytes, or 41 of these.
+const STORE: usize = station::store_for(10, 3 * 32 * 32);
+const PLAN: Plan<SENT> = net().plan(&TRAIN, &LAYER);
+
+/// All memory of a station that begins with this network.
+pub type LenetMemory = Memory<RAM, STORE>;
+/// The memory as it is at the start.
+pub const MEMORY: LenetMemory = Memory::for_plan(&PLAN);
+
+/// The network, untrained, for a station.
+#[inline(never)]
+pub fn network() -> Network<SENT> {
+    let graph = const { net() };
+    Network { config: Config::uniform(graph.view(), LAYER, TRAIN), graph }
+}
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/large.bin"));

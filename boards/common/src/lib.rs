@@ -25,6 +25,7 @@ mod keeper;
 pub mod kept;
 pub mod kernel;
 pub mod lenet;
+pub mod mlp;
 mod nor;
 pub mod pages;
 #[cfg(all(feature = "qemu", target_os = "none"))]

@@ -3,9 +3,10 @@
 use core::panic::PanicInfo;
 
 use embedded_io::{Read, ReadReady};
+use embedded_storage::nor_flash::NorFlash;
 use fixgrad::{
     kernel::{Device, Kernel},
-    link::ServeError,
+    link::{Network, ServeError},
     uses::Uses,
 };
 use semihosting::{experimental::env, io, process};
@@ -14,26 +15,35 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, NorInRam, Training, kept, kernel, report::Line, stack, station};
+use crate::{
+    Board, NorInRam, Training, kept, kernel,
+    report::Line,
+    stack,
+    station::{self, Memory},
+};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
 
-/// Serves the link on `line` and ends QEMU when the line fails, which it does not.
-///
 /// These machines have no flash that a program can write to. Memory that the linker leaves alone
 /// stands in, with the rules of the real part's flash: words of `WORD` bytes, pages of `PAGE`. It
-/// outlives a reset of the machine, and not QEMU.
-pub fn serve<const WORD: usize, const PAGE: usize>(
+/// outlives a reset of the machine, and not QEMU. There is one.
+pub fn flash<const WORD: usize, const PAGE: usize>() -> NorInRam<'static, WORD, PAGE> {
+    let Some(kept) = kept::take() else { fail("no memory to keep, line", line!()) };
+    NorInRam::new(kept)
+}
+
+/// Serves the link on `line` and ends QEMU when the line fails, which it does not.
+pub fn serve<const N: usize, const RAM: usize, const STORE: usize>(
     name: &'static str,
-    memory: &mut station::Memory,
+    own: fn() -> Network<N>,
+    memory: &mut Memory<RAM, STORE>,
     line: impl Read + ReadReady + embedded_io::Write,
+    flash: impl NorFlash,
 ) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
-    let Some(kept) = kept::take() else { fail("no memory to keep, line", line!()) };
-    let flash = NorInRam::<WORD, PAGE>::new(kept);
-    match station::serve(name, memory, line, flash, Emulated { out: Out, counter }) {
+    match station::serve(name, own, memory, line, flash, Emulated { out: Out, counter }) {
         Ok(ServeError::Setup(_)) => fail("setup refused, line", line!()),
         Ok(_) => fail("the line failed, line", line!()),
         Err(_) => fail("frames are too small, line", line!()),

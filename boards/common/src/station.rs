@@ -1,8 +1,8 @@
 //! A board that trains as a desktop says, over a serial line.
 //!
 //! It starts with the network that was committed last, in the state that was committed; without
-//! one, with a network of its own, 784-100-10 for pictures of 28x28 pixels. Besides the link it
-//! tells, where its [`Board`] has somewhere to tell it:
+//! one, with a network of its own, which also says how much [`Memory`] it has: see [`mlp`](crate::mlp)
+//! and [`lenet`](crate::lenet). Besides the link it tells, where its [`Board`] has somewhere to tell it:
 //!
 //! ```text
 //! link NAME
@@ -21,36 +21,35 @@ use fixgrad::{
 
 use crate::{Board, Keeper, report::Line};
 
-/// Most layers of a network, the input included.
-pub const LAYERS: usize = 5;
-const NET: Graph<LAYERS> =
-    Graph::input([1, 28, 28]).flatten().dense("fc1", 100).relu().dense("fc2", 10);
-const BATCH: u16 = 16;
-const TRAIN: Train = Train::new(BATCH, Lr::ratio(1, 4));
-const LAYER: LayerConfig = LayerConfig::tiny();
-const PLAN: Plan<LAYERS> = NET.plan(&TRAIN, &LAYER);
-/// A batch of byte pictures with their classes.
-const STORE: usize = BATCH as usize * (28 * 28 + 2);
 const FRAME: usize = 1024;
 
-/// All memory of a station but its stack.
+/// All memory of a station but its stack: `RAM` bytes for a trainer, and `STORE` words for the samples of
+/// a batch and their targets.
 #[derive(Debug)]
-pub struct Memory {
-    arena: Arena<{ PLAN.ram() }>,
-    store: [u32; STORE / 4],
+pub struct Memory<const RAM: usize, const STORE: usize> {
+    arena: Arena<RAM>,
+    store: [u32; STORE],
     frame: [u8; FRAME],
 }
 
-impl Memory {
-    /// The memory as it is at the start.
-    pub const NEW: Self =
-        Self { arena: Arena::for_plan(&PLAN), store: [0; STORE / 4], frame: [0; FRAME] };
+impl<const RAM: usize, const STORE: usize> Memory<RAM, STORE> {
+    /// The memory as it is at the start, enough for this plan.
+    pub const fn for_plan<const N: usize>(plan: &Plan<N>) -> Self {
+        Self { arena: Arena::for_plan(plan), store: [0; STORE], frame: [0; FRAME] }
+    }
 }
 
-/// Serves the link on `line` until it fails, and keeps checkpoints in `flash`. Returns why.
-pub fn serve<T, F>(
+/// Words of memory for a batch of pictures, a byte a pixel, with their classes.
+pub const fn store_for(pictures: usize, pixels: usize) -> usize {
+    (pictures * (pixels + size_of::<u16>())).div_ceil(size_of::<u32>())
+}
+
+/// Serves the link on `line` until it fails, and keeps checkpoints in `flash`. Returns why. A network has
+/// at most `N` layers.
+pub fn serve<const N: usize, const RAM: usize, const STORE: usize, T, F>(
     name: &'static str,
-    memory: &mut Memory,
+    own: fn() -> Network<N>,
+    memory: &mut Memory<RAM, STORE>,
     line: T,
     flash: F,
     board: impl Board,
@@ -73,11 +72,6 @@ where
     // What another firmware kept is too large for this one.
     network = own();
     Ok(link::serve(&mut server, &mut network, arena, Device::default(), (), &mut station))
-}
-
-#[inline(never)]
-fn own() -> Network<LAYERS> {
-    Network { graph: NET, config: Config::uniform(NET.view(), LAYER, TRAIN) }
 }
 
 struct Station<F, B> {
@@ -142,7 +136,7 @@ mod tests {
     use fixgrad::link::{Receiver, Request, Response, decode, encode};
 
     use super::*;
-    use crate::NorInRam;
+    use crate::{NorInRam, mlp};
 
     /// A line whose whole input is known.
     struct Script<'a> {
@@ -204,9 +198,9 @@ mod tests {
         }
         let (mut output, mut told) = (Vec::new(), Vec::new());
         let line = Script { input: &input, output: &mut output };
-        let mut memory = std::boxed::Box::new(Memory::NEW);
+        let mut memory = std::boxed::Box::new(mlp::MEMORY);
         let flash = NorInRam::<8, 2048>::new(flash);
-        let end = serve("desk", &mut memory, line, flash, Desk(&mut told)).unwrap();
+        let end = serve("desk", mlp::network, &mut memory, line, flash, Desk(&mut told)).unwrap();
         assert!(matches!(end, ServeError::Closed));
         (String::from_utf8(told).unwrap(), output)
     }
@@ -230,11 +224,11 @@ mod tests {
         assert_eq!(told, "link desk\nfresh\n");
 
         let mut bytes = [0; FRAME];
-        let config = Config::uniform(NET.view(), LAYER, TRAIN);
-        let bytes = Network::encode(NET.view(), &config, &mut bytes).unwrap();
+        let Network { graph, config } = mlp::network();
+        let bytes = Network::encode(graph.view(), &config, &mut bytes).unwrap();
         let len = bytes.len() as u32;
-        let mut arena = Memory::NEW.arena;
-        let trainer = Trainer::new(&NET, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
+        let mut arena = mlp::MEMORY.arena;
+        let trainer = Trainer::new(&graph, &config, arena.as_mut_slice(), Scalar, ()).unwrap();
         let digest = trainer.digest();
         let requests = [
             Request::Hello,

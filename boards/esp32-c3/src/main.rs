@@ -17,15 +17,15 @@ use esp_println as _;
 use esp_storage::FlashStorage;
 use fixgrad_boards::{
     device::{self, BAUD},
+    mlp,
     pages::Pages,
     serial::Line,
-    station,
 };
 use static_cell::ConstStaticCell;
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
-static MEMORY: ConstStaticCell<station::Memory> = ConstStaticCell::new(station::Memory::NEW);
+static MEMORY: ConstStaticCell<mlp::MlpMemory> = ConstStaticCell::new(mlp::MEMORY);
 
 /// The name of the part of the flash that is ours, in `partitions.csv`.
 const PARTITION: &str = "fixgrad";

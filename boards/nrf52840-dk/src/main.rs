@@ -6,9 +6,8 @@ use cortex_m::peripheral::DWT;
 use cortex_m_rt::entry;
 use fixgrad_boards::{
     device::{self, BAUD},
-    kept,
+    kept, mlp,
     serial::Line,
-    station,
 };
 use fixgrad_nrf52840_dk::Inverted;
 use nrf52840_hal::{
@@ -23,7 +22,7 @@ const _: () = assert!(BAUD == 115_200);
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: station::Memory = station::Memory::NEW;
+    static mut MEMORY: mlp::MlpMemory = mlp::MEMORY;
     static mut TO: [u8; 1] = [0];
     static mut FROM: [u8; 1] = [0];
     rtt_target::rtt_init_defmt!();

@@ -4,7 +4,7 @@
 
 use cortex_m::peripheral::DWT;
 use cortex_m_rt::entry;
-use fixgrad_boards::{device, kept, rtt, station};
+use fixgrad_boards::{device, kept, mlp, rtt};
 use fixgrad_nrf52840_dk::Inverted;
 use nrf52840_hal::{
     gpio::{Level, p0},
@@ -15,7 +15,7 @@ use rtt_target::{ChannelMode, rtt_init, set_defmt_channel};
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: station::Memory = station::Memory::NEW;
+    static mut MEMORY: mlp::MlpMemory = mlp::MEMORY;
     // Channels are numbered without gaps: the unused one is there for its number.
     let channels = rtt_init! {
         up: {

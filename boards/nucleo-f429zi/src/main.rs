@@ -7,16 +7,15 @@ use cortex_m_rt::entry;
 use defmt_rtt as _;
 use fixgrad_boards::{
     device::{self, BAUD},
-    kept,
+    kept, mlp,
     pages::Pages,
     serial::{Line, Nb},
-    station,
 };
 use stm32f4xx_hal::{flash::FlashExt, pac, prelude::*, rcc};
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: station::Memory = station::Memory::NEW;
+    static mut MEMORY: mlp::MlpMemory = mlp::MEMORY;
     let (Some(mut core), Some(chip)) = (cortex_m::Peripherals::take(), pac::Peripherals::take())
     else {
         panic!("this is the start")

@@ -3,12 +3,12 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use fixgrad_boards::{cmsdk::Uart, qemu, station};
+use fixgrad_boards::{cmsdk::Uart, mlp, qemu};
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: station::Memory = station::Memory::NEW;
+    static mut MEMORY: mlp::MlpMemory = mlp::MEMORY;
     // SAFETY: the first UART of this machine, used nowhere else.
     let line = unsafe { Uart::at(0x4000_4000) };
-    qemu::serve::<8, 2048>("qemu-m4", MEMORY, line)
+    qemu::serve("qemu-m4", mlp::network, MEMORY, line, qemu::flash::<8, 2048>())
 }

@@ -4,12 +4,12 @@
 
 use core::ptr::{self, NonNull};
 
-use fixgrad_boards::{qemu, station};
+use fixgrad_boards::{mlp, qemu};
 use riscv_rt::entry;
 use static_cell::ConstStaticCell;
 use uart_16550::{Config, Uart16550};
 
-static MEMORY: ConstStaticCell<station::Memory> = ConstStaticCell::new(station::Memory::NEW);
+static MEMORY: ConstStaticCell<mlp::MlpMemory> = ConstStaticCell::new(mlp::MEMORY);
 
 #[entry]
 fn main() -> ! {
@@ -20,5 +20,5 @@ fn main() -> ! {
     if line.init(Config::DEFAULT).is_err() {
         panic!("there is a UART");
     }
-    qemu::serve::<4, 4096>("qemu-rv32", MEMORY.take(), line)
+    qemu::serve("qemu-rv32", mlp::network, MEMORY.take(), line, qemu::flash::<4, 4096>())
 }

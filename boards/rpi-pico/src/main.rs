@@ -7,8 +7,8 @@ mod flash;
 use defmt_rtt as _;
 use fixgrad_boards::{
     device::{self, BAUD},
+    mlp,
     serial::{Line, Nb},
-    station,
     xip::Xip,
 };
 use rp2040_hal::{
@@ -29,7 +29,7 @@ const CRYSTAL_HZ: u32 = 12_000_000;
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: station::Memory = station::Memory::NEW;
+    static mut MEMORY: mlp::MlpMemory = mlp::MEMORY;
     let (Some(mut chip), Some(flash)) = (pac::Peripherals::take(), Xip::take(flash::Rom)) else {
         panic!("this is the start")
     };

@@ -8,8 +8,8 @@ mod flash;
 use defmt_rtt as _;
 use fixgrad_boards::{
     device::{self, BAUD},
+    mlp,
     serial::Line,
-    station,
     xip::Xip,
 };
 use rp235x_hal::{
@@ -31,7 +31,7 @@ use static_cell::ConstStaticCell;
 static IMAGE: ImageDef = ImageDef::secure_exe();
 
 const NAME: &str = if cfg!(target_arch = "arm") { "rpi-pico2" } else { "rpi-pico2-riscv" };
-static MEMORY: ConstStaticCell<station::Memory> = ConstStaticCell::new(station::Memory::NEW);
+static MEMORY: ConstStaticCell<mlp::MlpMemory> = ConstStaticCell::new(mlp::MEMORY);
 /// The crystal of the board.
 const CRYSTAL_HZ: u32 = 12_000_000;
 

@@ -77,7 +77,7 @@ const MNIST: &str = "784-100-10";
 fn network(row: &Row) -> &'static str {
     match row.config.as_str() {
         "digits-cnn" => CNN,
-        "digits28-lenet" => LENET,
+        "digits28-lenet" | "mnist_lenet_board" => LENET,
         config if config.starts_with("digits") => DIGITS,
         _ => MNIST,
     }

@@ -34,7 +34,7 @@ impl Machine {
         command
             .args(["-semihosting-config", "enable=on,target=native"])
             // QEMU looks for a port itself and says which.
-            .args(["-serial", "tcp:127.0.0.1:0,server=on,wait=off"])
+            .args(["-serial", "tcp:127.0.0.1:0,server=on,wait=off,nodelay=on"])
             .arg("-qmp")
             .arg(format!("tcp:{}", listener.local_addr()?))
             .stdin(Stdio::null())

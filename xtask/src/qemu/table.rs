@@ -197,6 +197,7 @@ mod tests {
             ram,
             flash: 9_000,
             kept: None,
+            streams: None,
             core: "c".into(),
             budget: [(
                 "b".to_owned(),
