@@ -50,6 +50,20 @@ pub(crate) struct Streams {
     pub(crate) config: String,
     /// As many steps as take one to two seconds under emulation.
     pub(crate) steps: u32,
+    /// Where the link goes.
+    #[serde(default)]
+    pub(crate) line: Line,
+}
+
+/// The lines of emulated boards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Line {
+    /// The first serial port of the machine.
+    #[default]
+    Serial,
+    /// Files, by semihosting.
+    Files,
 }
 
 /// What a program may take, in bytes.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod emulate;
+mod files;
 mod flash;
 mod forbidden;
 mod kernel;

@@ -36,6 +36,8 @@ mod riscv;
 #[cfg(all(feature = "rtt", target_os = "none"))]
 pub mod rtt;
 mod run;
+#[cfg(all(feature = "qemu", target_os = "none"))]
+pub mod semihosted;
 pub mod serial;
 #[cfg(target_os = "none")]
 mod stack;

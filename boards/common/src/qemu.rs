@@ -18,6 +18,7 @@ use crate::riscv::Counter;
 use crate::{
     Board, NorInRam, Training, kept, kernel,
     report::Line,
+    semihosted::Files,
     stack,
     station::{self, Memory},
 };
@@ -31,6 +32,11 @@ const DEFAULT_STEPS: u32 = 44;
 pub fn flash<const WORD: usize, const PAGE: usize>() -> NorInRam<'static, WORD, PAGE> {
     let Some(kept) = kept::take() else { fail("no memory to keep, line", line!()) };
     NorInRam::new(kept)
+}
+
+/// The line through two files.
+pub fn files() -> Files {
+    Files::open().unwrap_or_else(|_| fail("no files for a line, line", line!()))
 }
 
 /// Serves the link on `line` and ends QEMU when the line fails, which it does not.

@@ -3,12 +3,10 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use fixgrad_boards::{cmsdk::Uart, lenet, qemu};
+use fixgrad_boards::{lenet, qemu};
 
 #[entry]
 fn main() -> ! {
     static mut MEMORY: lenet::LenetMemory = lenet::MEMORY;
-    // SAFETY: the first UART of this machine, used nowhere else.
-    let line = unsafe { Uart::at(0x4000_4000) };
-    qemu::serve("qemu-m7", lenet::network, MEMORY, line, qemu::flash::<16, 8192>())
+    qemu::serve("qemu-m7", lenet::network, MEMORY, qemu::files(), qemu::flash::<16, 8192>())
 }

@@ -1,4 +1,4 @@
-//! A running QEMU with a serial line on a socket, a control channel, and what the firmware tells.
+//! A running QEMU with a line on a socket, a control channel, and what the firmware tells.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::emulate;
-use crate::board::Board;
+use super::files::Files;
+use crate::board::{Board, Line};
+use crate::toolchain;
 
 /// The longest time that a healthy QEMU takes to start.
 const START: Duration = Duration::from_secs(20);
@@ -22,7 +24,9 @@ pub(super) struct Machine {
     child: Child,
     control: BufReader<TcpStream>,
     lines: Receiver<String>,
-    /// Where its serial line is, as `--link` wants it.
+    /// Its line, where that goes through files.
+    files: Option<Files>,
+    /// Where its line is, as `--link` wants it.
     pub(super) link: String,
 }
 
@@ -31,10 +35,22 @@ impl Machine {
     pub(super) fn start(board: &Board, firmware: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no port to be had")?;
         let mut command = emulate::machine(board, firmware)?;
+        let files = match board.about.streams.as_ref().map(|streams| streams.line) {
+            Some(Line::Files) => {
+                let name = format!("line-{}-{}", board.name, std::process::id());
+                let files = Files::new(toolchain::target_dir().join(name))?;
+                command.args(["-serial", "none"]).current_dir(files.folder());
+                Some(files)
+            }
+            _ => {
+                // QEMU looks for a port itself and says which. It writes answers byte by byte: none must
+                // wait until the one before is acknowledged.
+                command.args(["-serial", "tcp:127.0.0.1:0,server=on,wait=off,nodelay=on"]);
+                None
+            }
+        };
         command
             .args(["-semihosting-config", "enable=on,target=native"])
-            // QEMU looks for a port itself and says which.
-            .args(["-serial", "tcp:127.0.0.1:0,server=on,wait=off,nodelay=on"])
             .arg("-qmp")
             .arg(format!("tcp:{}", listener.local_addr()?))
             .stdin(Stdio::null())
@@ -51,17 +67,22 @@ impl Machine {
         };
         let lines = read_lines(&mut child)?;
         let control = BufReader::new(stream);
-        let mut machine = Self { child, control, lines, link: String::new() };
+        let mut machine = Self { child, control, lines, files, link: String::new() };
         machine.read()?;
         machine.execute("qmp_capabilities")?;
-        let devices = machine.execute("query-chardev")?;
-        machine.link = link_in(&devices)?;
+        machine.link = match &machine.files {
+            Some(files) => files.link.clone(),
+            None => link_in(&machine.execute("query-chardev")?)?,
+        };
         Ok(machine)
     }
 
     /// Turns the machine off and on: programs start again, and memory that no program is loaded to
     /// stays.
     pub(super) fn reset(&mut self) -> Result<()> {
+        if let Some(files) = &self.files {
+            files.empty()?;
+        }
         self.execute("system_reset").map(|_| ())
     }
 
