@@ -264,6 +264,9 @@ pub struct Way {
     pub holder: u8,
     /// Bits of one code of the input.
     pub input_bits: u8,
+    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
+    /// output. Of a max pool: it reads such a ReLU.
+    pub gated: bool,
     /// The layer whose point takes the gradient of this layer's output: its own index, or the next
     /// lower one with a point; [`NOWHERE`](Self::NOWHERE) where none does.
     pub target: u8,
@@ -338,6 +341,7 @@ impl Way {
         other: 0,
         holder: 0,
         input_bits: 0,
+        gated: false,
         target: Self::NOWHERE,
         forward_rows: 0,
         grad_rows: 0,

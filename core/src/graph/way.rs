@@ -46,6 +46,7 @@ impl<const N: usize> Plan<N> {
                 other: layer.other,
                 holder: below.output,
                 input_bits: below.output_bits,
+                gated: flow.gated(i),
                 target,
                 forward_rows: (together
                     * tile_rows(
