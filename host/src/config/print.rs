@@ -78,6 +78,7 @@ impl Compiled {
             steps,
             batch: i64::from(train.batch).into(),
             micro_batch: Some(i64::from(train.micro_batch).into()),
+            sums: Some(i64::from(train.sums.bits()).into()),
             lr: short_rate(train.lr),
             schedule: Some(schedule(train.schedule).into()),
             optimizer: Some(optimizer(train.optimizer).into()),
