@@ -95,7 +95,7 @@ impl Demand {
         // A row of taps at a time where memory is short.
         let [down, _] = facts.windows.size;
         let line = facts.patch / max(down as usize, 1);
-        let back = if accumulate { max(forward, line) } else { facts.patch };
+        let back = if sizes.is_short() { max(forward, line) } else { facts.patch };
         let room = WINDOWS * if flow.trains(input) { back } else { forward };
         Self { whole, row, biases, weights, room }
     }

@@ -136,8 +136,7 @@ impl<const N: usize> Plan<N> {
             i += 1;
         }
         plan.persistent = cursor.at() as usize;
-        // Who takes samples a few at a time has little memory.
-        let least = if sizes.micro_batch < sizes.batch { 0 } else { TILE };
+        let least = if sizes.is_short() { 0 } else { TILE };
         let mut tile = max(sizes.tile, least);
         let (mut whole, mut row, mut room) = (0, 0, 0);
         let mut i = 0;

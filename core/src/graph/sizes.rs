@@ -30,6 +30,11 @@ impl Sizes {
         }
     }
 
+    /// True where sums of micro-batches have 16 bits: memory is so short that time goes for it.
+    pub(super) const fn is_short(self) -> bool {
+        self.micro_batch < self.batch && matches!(self.sums, Width::I16)
+    }
+
     /// With larger tiles.
     #[must_use]
     pub const fn tile(self, tile: usize) -> Self {

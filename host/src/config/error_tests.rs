@@ -155,8 +155,6 @@ fn training() {
         train("epochs: 3, batch: 1e3, lr: 1"),
         train("epochs: 3, batch: 4096, lr: 0.5"),
         train("epochs: 3, batch: 32, micro_batch: 5, lr: 0.5"),
-        train("epochs: 3, batch: 32, micro_batch: 4, sums: 8, lr: 0.5"),
-        train("epochs: 3, batch: 32, micro_batch: 4, sums: 16, lr: 0.5"),
         train("epochs: 3, batch: 32, lr: 0.5, momentum: 1"),
         train("epochs: 3, batch: 32, lr: 0.5, momentum: 1.5, weight_decay: -1, velocity: 12"),
         train("epochs: 3, batch: 32, lr: 0.5, nesterov: true"),
