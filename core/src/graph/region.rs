@@ -180,6 +180,9 @@ pub struct LayerPlan {
     pub output: u8,
     /// Bits of one code of the output.
     pub output_bits: u8,
+    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
+    /// output. Of a max pool: it reads such a ReLU.
+    pub gated: bool,
     /// Output.
     pub activation: Region,
     /// One bit an element: may the gradient pass?
@@ -264,9 +267,6 @@ pub struct Way {
     pub holder: u8,
     /// Bits of one code of the input.
     pub input_bits: u8,
-    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
-    /// output. Of a max pool: it reads such a ReLU.
-    pub gated: bool,
     /// The layer whose point takes the gradient of this layer's output: its own index, or the next
     /// lower one with a point; [`NOWHERE`](Self::NOWHERE) where none does.
     pub target: u8,
@@ -299,6 +299,7 @@ impl LayerPlan {
         channels_now: Region::NONE,
         output: 0,
         output_bits: 0,
+        gated: false,
         activation: Region::NONE,
         pass: Region::NONE,
         memo: Region::NONE,
@@ -341,7 +342,6 @@ impl Way {
         other: 0,
         holder: 0,
         input_bits: 0,
-        gated: false,
         target: Self::NOWHERE,
         forward_rows: 0,
         grad_rows: 0,

@@ -46,7 +46,6 @@ impl<const N: usize> Plan<N> {
                 other: layer.other,
                 holder: below.output,
                 input_bits: below.output_bits,
-                gated: flow.gated(i),
                 target,
                 forward_rows: (together
                     * tile_rows(
@@ -58,6 +57,7 @@ impl<const N: usize> Plan<N> {
                 weight_rows: rows as u16,
                 weight_cols: cols as u32,
             };
+            self.layers[i].gated = flow.gated(i);
             i += 1;
         }
     }

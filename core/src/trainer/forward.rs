@@ -254,7 +254,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     rows,
                     sums: &mut *sums,
                     average: if windows { at.average::<U>(true, self.mode) } else { Average::NONE },
-                    gated: way.gated,
+                    gated: plan.gated,
                     memo,
                     draws,
                     room,
