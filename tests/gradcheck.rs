@@ -124,6 +124,7 @@ fn layers() -> impl Iterator<Item = String> {
         "means that are no shift",
         "an output with several readers",
         "a relu that makes a copy",
+        "a max pool above a relu that keeps nothing",
         "numbers that are left out",
         "outputs too far apart for one unit",
         "gradients too far apart for one unit",

@@ -85,6 +85,8 @@ pub enum Part {
     StepRules,
     /// Parameters that are read where they are [stored](crate::stored).
     Stored,
+    /// Sums of micro-batches in 16 bits.
+    ShortSums,
 }
 
 impl Part {

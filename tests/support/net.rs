@@ -357,6 +357,7 @@ fn train(variety: Variety) -> impl Strategy<Value = Train> {
                     seed,
                     batch,
                     micro_batch: batch,
+                    sums: Width::I32,
                     loss: loss.0,
                     label_smoothing: loss.1,
                     optimizer,

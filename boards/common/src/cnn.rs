@@ -57,10 +57,29 @@ pub const TRAINING: Training<LAYERS, Uses> = Training {
 
 #[cfg(test)]
 mod tests {
-    use fixgrad::kernel::Device;
+    use fixgrad::{kernel::Device, tensor::Width};
 
     use super::*;
     use crate::training;
+
+    /// As small as it gets: pictures one by one, and sums of 16 bits.
+    const SMALL: Train = Train { micro_batch: 1, sums: Width::I16, ..TRAIN };
+    const SMALL_PARTS: u64 = SMALL.parts(&LAYER) & !Part::InputPoint.bit() | NET.view().kinds();
+    type SmallUses = Fitted<BOUNDS, Only<SMALL_PARTS>>;
+    static SMALL_TASK: Task<LAYERS, SmallUses> = Task::in_place(NET, SMALL, LAYER);
+
+    #[test]
+    fn sums_of_16_bits_learn_as_well_in_8_kilobytes() {
+        let mut arena = Arena::<{ SMALL_TASK.ram() }>::for_plan(SMALL_TASK.plan());
+        let mut trainer =
+            training::trainer(&SMALL_TASK, arena.as_mut_slice(), Device::default()).unwrap();
+        assert!(SMALL_TASK.ram() + size_of_val(&trainer) <= 8192, "{}", SMALL_TASK.ram());
+        for step in 0..STEPS {
+            training::train_step(&mut trainer, digits::batch(step)).unwrap();
+        }
+        let tally = training::test(&mut trainer, digits::test).unwrap();
+        assert!(tally.correct >= 360, "{tally:?}");
+    }
 
     #[test]
     fn the_network_learns_the_digits() {

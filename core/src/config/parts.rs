@@ -61,6 +61,7 @@ const fn of_run(train: &Train) -> u64 {
         | on(train.label_smoothing > 0, Part::LabelSmoothing)
         | on(train.weight_decay.mantissa > 0, Part::WeightDecay)
         | on(train.accumulates(), Part::MicroBatches)
+        | on(train.has_short_sums(), Part::ShortSums)
 }
 
 const fn of_layer(layer: &LayerConfig) -> u64 {
@@ -107,7 +108,7 @@ const fn of_range(quant: &Quant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optim::Lr;
+    use crate::{optim::Lr, tensor::Width};
 
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
 
@@ -131,6 +132,7 @@ mod tests {
             (Train { momentum: 5, ..TRAIN }, Part::Momentum),
             (Train { weight_decay: rate, ..TRAIN }, Part::WeightDecay),
             (Train { micro_batch: 2, ..TRAIN }, Part::MicroBatches),
+            (Train { micro_batch: 2, sums: Width::I16, ..TRAIN }, Part::ShortSums),
             (Train { loss: LossKind::Mse, ..TRAIN }, Part::SquaredError),
             (Train { loss: LossKind::BceWithLogits, ..TRAIN }, Part::BinaryCrossEntropy),
             (Train { label_smoothing: 1, ..TRAIN }, Part::LabelSmoothing),

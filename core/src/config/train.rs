@@ -41,6 +41,9 @@ pub struct Train {
     /// Samples in memory at once; divides `batch`. Smaller than `batch`, gradients are
     /// accumulated.
     pub micro_batch: u16,
+    /// Storage of gradient sums, where gradients are accumulated: 32 bits, or 16 under range rules that
+    /// know the bound of a gradient before the step.
+    pub sums: Width,
     /// What is minimised.
     pub loss: LossKind,
     /// The share of the target that all classes get alike, in units of 2^-15, for softmax
@@ -72,6 +75,7 @@ impl Train {
             seed: 0,
             batch,
             micro_batch: batch,
+            sums: Width::I32,
             loss: LossKind::SoftmaxCrossEntropy,
             label_smoothing: 0,
             optimizer: Optimizer::Sgd,
@@ -92,6 +96,11 @@ impl Train {
     /// True when gradients are summed over several micro-batches.
     pub const fn accumulates(&self) -> bool {
         self.micro_batch < self.batch
+    }
+
+    /// True when they are summed in 16 bits.
+    pub const fn has_short_sums(&self) -> bool {
+        self.accumulates() && matches!(self.sums, Width::I16)
     }
 }
 
@@ -189,6 +198,13 @@ pub enum ConfigError {
         /// The layer.
         layer: Name,
     },
+    /// Gradient sums of 8 bits.
+    SumsWidth,
+    /// Gradient sums of 16 bits under a range rule that finds the bound of a gradient in the step itself.
+    Sums {
+        /// The layer.
+        layer: Name,
+    },
 }
 
 impl ConfigError {
@@ -219,6 +235,8 @@ impl ConfigError {
                 .text(" and micro-batch ")
                 .number(*micro_batch as usize)
                 .text(": both are at least 1, and the batch is a multiple of the micro-batch"),
+            Self::SumsWidth => m.text("gradient sums have 16 or 32 bits"),
+            Self::Sums { layer } => of(layer).text("sums of micro-batches in 16 bits need the bounds of weight and bias gradients before the step; give both the range `moving`, `fixed` or `keep`, or take sums of 32 bits"),
             Self::Rate => m
                 .text("learning rate and weight decay have a mantissa below 2^15 and an exponent ")
                 .text("in -64..=64, and momentum is below 1"),

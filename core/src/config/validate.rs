@@ -7,6 +7,7 @@ use super::{
 use crate::{
     graph::{GraphView, Kind, Layer, Name, attempt},
     quant::{Point, Quant, Range, Round},
+    tensor::Width,
 };
 
 /// Checks everything that arithmetic later relies on.
@@ -25,6 +26,9 @@ pub(crate) const fn validate(
     let Train { batch, micro_batch, lr, schedule, weight_decay, momentum, .. } = *train;
     if batch == 0 || micro_batch == 0 || !batch.is_multiple_of(micro_batch) {
         return Err(ConfigError::Batch { batch, micro_batch });
+    }
+    if matches!(train.sums, Width::I8) {
+        return Err(ConfigError::SumsWidth);
     }
     if (lr.mantissa | weight_decay.mantissa | momentum) >= 1 << 15
         || !is_near(lr.exponent)
@@ -60,6 +64,13 @@ pub(crate) const fn validate(
         let [weights_stored, biases_stored] = flow.stored(i);
         if weights_stored && !is_once(config.weight) || biases_stored && !is_once(config.bias) {
             return Err(ConfigError::Stored { layer: layer.name });
+        }
+        let looks = [config.weight_grad, config.bias_grad];
+        if train.has_short_sums()
+            && flow.moves(i)
+            && (looks[0].range.needs_whole_tensor() || looks[1].range.needs_whole_tensor())
+        {
+            return Err(ConfigError::Sums { layer: layer.name });
         }
         moves = moves || flow.moves(i);
         (layers, configs) = (next, others);
@@ -223,6 +234,31 @@ mod tests {
         {
             assert_eq!(check(bad), Err(ConfigError::LabelSmoothing), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn short_sums_need_bounds_that_are_known_before_the_step() {
+        let short = Train { micro_batch: 2, sums: Width::I16, ..TRAIN };
+        let layer = NET.view().layers()[1].name;
+        let moving = Range::Moving { window: 4, percentile: 9_000 };
+        for range in [Range::Fixed(0), Range::Keep, moving, Range::Max, Range::ThreeSigma] {
+            let all = LayerConfig::new(8);
+            let ranged = LayerConfig {
+                weight_grad: all.weight_grad.range(range),
+                bias_grad: all.bias_grad.range(range),
+                ..all
+            };
+            let known = !range.needs_whole_tensor();
+            let found = validate(ranged, short);
+            assert_eq!(found, if known { Ok(()) } else { Err(ConfigError::Sums { layer }) });
+            let half = LayerConfig { bias_grad: all.bias_grad, ..ranged };
+            assert_eq!(validate(half, short), Err(ConfigError::Sums { layer }));
+            // Without sums of 16 bits all go.
+            assert_eq!(validate(ranged, Train { sums: Width::I32, ..short }), Ok(()));
+            assert_eq!(validate(ranged, Train { micro_batch: 4, ..short }), Ok(()));
+        }
+        let error = validate(LayerConfig::new(8), Train { sums: Width::I8, ..TRAIN });
+        assert_eq!(error, Err(ConfigError::SumsWidth));
     }
 
     #[test]

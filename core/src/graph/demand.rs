@@ -92,7 +92,11 @@ impl Demand {
         // Gradients look through windows too, where they go on.
         let [input, _] = inputs;
         let forward = if facts.patch < facts.weights[1] { facts.patch } else { facts.weights[1] };
-        let room = WINDOWS * if flow.trains(input) { facts.patch } else { forward };
+        // A row of taps at a time where memory is short.
+        let [down, _] = facts.windows.size;
+        let line = facts.patch / max(down as usize, 1);
+        let back = if sizes.is_short() { max(forward, line) } else { facts.patch };
+        let room = WINDOWS * if flow.trains(input) { back } else { forward };
         Self { whole, row, biases, weights, room }
     }
 }

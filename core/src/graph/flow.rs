@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{LayerConfig, Update},
-    layer::Facts,
+    layer::{Facts, Kind},
 };
 
 /// The ways of gradients through a network whose settings say what moves.
@@ -110,6 +110,33 @@ impl<'a> Flow<'a> {
         2 * self.graph.layers().len() as u16 - if a < b { a } else { b } as u16
     }
 
+    /// True for a ReLU whose gradient comes from max pools alone, in one piece with what they send down:
+    /// none to where it was not positive. And for these pools.
+    pub(super) const fn gated(self, i: usize) -> bool {
+        let (layers, mut relu) = (self.graph.layers(), i);
+        if matches!(layers[i].kind, Kind::MaxPool2d(_)) {
+            relu = layers[i].input as usize;
+        }
+        // What has a point of its own has another gradient, and other codes than the ReLU made.
+        let plain = relu >= self.settings.len()
+            || self.settings[relu].activation.is_none()
+                && self.settings[relu].activation_grad.is_none();
+        if !matches!(layers[relu].kind, Kind::Relu(_)) || !self.graph.is_in_place(relu) || !plain {
+            return false;
+        }
+        let (mut pools, mut reader) = (0, relu + 1);
+        while reader < layers.len() {
+            if self.graph.reads(reader, relu) {
+                if !matches!(layers[reader].kind, Kind::MaxPool2d(_)) {
+                    return false;
+                }
+                pools += 1;
+            }
+            reader += 1;
+        }
+        pools > 0
+    }
+
     /// The last moment at which the output of layer `i`, or what layers above made of it in its place,
     /// is read.
     const fn last_read(self, i: usize) -> u16 {
@@ -130,7 +157,8 @@ impl<'a> Flow<'a> {
         // What blocks gradients asks its output which of them pass, this layer's own or those above.
         let mut k = last;
         loop {
-            backward = backward || self.trains(i) && self.graph.layers()[k].kind.blocks();
+            let blocks = self.graph.layers()[k].kind.blocks() && !self.gated(k);
+            backward = backward || self.trains(i) && blocks;
             let input = self.graph.layers()[k].input as usize;
             if k == i {
                 break;
@@ -190,7 +218,7 @@ mod tests {
     use super::super::Graph;
     use crate::{
         config::{LayerConfig, Update},
-        layer::{Conv2d, Kind, Relu},
+        layer::{Conv2d, Kind, LeakyRelu, Relu, Relu6},
     };
 
     /// data0, stem1, relu2, (conv3, relu4, conv5), add6, relu7, fc8.
@@ -252,6 +280,44 @@ mod tests {
         assert_eq!(graph.view().flow(&still).lives(1)[0], (1, 8 - 2));
         let head = settings([(1, Update::Nothing), (2, Update::Nothing)]);
         assert_eq!(graph.view().flow(&head).lives(1)[0], (1, 2));
+    }
+
+    #[test]
+    fn nobody_keeps_what_only_pools_read_above_a_relu() {
+        let start = || Graph::<8>::input([1, 4, 4]).conv2d("conv", Conv2d::new(2, 1));
+        let lives = |graph: &Graph<8>, settings: &[LayerConfig]| {
+            let flow = graph.view().flow(settings);
+            let gated: std::vec::Vec<_> =
+                (0..graph.view().layers().len()).filter(|&i| flow.gated(i)).collect();
+            (gated, flow.lives(1)[0])
+        };
+        // data0, conv1, relu2, pool3, pool4, fc5: the second pool reads no ReLU.
+        let chain = start().relu().max_pool(2).max_pool(2).dense("fc", 2);
+        assert_eq!(lives(&chain, &[]), (std::vec![2, 3], (1, 3)));
+        // Two pools may read it, and nothing else.
+        let two = start().relu().max_pool(2).from_layer("relu2").max_pool(2);
+        let two = two.add("max_pool2d3").dense("fc", 2);
+        assert_eq!(lives(&two, &[]), (std::vec![2, 3, 4], (1, 4)));
+        let other = start().relu().max_pool(2).from_layer("relu2").avg_pool(2);
+        let other = other.add("max_pool2d3").dense("fc", 2);
+        assert_eq!(lives(&other, &[]), (std::vec![], (1, 14 - 3)));
+        // One that made a copy has a gradient of its own.
+        let copied = start().relu().max_pool(2).from_layer("conv").avg_pool(2);
+        let copied = copied.add("max_pool2d3").dense("fc", 2);
+        assert_eq!(lives(&copied, &[]), (std::vec![], (1, 4)));
+        // And so it may have in its place.
+        let mut own = [LayerConfig::new(8); 6];
+        assert_eq!(lives(&chain, &own), (std::vec![], (1, 12 - 3)));
+        own[2] = own[2].passing();
+        assert_eq!(lives(&chain, &own), (std::vec![2, 3], (1, 3)));
+        // Other layers that block gradients have other numbers than zero where they do.
+        for kind in [Kind::Relu6(Relu6), Kind::LeakyRelu(LeakyRelu::new(3))] {
+            let graph = start().layer("curve", kind).max_pool(2).max_pool(2).dense("fc", 2);
+            assert_eq!(lives(&graph, &[]), (std::vec![], (1, 12 - 3)));
+        }
+        // What lies below a pool is read for the weights of the layer above, and not for the ReLU.
+        let above = start().max_pool(2).relu().conv2d("conv2", Conv2d::new(1, 1)).dense("fc", 2);
+        assert_eq!(lives(&above, &[]), (std::vec![], (1, 2)));
     }
 
     #[test]

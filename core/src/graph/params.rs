@@ -149,8 +149,8 @@ impl<const N: usize> Plan<N> {
             cursor.take(layer.channels.len as usize, Width::I8)
         };
         if accumulate {
-            layer.weight.sum = cursor.take(moving, Width::I32);
-            layer.bias.sum = cursor.take(moving_biases, Width::I32);
+            layer.weight.sum = cursor.take(moving, sizes.sums);
+            layer.bias.sum = cursor.take(moving_biases, sizes.sums);
         }
     }
 }

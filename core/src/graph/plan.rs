@@ -136,7 +136,8 @@ impl<const N: usize> Plan<N> {
             i += 1;
         }
         plan.persistent = cursor.at() as usize;
-        let mut tile = max(sizes.tile, TILE);
+        let least = if sizes.is_short() { 0 } else { TILE };
+        let mut tile = max(sizes.tile, least);
         let (mut whole, mut row, mut room) = (0, 0, 0);
         let mut i = 0;
         while i < count {
@@ -230,11 +231,17 @@ impl<const N: usize> Plan<N> {
 
     /// True when micro-batches leave the bits of whole batches wherever the range rules of
     /// activations and their gradients do not look at the tensor: no gradient of a weight or a bias
-    /// drops bits before it is added up, and no layer normalises.
+    /// drops bits before it is added up, or is rounded to sums of 16 bits, and no layer normalises.
     pub const fn exact_micro_batches(&self) -> bool {
         let (layers, mut i) = (self.layers(), 0);
         while i < layers.len() {
             if layers[i].weight_grad.drop > 0 || layers[i].bias_grad.drop > 0 {
+                return false;
+            }
+            let [weights, biases] = [layers[i].weight.sum, layers[i].bias.sum];
+            if weights.len > 0 && matches!(weights.width(), Width::I16)
+                || biases.len > 0 && matches!(biases.width(), Width::I16)
+            {
                 return false;
             }
             // Its statistics are of what is in memory, and its sums are rounded. Or its sums of two units
@@ -513,6 +520,7 @@ mod tests {
                 batch: batch * parts,
                 micro_batch: batch,
                 velocity: momentum.then_some(Width::I16),
+                sums: if tiny { Width::I16 } else { Width::I32 },
                 tile,
             };
             let needs = HookNeeds {

@@ -180,6 +180,9 @@ pub struct LayerPlan {
     pub output: u8,
     /// Bits of one code of the output.
     pub output_bits: u8,
+    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
+    /// output. Of a max pool: it reads such a ReLU.
+    pub gated: bool,
     /// Output.
     pub activation: Region,
     /// One bit an element: may the gradient pass?
@@ -296,6 +299,7 @@ impl LayerPlan {
         channels_now: Region::NONE,
         output: 0,
         output_bits: 0,
+        gated: false,
         activation: Region::NONE,
         pass: Region::NONE,
         memo: Region::NONE,

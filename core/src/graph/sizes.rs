@@ -11,6 +11,8 @@ pub struct Sizes {
     pub micro_batch: u16,
     /// Storage of the velocity, if any.
     pub velocity: Option<Width>,
+    /// Storage of gradient sums over micro-batches.
+    pub sums: Width,
     /// 32-bit sums in memory at once where the range rule allows pieces. More is faster on a
     /// desktop and changes no result. At least one row of each layer always fits.
     pub tile: usize,
@@ -23,8 +25,14 @@ impl Sizes {
             batch: train.batch,
             micro_batch: train.micro_batch,
             velocity: if train.has_velocity() { Some(train.velocity) } else { None },
+            sums: train.sums,
             tile: 0,
         }
+    }
+
+    /// True where sums of micro-batches have 16 bits: memory is so short that time goes for it.
+    pub(super) const fn is_short(self) -> bool {
+        self.micro_batch < self.batch && matches!(self.sums, Width::I16)
     }
 
     /// With larger tiles.

@@ -12,8 +12,8 @@ use crate::{config::LayerConfig, layer::Facts, tensor::Width};
 
 impl<const N: usize> Plan<N> {
     /// Finds places for all that lives for a part of a step: in the order of the layers or, where that
-    /// takes less memory, the largest first (as TFLM's `GreedyMemoryPlanner` does). The error is the layer
-    /// that finds none.
+    /// takes less memory, the largest first (as TFLM's `GreedyMemoryPlanner` does), or what ended highest
+    /// before that. The error is the layer that finds none.
     pub(super) const fn place_transients(
         &mut self,
         base: u32,
@@ -22,15 +22,77 @@ impl<const N: usize> Plan<N> {
         settings: &[LayerConfig],
         hooks: &[HookNeeds],
     ) -> Result<(), usize> {
-        let mut i = 0;
-        while i < self.len as usize {
+        let (mut i, len) = (0, self.len as usize);
+        while i < len {
             self.size_transients(flow, i, &settings[i], hooks);
             i += 1;
         }
-        attempt!(self.place_all(base, lives, true));
-        let by_size = self.end(base);
-        attempt!(self.place_all(base, lives, false));
-        if by_size < self.end(base) { self.place_all(base, lives, true) } else { Ok(()) }
+        // In the order of the layers.
+        let mut turns = [[0; 5]; N];
+        while i > 0 {
+            i -= 1;
+            let mut k = 0;
+            while k < 5 {
+                turns[i][k] = u16::MAX - (5 * i + k) as u16;
+                k += 1;
+            }
+        }
+        attempt!(self.place_all(base, lives, &turns));
+        let (mut best, mut least) = (turns, self.end(base));
+        // The largest first, and then in each round what ended highest before all others.
+        turns = [[0; 5]; N];
+        let (mut round, rounds) = (0, if len < TRIED { TRIED / len } else { 1 });
+        let bound = base as u64 + self.most_alive(lives);
+        while round < rounds && least > bound {
+            attempt!(self.place_all(base, lives, &turns));
+            let end = self.end(base);
+            if end < least {
+                (best, least) = (turns, end);
+            }
+            round += 1;
+            let (layer, k) = self.ending(end);
+            turns[layer][k] = round as u16;
+        }
+        self.place_all(base, lives, &best)
+    }
+
+    /// Bytes at the moment at which most of them are in use.
+    const fn most_alive(&self, lives: &[Lives]) -> u64 {
+        let (mut most, mut time) = (0, 0);
+        while time <= 2 * self.len as u16 {
+            let (mut sum, mut i) = (0, 0);
+            while i < self.len as usize {
+                let (regions, lives) = (self.layers[i].transients(), lives[i]);
+                let mut k = 0;
+                while k < regions.len() {
+                    if lives_at(lives[k], time) {
+                        sum += regions[k].footprint();
+                    }
+                    k += 1;
+                }
+                i += 1;
+            }
+            most = if sum > most { sum } else { most };
+            time += 1;
+        }
+        most
+    }
+
+    /// The first region that ends there: its layer, and which of the layer's it is.
+    const fn ending(&self, end: u64) -> (usize, usize) {
+        let mut i = 0;
+        while i < self.len as usize {
+            let regions = self.layers[i].transients();
+            let mut k = 0;
+            while k < regions.len() {
+                if regions[k].len > 0 && regions[k].end() == end {
+                    return (i, k);
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        (0, 0)
     }
 
     /// Activation, mask, gradients and what else the layer keeps, without places.
@@ -83,11 +145,16 @@ impl<const N: usize> Plan<N> {
     }
 
     /// Moves every region to the lowest place that none occupies which was placed before and lives at the
-    /// same time.
-    const fn place_all(&mut self, base: u32, lives: &[Lives], by_size: bool) -> Result<(), usize> {
+    /// same time: those with the highest turn first, and of these the largest.
+    const fn place_all(
+        &mut self,
+        base: u32,
+        lives: &[Lives],
+        turns: &[[u16; 5]; N],
+    ) -> Result<(), usize> {
         // One bit a region.
         let mut placed = [0u8; N];
-        while let Some((i, k)) = self.next(&placed, by_size) {
+        while let Some((i, k)) = self.next(&placed, turns) {
             let region = self.layers[i].transients()[k];
             let Ok(region) = self.fit(base, lives, &placed, region, lives[i][k]) else {
                 return Err(i);
@@ -106,18 +173,16 @@ impl<const N: usize> Plan<N> {
     }
 
     /// The next region to place: its layer, and which of the layer's it is.
-    const fn next(&self, placed: &[u8; N], by_size: bool) -> Option<(usize, usize)> {
-        let (mut next, mut most, mut i) = (None, 0, 0);
+    const fn next(&self, placed: &[u8; N], turns: &[[u16; 5]; N]) -> Option<(usize, usize)> {
+        let (mut next, mut turn, mut most, mut i) = (None, 0, 0, 0);
         while i < self.len as usize {
-            let regions = self.layers[i].transients();
+            let (regions, turns) = (self.layers[i].transients(), turns[i]);
             let mut k = 0;
             while k < regions.len() {
                 let size = regions[k].footprint();
-                if size > most && placed[i] >> k & 1 == 0 {
-                    if !by_size {
-                        return Some((i, k));
-                    }
-                    (next, most) = (Some((i, k)), size);
+                let before = next.is_none() || turns[k] > turn || turns[k] == turn && size > most;
+                if size > 0 && before && placed[i] >> k & 1 == 0 {
+                    (next, turn, most) = (Some((i, k)), turns[k], size);
                 }
                 k += 1;
             }
@@ -249,6 +314,9 @@ impl<const N: usize> Plan<N> {
 
 /// More sums at once than this gain nothing, and would leave the caches of a desktop.
 const MOST_SPARE: u64 = 1024;
+
+/// Layers times rounds in which places are tried: a build finds them too, and shall not take long.
+const TRIED: usize = 96;
 
 /// First and last moment of a tensor. Layer `i` runs forward at `i`, the loss at the number of
 /// layers `n`, and layer `i` backward at `2n - i`.

@@ -57,6 +57,7 @@ impl<const N: usize> Plan<N> {
                 weight_rows: rows as u16,
                 weight_cols: cols as u32,
             };
+            self.layers[i].gated = flow.gated(i);
             i += 1;
         }
     }

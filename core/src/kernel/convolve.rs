@@ -20,29 +20,44 @@ pub(super) fn convolve<K: Kernel + ?Sized>(
     out: &mut [i32],
     mut room: MantissasMut<'_>,
 ) {
-    let (cols, depth) = (weight.cols[0].max(1), x.cols());
-    let rows = room.as_ref().len() / depth.max(1);
+    let (cols, room_len) = (weight.cols[0].max(1), room.as_ref().len());
+    let [taps, channels] = [weight.taps[0], weight.depth[0]];
+    let whole = whole(weight);
+    // Taps that are gathered together: all, or as many rows of them as leave room for four windows.
+    let line = usize::from(x.windows.size[1]).max(1);
+    let lines = room_len.checked_div(ROWS * line * channels).unwrap_or(0).max(1);
+    let together = if whole.is_some() { taps } else { (lines * line).min(taps) };
+    let rows = match room_len.checked_div(together * channels).unwrap_or(0) {
+        rows @ ROWS.. => rows / ROWS * ROWS,
+        rows => rows,
+    };
     // What is jammed is jammed once, so sums must be whole.
-    if rows == 0 || drop > 0 && whole(weight).is_none() {
+    if rows == 0 || drop > 0 && whole.is_none() {
         return convolve_single(x, weight, drop, first, out);
     }
     let pieces = out.chunks_mut(rows.saturating_mul(cols).max(1));
     for (out, first) in pieces.zip((first..).step_by(rows)) {
         let count = out.len() / cols;
-        let mut windows = room.part(0, count * depth);
-        gather(x, first, 0..depth, windows.part(0, count * depth));
-        let windows = Matrix::new(windows.as_ref(), count, depth);
-        if let Some(weight) = whole(weight) {
-            kernel.gemm(windows, weight, drop, false, out);
-            continue;
-        }
-        let [taps, channels] = [weight.taps[0], weight.depth[0]];
-        for tap in 0..taps {
-            let windows = windows.col_range(tap * channels, channels);
-            kernel.gemm(windows, one(weight, tap), 0, tap > 0, out);
+        for from in (0..taps).step_by(together.max(1)) {
+            let some = from..taps.min(from + together);
+            let depth = some.len() * channels;
+            let mut windows = room.part(0, count * depth);
+            gather(x, first, from * channels..some.end * channels, windows.part(0, count * depth));
+            let windows = Matrix::new(windows.as_ref(), count, depth);
+            if let Some(weight) = whole {
+                kernel.gemm(windows, weight, drop, false, out);
+                continue;
+            }
+            for tap in some {
+                let windows = windows.col_range((tap - from) * channels, channels);
+                kernel.gemm(windows, one(weight, tap), 0, tap > 0, out);
+            }
         }
     }
 }
+
+/// Rows that kernels take at a time.
+const ROWS: usize = 4;
 
 /// All weights as one matrix, where they are one.
 fn whole<'a>(weight: &Taps<'a>) -> Option<Matrix<'a>> {

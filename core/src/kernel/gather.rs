@@ -10,19 +10,37 @@ use crate::tensor::{Mantissas, MantissasMut, Patches, Windows};
 /// [`Patches::gather`].
 #[inline(never)]
 pub(super) fn gather(x: &Patches<'_>, first: usize, cols: Range<usize>, out: MantissasMut<'_>) {
-    let plain = x.windows.spread == [1; 2] && x.group[1] == x.channels && cols.len() == x.cols();
-    match (x.data, out) {
-        (Mantissas::I8(data), MantissasMut::I8(out)) if plain => bytes(x, data, first, out),
-        (_, out) => x.gather(first, cols, out),
+    let plain = x.windows.spread == [1; 2] && x.group[1] == x.channels;
+    match (x.data, out, lines(x, &cols)) {
+        (Mantissas::I8(data), MantissasMut::I8(out), Some(lines)) if plain => {
+            bytes(x, data, first, lines, out);
+        }
+        (_, out, _) => x.gather(first, cols, out),
     }
 }
 
-fn bytes(x: &Patches<'_>, data: &[i8], first: usize, out: &mut [i8]) {
+/// The rows of taps that make up these columns, where they are whole rows.
+fn lines(x: &Patches<'_>, cols: &Range<usize>) -> Option<Range<usize>> {
+    let [down, across] = x.windows.size.map(usize::from);
+    let run = across * x.group[1];
+    let (mut first, mut begin) = (0, 0);
+    while begin < cols.start && first < down {
+        (first, begin) = (first + 1, begin + run);
+    }
+    let (mut last, mut end) = (first, begin);
+    while end < cols.end && last < down {
+        (last, end) = (last + 1, end + run);
+    }
+    (begin == cols.start && end == cols.end).then_some(first..last)
+}
+
+fn bytes(x: &Patches<'_>, data: &[i8], first: usize, lines: Range<usize>, out: &mut [i8]) {
     let Windows { from, count, size, stride, pad, .. } = x.windows;
-    let ([height, width], [down, across]) = (from.map(usize::from), size.map(usize::from));
+    let ([height, width], [_, across]) = (from.map(usize::from), size.map(usize::from));
     let ([below, right], [top, left]) = (stride.map(usize::from), pad.map(usize::from));
     let channels = x.channels;
-    let (depth, run) = (x.cols().max(1), across * channels);
+    let run = across * channels;
+    let depth = (lines.len() * run).max(1);
     // Zeros lie where nothing is copied to.
     out.fill(0);
     let mut rest = out;
@@ -33,7 +51,7 @@ fn bytes(x: &Patches<'_>, data: &[i8], first: usize, out: &mut [i8]) {
         let len = rest.len().min(wanted.saturating_mul(depth));
         let Some((windows, behind)) = rest.split_at_mut_checked(len) else { return };
         let end = begin + len / depth;
-        for tap in 0..down {
+        for (line, tap) in lines.clone().enumerate() {
             let row = (y * below + tap).wrapping_sub(top);
             let start = x.offset(picture, 0, 0).wrapping_add(row.wrapping_mul(width * channels));
             let pixels = data.get(start..).and_then(|data| data.get(..width * channels));
@@ -51,7 +69,7 @@ fn bytes(x: &Patches<'_>, data: &[i8], first: usize, out: &mut [i8]) {
                         pieces += 1;
                     }
                 }
-                let to = (window - begin) * depth + tap * run + before * channels;
+                let to = (window - begin) * depth + line * run + before * channels;
                 let pieces = Pieces {
                     count: pieces,
                     len: across.saturating_sub(before + over) * channels,

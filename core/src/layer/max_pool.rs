@@ -2,6 +2,9 @@
 //!
 //! Codes are compared, so they stay on their grid. The first of several largest ones wins, as in
 //! PyTorch, and the gradient goes to it alone. Zeros around the picture never win.
+//!
+//! Right above a ReLU, a window of zeros has no winner: the gradient that it would get is one that the
+//! ReLU blocks. So nobody needs the ReLU's output on the way back.
 
 use super::{Facts, Forward, InputGrad, Misfit, Operator, Output, Terms, facts, pool::pool};
 use crate::{
@@ -15,6 +18,9 @@ pool! {
     /// never wins.
     MaxPool2d
 }
+
+/// No winner: windows have one tap less than a byte has numbers.
+const NONE: i8 = u8::MAX.cast_signed();
 
 impl MaxPool2d {
     /// As many pixels as windows. The place of every winner is a byte.
@@ -43,10 +49,12 @@ impl MaxPool2d {
 impl Operator for MaxPool2d {
     #[inline(always)]
     fn forward<K: Kernel, U: Uses>(self, run: Forward<'_, K>) {
-        let Forward { from, x, rows, sums, memo, .. } = run;
+        let Forward { from, x, rows, sums, gated, memo, .. } = run;
         let Ok(facts) = self.facts(from) else { return };
         let windows = Patches::new(x, facts.windows, from.0[0].into());
-        for_width!(Mantissas, x, x => largest(x, &windows, rows.start, sums, memo));
+        // What a ReLU made is never below zero.
+        let least = if gated { 0 } else { i32::MIN };
+        for_width!(Mantissas, x, x => largest(x, &windows, rows.start, least, sums, memo));
     }
 
     #[inline(always)]
@@ -65,12 +73,14 @@ impl Operator for MaxPool2d {
     }
 }
 
-/// The largest numbers of windows, and which they are.
+/// The largest numbers of windows, and which they are. Where none is above `least`, that is the largest
+/// and has no winner.
 #[inline(always)]
 fn largest<T: Mantissa>(
     x: &[T],
     windows: &Patches<'_>,
     first: usize,
+    least: i32,
     sums: &mut [i32],
     memo: &mut [i8],
 ) {
@@ -78,7 +88,8 @@ fn largest<T: Mantissa>(
     let outputs = sums.chunks_exact_mut(channels.max(1));
     let winners = memo.chunks_exact_mut(channels.max(1));
     for ((under, out), winners) in windows.unders(first).zip(outputs).zip(winners) {
-        out.fill(i32::MIN);
+        out.fill(least);
+        winners.fill(NONE);
         under.each(|tap, pixel| {
             let pixel = x.get(pixel..).unwrap_or_default();
             for ((best, winner), &value) in out.iter_mut().zip(winners.iter_mut()).zip(pixel) {
@@ -204,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn above_a_relu_a_window_of_zeros_has_no_winner() {
+        let mut pool = Bench::new(MaxPool2d::new(2).stride(1), [1, 2, 4]);
+        pool.gated = true;
+        assert_eq!(pool.forward(&[0, 0, 0, 5, 0, 0, 0, 5], &[]), [0, 0, 5]);
+        assert_eq!(pool.memo, [NONE, NONE, 1]);
+        assert_eq!(pool.input_grad(&[7, 8, 9], &[]), [0, 0, 0, 9, 0, 0, 0, 0]);
+        // Windows side by side.
+        let mut pool = Bench::new(MaxPool2d::new(2), [1, 2, 4]);
+        pool.gated = true;
+        assert_eq!(pool.forward(&[0, 0, 0, 0, 0, 0, 3, 3], &[]), [0, 3]);
+        assert_eq!(pool.input_grad(&[7, 8], &[]), [0, 0, 0, 0, 0, 0, 8, 0]);
+    }
+
+    #[test]
     fn a_window_has_as_many_pixels_as_a_byte_counts() {
         let facts = |kernel| {
             MaxPool2d { kernel, ..MaxPool2d::new(1) }.stride(1).facts(Shape([1, 255, 255]))
@@ -214,7 +239,10 @@ mod tests {
         let mut pool = Bench::new(MaxPool2d { kernel: [1, 255], ..MaxPool2d::new(1) }, [1, 1, 255]);
         let mut x = [0; 255];
         x[254] = 1;
-        assert_eq!(pool.forward(&x, &[]), [1]);
-        assert_eq!(pool.input_grad(&[9], &[])[253..], [0, 9]);
+        for gated in [false, true] {
+            pool.gated = gated;
+            assert_eq!(pool.forward(&x, &[]), [1]);
+            assert_eq!(pool.input_grad(&[9], &[])[253..], [0, 9]);
+        }
     }
 }

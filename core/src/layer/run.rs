@@ -85,6 +85,9 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) rows: Range<usize>,
     pub(crate) sums: &'r mut [i32],
     pub(crate) average: Average,
+    /// True where no gradient passes a window without a number above zero: see
+    /// [`LayerPlan::gated`](crate::graph::LayerPlan::gated).
+    pub(crate) gated: bool,
     /// What the layer keeps for the way back, of these rows.
     pub(crate) memo: &'r mut [i8],
     /// Random numbers, in training.

@@ -22,6 +22,8 @@ pub(super) struct Bench<L> {
     pub(super) left: [i32; 2],
     pub(super) facts: Facts,
     pub(super) average: Average,
+    /// A ReLU is right below.
+    pub(super) gated: bool,
     pub(super) memo: Vec<i8>,
 }
 
@@ -35,7 +37,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
         let (from, other) = (Shape(from), Shape(other));
         let facts = layer.into().facts(from, other).unwrap();
         let average = Average::NONE;
-        Self { layer, from, other, left: [0; 2], facts, average, memo: Vec::new() }
+        Self { layer, from, other, left: [0; 2], facts, average, gated: false, memo: Vec::new() }
     }
 
     /// All sums of the output.
@@ -67,6 +69,7 @@ impl<L: Operator + Into<Kind>> Bench<L> {
             rows: 0..sums.len() / channels.max(1),
             sums: &mut sums,
             average: self.average,
+            gated: self.gated,
             memo: &mut self.memo,
             draws: Some(DRAWS),
             room: MantissasMut::I8(&mut vec![0; 2 * self.facts.patch]),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     graph::{Region, Way, nothing, pick},
     kernel::{Cut, Kernel, is_alone, share, whole_rows},
-    layer::{Average, Channels, InputGrad, Operator, Output, operate},
+    layer::{Average, Channels, InputGrad, Operator, Output, Tag, operate},
     loss::Outputs,
     optim::block,
     strategy::Strategy,
@@ -322,7 +322,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && now.output_clipped;
             // What the target takes came from here, or from above.
             let changes = match plan.way.output {
-                Output::InPlace => true,
+                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.gated),
                 Output::Codes => U::links_copies(),
                 Output::Sums => false,
             };

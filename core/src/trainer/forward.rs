@@ -254,6 +254,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     rows,
                     sums: &mut *sums,
                     average: if windows { at.average::<U>(true, self.mode) } else { Average::NONE },
+                    gated: plan.gated,
                     memo,
                     draws,
                     room,

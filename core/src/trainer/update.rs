@@ -29,7 +29,7 @@ pub(super) struct Param<'p> {
     pub(super) plan: &'p ParamPlan,
     quant: &'p Quant,
     master: Master,
-    sums: Sums,
+    pub(super) sums: Sums,
 }
 
 /// The two parameters of a layer, in the order of their pairs.
@@ -162,7 +162,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         }
     }
 
-    fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
+    pub(super) fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
         let row = param.plan.master.len as usize;
         self.pass(param.layer, param.tensor(), param.quant, param.sums, row)
     }
@@ -175,6 +175,25 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         let (first, len) = (self.first_moving(param), sums.len as usize);
         let tile = GradTile { sums: *sums, row: len, first, stride: len };
         self.tile(param, &mut pass, &mut velocity_peak, &tile);
+        self.finish_param(param, &mut pass, velocity_peak);
+    }
+
+    /// As [`descend_at_once`](Self::descend_at_once), of sums that are widened piece by piece on their way.
+    #[inline(never)]
+    pub(super) fn descend_in_pieces(&mut self, param: &Param<'e>) {
+        let mut pass = self.grad_pass(param);
+        let mut velocity_peak = 0;
+        let (moving, sums) = (self.first_moving(param), &param.plan.sum);
+        // Two neighbours share a random number.
+        let room = self.shared.scratch.len as usize / 2 * 2;
+        for (from, len) in pieces(sums.len as usize, room) {
+            let tile = self.shared.scratch.first(len);
+            if let [MantissasMut::I32(wide), sums] = pick(self.memory, [&tile, sums]) {
+                sums.as_ref().part(from, len).widen_into(wide);
+            }
+            let tile = GradTile { sums: tile, row: len, first: moving + from, stride: len };
+            self.tile(param, &mut pass, &mut velocity_peak, &tile);
+        }
         self.finish_param(param, &mut pass, velocity_peak);
     }
 

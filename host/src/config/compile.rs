@@ -248,6 +248,11 @@ fn note_dropped_bits(
              apart, sums of its weight gradients drop low bits"
                 .into(),
         );
+    } else if config.train.has_short_sums() {
+        problems.note(
+            "results depend on micro_batch: gradients of each micro-batch are rounded to sums of 16 bits"
+                .into(),
+        );
     } else if config.train.accumulates() && !plan.exact_micro_batches() {
         problems.note(
             "results depend on micro_batch: sums of weight gradients are so wide that each \

@@ -6,6 +6,7 @@ use fixgrad::{
     optim::{Optimizer, Schedule},
     quant::{Point, Quant},
     strategy::{Amount, LayerSet, StrategyConfig, StrategyKind},
+    tensor::Width,
 };
 
 use super::{
@@ -78,6 +79,7 @@ impl Compiled {
             steps,
             batch: i64::from(train.batch).into(),
             micro_batch: Some(i64::from(train.micro_batch).into()),
+            sums: (train.sums != Width::I32).then(|| i64::from(train.sums.bits()).into()),
             lr: short_rate(train.lr),
             schedule: Some(schedule(train.schedule).into()),
             optimizer: Some(optimizer(train.optimizer).into()),

@@ -31,6 +31,10 @@ pub struct TrainKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
     pub micro_batch: Option<At<i64>>,
+    /// Bits of gradient sums over micro-batches: 16 or 32; 32 by default. With 16, the ranges of weight and
+    /// bias gradients are `moving`, `fixed` or `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<At<i64>>,
     /// Learning rate for the mean of the batch.
     pub lr: At<f64>,
     /// How the learning rate changes; `constant` by default.

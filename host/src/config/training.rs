@@ -67,6 +67,14 @@ pub(super) fn build(
         (None, Some(Optimizer::Lion { .. })) => Some(Width::I8),
         (None, _) => Some(Width::I16),
     };
+    let sums = match &keys.sums {
+        Some(bits) if bits.value == 8 => {
+            problems.error(bits.span(), "gradient sums of 8 bits", "sums have 16 or 32 bits");
+            None
+        }
+        Some(bits) => storage(bits, problems),
+        None => Some(Width::I32),
+    };
     let (length, batch, micro_batch) = (length?, batch?, micro_batch?);
     if !batch.is_multiple_of(micro_batch) {
         problems.error(
@@ -97,6 +105,7 @@ pub(super) fn build(
         seed: keys.seed.unwrap_or(0),
         batch,
         micro_batch,
+        sums: sums?,
         loss,
         label_smoothing: label_smoothing?,
         optimizer: optimizer?,

@@ -45,7 +45,13 @@ impl Step<'_> {
         );
         let copies = kind == Relu.into() && self.facts(i).output != Output::InPlace;
         self.coverage.note_if(copies, "a relu that makes a copy");
-        let flattened = matches!(view.layers()[self.inputs(i)[0]].kind, Kind::Flatten(_));
+        let below = self.inputs(i)[0];
+        let right_above = matches!(kind, Kind::MaxPool2d(_))
+            && view.layers()[below].kind == Relu.into()
+            && self.facts(below).output == Output::InPlace
+            && self.config(below).activation_grad.is_none();
+        self.coverage.note_if(right_above, "a max pool above a relu that keeps nothing");
+        let flattened = matches!(view.layers()[below].kind, Kind::Flatten(_));
         self.coverage.note_if(flattened && from.0[0] > 1, format!("{word} of flattened pictures"));
         if let Kind::Conv2d(Conv2d { groups, bias, .. }) = kind {
             self.coverage.note_if(groups > 1, "groups");
