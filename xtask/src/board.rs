@@ -110,10 +110,15 @@ pub(crate) enum Trains {
     Cnn,
     /// LeNet-5.
     Lenet,
+    /// DS-CNN-S.
+    Dscnn,
+    /// The last layers of a network whose parameters are in flash.
+    Tune,
 }
 
 impl Trains {
-    pub(crate) const ALL: [Self; 4] = [Self::Digits, Self::Small, Self::Cnn, Self::Lenet];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Digits, Self::Small, Self::Cnn, Self::Lenet, Self::Dscnn, Self::Tune];
 
     const fn suffix(self) -> &'static str {
         match self {
@@ -121,6 +126,8 @@ impl Trains {
             Self::Small => "-small",
             Self::Cnn => "-cnn",
             Self::Lenet => "-lenet",
+            Self::Dscnn => "-dscnn",
+            Self::Tune => "-tune",
         }
     }
 }
@@ -268,8 +275,10 @@ mod tests {
                 assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
             }
             programs.retain(|program| board.stand_alone().all(|(other, _)| other != *program));
-            let more = [Trains::Small, Trains::Cnn, Trains::Lenet].map(|what| board.trains(what));
-            programs.retain(|program| !more.iter().flatten().any(|other| other == program));
+            let more = Trains::ALL.map(|what| board.trains(what));
+            programs.retain(|program| {
+                program == name || !more.iter().flatten().any(|other| other == program)
+            });
             match (&about.qemu, &about.device) {
                 (Some(qemu), None) => {
                     assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");

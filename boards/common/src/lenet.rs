@@ -57,8 +57,8 @@ pub type LenetArena = Arena<{ TASK.ram() }>;
 pub const ARENA: LenetArena = Arena::for_plan(TASK.plan());
 
 /// What boards with enough memory train besides.
-pub const TRAINING: Training<LAYERS, Uses> =
-    Training { name: "digits28-lenet", task: &TASK, batch_size: BATCH, batch, test };
+pub const TRAINING: Training<&Task<LAYERS, Uses>> =
+    Training { name: "digits28-lenet", start: || Ok(&TASK), batch_size: BATCH, batch, test };
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/large.bin"));

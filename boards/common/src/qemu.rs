@@ -6,7 +6,6 @@ use embedded_io::{Read, ReadReady};
 use fixgrad::{
     kernel::{Device, Kernel},
     link::ServeError,
-    uses::Uses,
 };
 use semihosting::{experimental::env, io, process};
 
@@ -14,7 +13,9 @@ use semihosting::{experimental::env, io, process};
 use crate::arm::Counter;
 #[cfg(target_arch = "riscv32")]
 use crate::riscv::Counter;
-use crate::{Board, NorInRam, Training, kept, kernel, report::Line, stack, station};
+use crate::{
+    Board, NorInRam, Training, kept, kernel, report::Line, stack, station, training::Start,
+};
 
 const COMMAND_LINE: usize = 64;
 const DEFAULT_STEPS: u32 = 44;
@@ -42,21 +43,22 @@ pub fn serve<const WORD: usize, const PAGE: usize>(
 
 /// Trains in `memory` as many steps as the command line says, by the fastest kernel of the chip, tells
 /// about it, and ends QEMU.
-pub fn run<const N: usize, U: Uses>(training: &Training<N, U>, memory: &mut [u8]) -> ! {
+pub fn run<'m, const N: usize, T: Start<'m, N>>(training: &Training<T>, memory: &'m mut [u8]) -> ! {
     run_with(Device::default(), training, memory)
 }
 
 /// As [`run`], with another kernel.
-pub fn run_with<const N: usize, U: Uses>(
+pub fn run_with<'m, const N: usize, T: Start<'m, N>>(
     kernel: impl Kernel,
-    training: &Training<N, U>,
-    memory: &mut [u8],
+    training: &Training<T>,
+    memory: &'m mut [u8],
 ) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
     match crate::run(&mut board, kernel, training, memory, steps()) {
         Ok(()) => process::exit(0),
+        Err(crate::Error::Parameters(_)) => fail("stored parameters refused, line", line!()),
         Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
         Err(crate::Error::Out(_)) => process::exit(1),
