@@ -58,8 +58,9 @@ pub fn run_with<'m, const N: usize, T: Start<'m, N>>(
     let mut board = Emulated { out: Out, counter };
     match crate::run(&mut board, kernel, training, memory, steps()) {
         Ok(()) => process::exit(0),
-        Err(crate::Error::Parameters(_)) => fail("stored parameters refused, line", line!()),
-        Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
+        Err(crate::Error::Parameters(_) | crate::Error::Setup(_)) => {
+            fail("setup refused, line", line!())
+        }
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
         Err(crate::Error::Out(_)) => process::exit(1),
     }
