@@ -8,7 +8,7 @@ use fixgrad::{
     config::{BlobError, Update},
     graph::{Conv2d, DepthwiseConv2d},
     prelude::*,
-    quant::{Point, Quant, Range},
+    quant::{Overflow, Point, Quant, Range},
     stored::{Aligned, Stored},
     uses::{Fitted, Only},
 };
@@ -41,16 +41,16 @@ const LEARNING: [usize; 2] = [9, 12];
 pub const TRAIN: Train = Train::new(1, Lr::ratio(1, 256));
 /// What is read from flash: codes by the bounds that the training on the desktop found.
 const STILL: LayerConfig = LayerConfig {
-    weight: kept(8),
-    bias: kept(16),
+    weight: kept(Quant::new(8).overflow(Overflow::SatSym)),
+    bias: kept(Quant::new(16)),
     // What the desktop quantised them from.
     master: LayerConfig::new(8).master,
     update: Update::Nothing,
     stored: true,
     ..LayerConfig::tiny()
 };
-const fn kept(bits: u8) -> Point {
-    Point::new(Quant::new(bits).range(Range::Keep)).straight()
+const fn kept(quant: Quant) -> Point {
+    Point::new(quant.range(Range::Keep)).straight()
 }
 /// The settings of every layer.
 pub const SETTINGS: [LayerConfig; LAYERS] = {
