@@ -136,10 +136,15 @@ pub(crate) enum Trains {
     Cnn,
     /// LeNet-5.
     Lenet,
+    /// DS-CNN-S.
+    Dscnn,
+    /// The last layers of a network whose parameters are in flash.
+    Tune,
 }
 
 impl Trains {
-    pub(crate) const ALL: [Self; 4] = [Self::Digits, Self::Small, Self::Cnn, Self::Lenet];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Digits, Self::Small, Self::Cnn, Self::Lenet, Self::Dscnn, Self::Tune];
 
     const fn suffix(self) -> &'static str {
         match self {
@@ -147,6 +152,8 @@ impl Trains {
             Self::Small => "-small",
             Self::Cnn => "-cnn",
             Self::Lenet => "-lenet",
+            Self::Dscnn => "-dscnn",
+            Self::Tune => "-tune",
         }
     }
 }
@@ -294,8 +301,10 @@ mod tests {
                 assert!(read("Cargo.toml").contains(&format!("name = \"{program}\"")), "{name}");
             }
             programs.retain(|program| board.stand_alone().all(|(other, _)| other != *program));
-            let more = [Trains::Small, Trains::Cnn, Trains::Lenet].map(|what| board.trains(what));
-            programs.retain(|program| !more.iter().flatten().any(|other| other == program));
+            let more = Trains::ALL.map(|what| board.trains(what));
+            programs.retain(|program| {
+                program == name || !more.iter().flatten().any(|other| other == program)
+            });
             match (&about.qemu, &about.device) {
                 (Some(qemu), None) => {
                     assert!(cargo.contains(&format!("-machine {} ", qemu.machine)), "{name}");
@@ -313,7 +322,7 @@ mod tests {
             }
             let linked = about.qemu.is_some() && about.kept.is_some();
             assert_eq!(about.streams.is_some(), linked, "{name}");
-            for Streams { config, .. } in &about.streams {
+            if let Some(Streams { config, .. }) = &about.streams {
                 assert!(root.join(format!("configs/{config}.yaml")).exists(), "{name}: {config}");
             }
             let kept = about.kept.unwrap_or_default();

@@ -56,13 +56,15 @@ pub(crate) struct Args {
 }
 
 /// What is trained on data in flash: the programs of boards, the word by which the run on this machine
-/// knows it, and steps: an epoch of the digits, or as many as take a board some seconds. Bounds need the
-/// first ones to find their place; until then LeNet answers nothing.
-const IN_FLASH: [(Trains, &str, u32); 4] = [
+/// knows it, and steps: an epoch of the digits, the whole tuning, or as many as take a board some seconds.
+/// Bounds need the first ones to find their place, one a layer; until then networks answer nothing.
+const IN_FLASH: [(Trains, &str, u32); 6] = [
     (Trains::Digits, "digits", 44),
     (Trains::Small, "digits", 44),
     (Trains::Cnn, "cnn", 16),
     (Trains::Lenet, "lenet", 16),
+    (Trains::Dscnn, "dscnn", 12),
+    (Trains::Tune, "tune", 600),
 ];
 /// Steps for a table: an epoch of 5,000 pictures, 16 a step.
 const STREAMED_EPOCH: u32 = 313;
@@ -233,7 +235,7 @@ fn train_one(
     let costs = match what {
         Trains::Digits => Some(kernel::check(board, &programs, kernel::DEVICE)?),
         Trains::Small => Some(kernel::check(board, &programs, kernel::SCALAR)?),
-        Trains::Cnn | Trains::Lenet => None,
+        Trains::Cnn | Trains::Lenet | Trains::Dscnn | Trains::Tune => None,
     };
 
     let mut report = Report::default();

@@ -6,8 +6,10 @@ use std::io::{Stdout, stdout};
 use std::process::ExitCode;
 
 use embedded_io_adapters::std::FromStd;
-use fixgrad::{graph::Arena, uses::Uses};
-use fixgrad_boards::{Board, Scalar, Training, cnn, digits, lenet, run};
+use fixgrad::graph::Arena;
+use fixgrad_boards::{
+    Board, Scalar, Training, cnn, digits, dscnn, lenet, run, training::Start, tune,
+};
 
 /// A desktop has no counter of instructions to offer, and stack enough.
 struct Desktop(FromStd<Stdout>);
@@ -37,15 +39,19 @@ fn main() -> ExitCode {
         None | Some("digits") => train(&digits::TRAINING, digits::ARENA, steps),
         Some("cnn") => train(&cnn::TRAINING, cnn::ARENA, steps),
         Some("lenet") => train(&lenet::TRAINING, lenet::ARENA, steps),
+        Some("dscnn") => train(&dscnn::TRAINING, dscnn::ARENA, steps),
+        Some("tune") => train(&tune::TRAINING, tune::ARENA, steps),
         Some(other) => {
-            eprintln!("error: expected `digits`, `cnn` or `lenet`, found `{other}`");
+            eprintln!(
+                "error: expected `digits`, `cnn`, `lenet`, `dscnn` or `tune`, found `{other}`"
+            );
             ExitCode::FAILURE
         }
     }
 }
 
-fn train<const N: usize, U: Uses, const RAM: usize>(
-    training: &Training<N, U>,
+fn train<const N: usize, T: for<'m> Start<'m, N>, const RAM: usize>(
+    training: &Training<T>,
     mut arena: Arena<RAM>,
     steps: u32,
 ) -> ExitCode {

@@ -47,9 +47,9 @@ pub type CnnArena = Arena<{ TASK.ram() }>;
 pub const ARENA: CnnArena = Arena::for_plan(TASK.plan());
 
 /// What the boards train second.
-pub const TRAINING: Training<LAYERS, Uses> = Training {
+pub const TRAINING: Training<&Task<LAYERS, Uses>> = Training {
     name: "digits-cnn",
-    task: &TASK,
+    start: || Ok(&TASK),
     batch_size: BATCH,
     batch: digits::batch,
     test: digits::test,

@@ -52,8 +52,8 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 pub(crate) static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// What the boards train first.
-pub const TRAINING: Training<LAYERS, Uses> =
-    Training { name: "digits-tiny", task: &TASK, batch_size: BATCH, batch, test };
+pub const TRAINING: Training<&Task<LAYERS, Uses>> =
+    Training { name: "digits-tiny", start: || Ok(&TASK), batch_size: BATCH, batch, test };
 
 /// The trainer of this task.
 pub type DigitsTrainer<'a, K = Device> = TaskTrainer<'a, LAYERS, Uses, K>;
@@ -77,7 +77,7 @@ pub fn picture(index: usize) -> Option<(&'static [u8; PIXELS], u16)> {
     pictures.get(index).zip(LABELS.get(index).copied())
 }
 
-fn part(from: usize, len: usize) -> Batch {
+pub(crate) fn part(from: usize, len: usize) -> Batch {
     let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
     let labels = LABELS.get(from..from + len).unwrap_or_default();
     Batch {

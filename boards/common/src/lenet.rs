@@ -64,8 +64,8 @@ pub type LenetArena = Arena<{ TASK.ram() }>;
 pub const ARENA: LenetArena = Arena::for_plan(TASK.plan());
 
 /// What boards with enough memory train besides.
-pub const TRAINING: Training<LAYERS, Uses> =
-    Training { name: "digits28-lenet", task: &TASK, batch_size: BATCH, batch, test };
+pub const TRAINING: Training<&Task<LAYERS, Uses>> =
+    Training { name: "digits28-lenet", start: || Ok(&TASK), batch_size: BATCH, batch, test };
 
 /// Most layers of a network that a desktop sends to the station, the input included.
 const SENT: usize = LAYERS;

@@ -20,6 +20,7 @@ mod desk;
 #[cfg(all(feature = "device", target_os = "none"))]
 pub mod device;
 pub mod digits;
+pub mod dscnn;
 mod keeper;
 #[cfg(target_os = "none")]
 pub mod kept;
@@ -43,6 +44,7 @@ pub mod serial;
 mod stack;
 pub mod station;
 pub mod training;
+pub mod tune;
 #[cfg(all(feature = "device", target_os = "none"))]
 pub mod xip;
 

@@ -7,7 +7,6 @@ use embedded_storage::nor_flash::NorFlash;
 use fixgrad::{
     kernel::{Device, Kernel},
     link::{Network, ServeError},
-    uses::Uses,
 };
 use semihosting::{experimental::env, io, process};
 
@@ -21,6 +20,7 @@ use crate::{
     semihosted::Files,
     stack,
     station::{self, Memory},
+    training::Start,
 };
 
 const COMMAND_LINE: usize = 64;
@@ -58,22 +58,24 @@ pub fn serve<const N: usize, const RAM: usize, const STORE: usize>(
 
 /// Trains in `memory` as many steps as the command line says, by the fastest kernel of the chip, tells
 /// about it, and ends QEMU.
-pub fn run<const N: usize, U: Uses>(training: &Training<N, U>, memory: &mut [u8]) -> ! {
+pub fn run<'m, const N: usize, T: Start<'m, N>>(training: &Training<T>, memory: &'m mut [u8]) -> ! {
     run_with(Device::default(), training, memory)
 }
 
 /// As [`run`], with another kernel.
-pub fn run_with<const N: usize, U: Uses>(
+pub fn run_with<'m, const N: usize, T: Start<'m, N>>(
     kernel: impl Kernel,
-    training: &Training<N, U>,
-    memory: &mut [u8],
+    training: &Training<T>,
+    memory: &'m mut [u8],
 ) -> ! {
     stack::paint();
     let Some(counter) = Counter::take() else { fail("no counter, line", line!()) };
     let mut board = Emulated { out: Out, counter };
     match crate::run(&mut board, kernel, training, memory, steps()) {
         Ok(()) => process::exit(0),
-        Err(crate::Error::Setup(_)) => fail("setup refused, line", line!()),
+        Err(crate::Error::Parameters(_) | crate::Error::Setup(_)) => {
+            fail("setup refused, line", line!())
+        }
         Err(crate::Error::Step(_)) => fail("step refused, line", line!()),
         Err(crate::Error::Out(_)) => process::exit(1),
     }

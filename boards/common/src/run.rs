@@ -1,11 +1,15 @@
 //! Trains, and tells after every step what the weights are.
 
 use embedded_io::Write;
-use fixgrad::{kernel::Kernel, trainer, uses::Uses};
+use fixgrad::{
+    config::BlobError,
+    kernel::Kernel,
+    trainer::{self, Tally},
+};
 
 use crate::{
     report::Line,
-    training::{self, Training},
+    training::{self, Start, Training},
 };
 
 /// What a run needs of the place where it happens.
@@ -25,6 +29,8 @@ pub trait Board {
 /// Why a run ended early.
 #[derive(Debug)]
 pub enum Error<E> {
+    /// Stored parameters are damaged.
+    Parameters(BlobError),
     /// The trainer refused to start.
     Setup(trainer::SetupError),
     /// The trainer refused a step.
@@ -52,30 +58,36 @@ impl<E> From<trainer::StepError> for Error<E> {
 /// config digits-tiny
 /// ram BYTES                 the memory plan
 /// macs COUNT                needed multiply-adds of a step
+/// before RIGHT PICTURES     the test before the first step, of a network that was trained before
 /// step N DIGEST COUNTS
 /// test RIGHT PICTURES
 /// stack BYTES               where it is measured
 /// end
 /// ```
-pub fn run<B: Board, const N: usize, U: Uses>(
+pub fn run<'m, B: Board, const N: usize, T: Start<'m, N>>(
     board: &mut B,
     kernel: impl Kernel,
-    training: &Training<N, U>,
-    memory: &mut [u8],
+    training: &Training<T>,
+    memory: &'m mut [u8],
     steps: u32,
 ) -> Result<(), Error<<B::Out as embedded_io::ErrorType>::Error>> {
+    let start = (training.start)().map_err(Error::Parameters)?;
     let out = board.out();
     (|| {
         Line::new(out, "config")?.text(training.name)?.end()?;
-        Line::new(out, "ram")?.number(training.task.ram() as u32)?.end()?;
-        let macs = training.task.training_macs() * training.batch_size;
+        Line::new(out, "ram")?.number(start.ram() as u32)?.end()?;
+        let macs = start.macs() * training.batch_size;
         Line::new(out, "macs")?.number(macs as u32)?.end()
     })()
     .map_err(Error::Out)?;
 
-    let mut trainer = training::trainer(training.task, memory, kernel);
+    let mut trainer = training::trainer(start, memory, kernel);
     // Borrowed, so that it is not moved: there would be two of them on the stack.
     let trainer = trainer.as_mut().map_err(|error| Error::Setup(*error))?;
+    if T::IS_TRAINED {
+        let test = training::test(trainer, training.test)?;
+        tell(board.out(), "before", test).map_err(Error::Out)?;
+    }
     for step in 0..steps {
         let batch = (training.batch)(step);
         board.start();
@@ -92,13 +104,18 @@ pub fn run<B: Board, const N: usize, U: Uses>(
     let test = training::test(trainer, training.test)?;
     (|| {
         let out = board.out();
-        Line::new(out, "test")?.number(test.correct)?.number(test.samples)?.end()?;
+        tell(out, "test", test)?;
         if let Some(bytes) = stack {
             Line::new(out, "stack")?.number(bytes)?.end()?;
         }
         Line::new(out, "end")?.end()
     })()
     .map_err(Error::Out)
+}
+
+/// Right answers among so many pictures.
+fn tell<W: Write>(out: &mut W, word: &str, test: Tally) -> Result<(), W::Error> {
+    Line::new(out, word)?.number(test.correct)?.number(test.samples)?.end()
 }
 
 #[cfg(test)]

@@ -106,8 +106,12 @@ fn layout(plan: &[LayerPlan], layers: &[LayerConfig]) -> u32 {
         let bits = [config.weight.bits(), config.bias.bits(), plan.spread];
         let bounds = [config.master.bound, config.bias_master.bound, 0];
         for ((region, bits), bound) in plan.stored_regions().into_iter().zip(bits).zip(bounds) {
-            let about = if region.is_stored() { bits.into() } else { bound };
             digest.update(&region.len.to_le_bytes());
+            if region.len == 0 {
+                // Settings of what a layer does not have are nobody's business.
+                continue;
+            }
+            let about = if region.is_stored() { bits.into() } else { bound };
             digest.update(&[region.width().bits(), region.is_stored().into()]);
             digest.update(&about.to_le_bytes());
         }
@@ -366,12 +370,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Train, Update},
+        config::{Master, Train, Update},
         graph::{Arena, Conv2d},
         kernel::Scalar,
         optim::Lr,
         quant::{Point, Quant},
         stored::Aligned,
+        tensor::Width,
         trainer::{SampleData, Samples, Targets},
     };
 
@@ -521,6 +526,12 @@ mod tests {
         let mut wide = settings(8, true, true);
         wide.layers[6].master.bound += 1;
         assert_eq!(begin(&wide, stored), Some(StoredError::OtherSettings));
+        // Settings of parameters that a layer does not have say nothing about what is stored.
+        let mut bare = settings(8, true, true);
+        bare.layers[2].master = Master { width: Width::I8, bound: 5, ..bare.layers[2].master };
+        let mut room = Arena::<40_000>::new();
+        let begun = Trainer::with_stored(&NET, &bare, stored, room.as_mut_slice(), Scalar, (), 0);
+        assert_eq!(begun.err(), None);
         let mut odd = Aligned([0; ROOM]);
         odd.0[1..].copy_from_slice(&good.0[..ROOM - 1]);
         let shifted = Stored::read(&odd.0[1..][..stored.size()]).unwrap();

@@ -10,7 +10,7 @@ use fixgrad_boards::{digits, training};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arena = digits::ARENA;
     let digits = digits::TRAINING;
-    let mut trainer = training::trainer(digits.task, arena.as_mut_slice(), Device::default())?;
+    let mut trainer = training::trainer(&digits::TASK, arena.as_mut_slice(), Device::default())?;
     for step in 0..digits::STEPS {
         training::train_step(&mut trainer, (digits.batch)(step))?;
     }

@@ -9,7 +9,7 @@ fn training_again_gives_the_model_byte_for_byte() {
     let mut arena = digits::ARENA;
     let digits = digits::TRAINING;
     let kernel = Device::default();
-    let mut trainer = training::trainer(digits.task, arena.as_mut_slice(), kernel).unwrap();
+    let mut trainer = training::trainer(&digits::TASK, arena.as_mut_slice(), kernel).unwrap();
     for step in 0..digits::STEPS {
         training::train_step(&mut trainer, (digits.batch)(step)).unwrap();
     }

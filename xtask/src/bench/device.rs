@@ -71,6 +71,8 @@ const AIFES: [Peer; 7] = [
 const DIGITS: &str = "64-32-10";
 const CNN: &str = "small CNN";
 const LENET: &str = "LeNet";
+const DSCNN: &str = "DS-CNN-S";
+const TUNED: &str = "DS-CNN, tuned";
 const MNIST: &str = "784-100-10";
 
 /// The network of a run.
@@ -78,6 +80,8 @@ fn network(row: &Row) -> &'static str {
     match row.config.as_str() {
         "digits-cnn" => CNN,
         "digits28-lenet" | "mnist_lenet_board" => LENET,
+        "digits49x10-dscnn" => DSCNN,
+        "digits-tune" => TUNED,
         config if config.starts_with("digits") => DIGITS,
         _ => MNIST,
     }

@@ -26,10 +26,12 @@ pub(super) const LINK: &str = "fixgrad::link::answer::work";
 const ANY: [&str; 2] =
     ["fixgrad::trainer::Trainer<_,K,S,P>::pass", "fixgrad::trainer::Trainer<_,K,S,P>::update"];
 /// The samples in flash: the size of the firmware does not depend on how many there are.
-const SAMPLES: [&str; 3] = [
+const SAMPLES: [&str; 5] = [
     "fixgrad_boards::digits::PICTURE_BYTES",
     "fixgrad_boards::digits::LABELS",
     "fixgrad_boards::lenet::PICTURE_BYTES",
+    "fixgrad_boards::dscnn::PICTURE_BYTES",
+    "fixgrad_boards::tune::PICTURE_BYTES",
 ];
 
 /// What is known of a linked file.

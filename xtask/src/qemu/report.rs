@@ -11,6 +11,8 @@ pub(super) struct Report {
     /// Needed multiply-adds of a step.
     macs: u64,
     steps: Vec<Step>,
+    /// The same of a network that was trained before, before the first step.
+    before: Option<(u64, u64)>,
     /// Right answers, and pictures, of the test.
     test: (u64, u64),
     /// Most bytes of stack in use, where that is measured.
@@ -31,6 +33,8 @@ pub(super) struct Measured {
     pub(super) counts: u64,
     /// Most bytes of stack in use, where that is measured.
     pub(super) stack: Option<u64>,
+    /// The share of right answers in the test before the first step, where there was one.
+    pub(super) before: Option<f64>,
     /// The share of right answers in the test.
     pub(super) accuracy: f64,
 }
@@ -59,6 +63,9 @@ impl Report {
                 let digest = digest.to_owned();
                 self.steps.push(Step { digest, counts: number(counts)? });
             }
+            ["before", right, pictures] => {
+                self.before = Some((number(right)?, number(pictures)?));
+            }
             ["test", right, pictures] => self.test = (number(right)?, number(pictures)?),
             ["stack", bytes] => self.stack = Some(number(bytes)?),
             ["end"] => self.ended = true,
@@ -69,6 +76,13 @@ impl Report {
 
     /// In which step, if in any, this run stopped being the other one.
     pub(super) fn difference_to(&self, host: &Report) -> Option<String> {
+        let known = self.before.is_some() || !self.steps.is_empty();
+        if known && self.before != host.before {
+            return Some(format!(
+                "{:?} test pictures right and in all before the first step, expected {:?}",
+                self.before, host.before
+            ));
+        }
         let pairs = self.steps.iter().zip(&host.steps);
         if let Some(at) = pairs.clone().position(|(a, b)| a.digest != b.digest) {
             let (board, host) = (&self.steps[at].digest, &host.steps[at].digest);
@@ -91,7 +105,8 @@ impl Report {
             steps: self.steps.len(),
             counts: self.steps.iter().map(|step| step.counts).sum(),
             stack: self.stack,
-            accuracy: self.test.0 as f64 / self.test.1.max(1) as f64,
+            before: self.before.map(share),
+            accuracy: share(self.test),
         }
     }
 
@@ -102,6 +117,11 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Right answers among all.
+fn share((right, pictures): (u64, u64)) -> f64 {
+    right as f64 / pictures.max(1) as f64
 }
 
 pub(super) fn number(text: &str) -> Result<u64> {
@@ -130,6 +150,28 @@ mod tests {
         other.steps[1].digest = "cc".to_owned();
         let difference = other.difference_to(&example()).expect("a difference");
         assert!(difference.starts_with("step 2 left other numbers"), "{difference}");
+    }
+
+    #[test]
+    fn a_test_before_the_first_step_is_compared_too() {
+        let with = |line: &str| {
+            let mut report = Report::default();
+            let lines = ["config tuned", line, "step 1 aa 50"].into_iter();
+            lines
+                .filter(|line| !line.is_empty())
+                .try_for_each(|line| report.read(line))
+                .map(|()| report)
+        };
+        let host = with("before 1 4").expect("a report");
+        assert_eq!(host.difference_to(&host), None);
+        assert_eq!(host.measured().before, Some(0.25));
+        for other in ["before 2 4", ""] {
+            let board = with(other).expect("a report");
+            let difference = board.difference_to(&host).expect("a difference");
+            assert!(difference.contains("before the first step"), "{difference}");
+        }
+        // Nothing is missed before it is due.
+        assert_eq!(Report::default().difference_to(&host), None);
     }
 
     #[test]

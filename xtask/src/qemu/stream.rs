@@ -88,6 +88,7 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
         steps: verified.steps as usize,
         counts: told.counts,
         stack: told.stack,
+        before: None,
         accuracy: verified.test_accuracy,
     };
     let row = Row::new(board, &measured, &audit, None, verified.equal_to_host)?

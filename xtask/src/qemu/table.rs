@@ -38,6 +38,9 @@ pub(crate) struct Row {
     pub(crate) trainer_flash_bytes: Option<u64>,
     /// The pictures and their labels.
     data_bytes: u64,
+    /// Before the first step, of a network that was trained before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_accuracy_before: Option<f64>,
     test_accuracy: f64,
     /// The file of the weights at the end, for samples that came over a line.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,7 @@ impl Row {
             flash_bytes: audit.flash - audit.data,
             trainer_flash_bytes: audit.trainer,
             data_bytes: audit.data,
+            test_accuracy_before: run.before.map(|share| rounded(share, 1e4)),
             test_accuracy: rounded(run.accuracy, 1e4),
             weights_sha256: None,
             link_bytes_per_step: None,
@@ -96,6 +100,7 @@ impl Row {
             flash_bytes: 8_000,
             trainer_flash_bytes: Some(5_000),
             data_bytes: 2_000,
+            test_accuracy_before: None,
             test_accuracy: 0.75,
             weights_sha256: None,
             link_bytes_per_step: None,
@@ -149,7 +154,7 @@ fn rounded(number: f64, parts: f64) -> f64 {
 /// The rows for people.
 pub(super) fn show(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<16} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>8} {:>7} {:>10}\n",
+        "{:<16} {:<5} {:>5} {:>12} {:>7} {:>8} {:>8} {:>9} {:>8} {:>7} {:>7} {:>10}\n",
         "program",
         "equal",
         "steps",
@@ -159,6 +164,7 @@ pub(super) fn show(rows: &[Row]) -> String {
         "stack",
         "flash",
         "trainer",
+        "before",
         "test",
         "link/step"
     );
@@ -167,7 +173,7 @@ pub(super) fn show(rows: &[Row]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<16} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>8} {:>6.1}% {:>10}",
+            "{:<16} {equal:<5} {:>5} {:>12} {:>7.2} {:>8} {:>8} {:>9} {:>8} {:>7} {:>6.1}% {:>10}",
             row.program,
             row.steps,
             row.instructions_per_step,
@@ -176,6 +182,8 @@ pub(super) fn show(rows: &[Row]) -> String {
             row.stack_high_water,
             row.flash_bytes,
             row.trainer_flash_bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
+            row.test_accuracy_before
+                .map_or("-".to_owned(), |share| format!("{:.1}%", share * 100.0)),
             row.test_accuracy * 100.0,
             row.link_bytes_per_step.map_or("-".to_owned(), |bytes| bytes.to_string())
         );
