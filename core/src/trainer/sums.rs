@@ -238,7 +238,6 @@ mod tests {
             let memory = arena.as_mut_slice();
             let mut trainer = Trainer::new(&NET, &config, memory, Scalar, &mut seen).unwrap();
             trainer.step(samples(x), targets(y)).unwrap();
-            drop(trainer);
             seen.0.sort_unstable();
             seen.0
         };
@@ -270,7 +269,6 @@ mod tests {
             let mut trainer = Trainer::new(&NET, &config, memory, Scalar, &mut seen).unwrap();
             assert!(!trainer.plan().exact_micro_batches());
             trainer.step(samples(&x), targets(&y)).unwrap();
-            drop(trainer);
             assert_eq!(seen.0, expected(&exact, bound), "{bound}");
             full += seen.0.iter().filter(|(_, sum, _)| [-32768, 32767].contains(sum)).count();
         }
@@ -290,7 +288,6 @@ mod tests {
             bounds
                 .push(trainer.states().nth(1).unwrap().range(Tensor::WeightGrad).bound().unwrap());
         }
-        drop(trainer);
         let mut steps = seen.0.chunks(30);
         // The first bound is a guess, and the sums show it.
         let guess = steps.next().unwrap()[0].2 + 14;
