@@ -39,7 +39,7 @@ unsafe impl InterruptNumber for Received {
 }
 
 /// The port. No interrupt is ever taken: it only wakes a processor that waits for a byte. One that asks
-/// again and again instead keeps QEMU from bringing the byte, ten times as long as that takes.
+/// again and again instead keeps QEMU from bringing the byte.
 #[expect(missing_debug_implementations, reason = "to look at a register is to change it")]
 pub struct Uart(&'static Registers);
 

@@ -49,7 +49,7 @@ pub const ARENA: DigitsArena = Arena::for_plan(TASK.plan());
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
     *include_bytes!(concat!(env!("OUT_DIR"), "/pixels.bin"));
-pub(crate) static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
+static LABELS: [u16; PICTURES] = include!(concat!(env!("OUT_DIR"), "/labels.rs"));
 
 /// What the boards train first.
 pub const TRAINING: Training<&Task<LAYERS, Uses>> =
@@ -78,7 +78,12 @@ pub fn picture(index: usize) -> Option<(&'static [u8; PIXELS], u16)> {
 }
 
 pub(crate) fn part(from: usize, len: usize) -> Batch {
-    let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
+    drawn(&PICTURE_BYTES, PIXELS, from, len)
+}
+
+/// So many of the digits, drawn in `size` bytes each in whatever way.
+pub(crate) fn drawn(bytes: &'static [u8], size: usize, from: usize, len: usize) -> Batch {
+    let pixels = bytes.get(from * size..(from + len) * size).unwrap_or_default();
     let labels = LABELS.get(from..from + len).unwrap_or_default();
     Batch {
         samples: Samples { data: SampleData::U8(pixels), exponent: -4 },

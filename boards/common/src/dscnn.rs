@@ -9,7 +9,7 @@ use fixgrad::{
 };
 
 use crate::{
-    digits::LABELS,
+    digits,
     training::{Batch, Training},
 };
 
@@ -67,19 +67,11 @@ static PICTURE_BYTES: [u8; SAMPLES * NUMBERS] =
 
 /// The samples of step `step`, one batch after the other.
 fn batch(step: u32) -> Batch {
-    part((step % STEPS_PER_EPOCH) as usize * BATCH, BATCH)
+    digits::drawn(&PICTURE_BYTES, NUMBERS, (step % STEPS_PER_EPOCH) as usize * BATCH, BATCH)
 }
 
 fn test() -> Batch {
-    part(LEARNED, SAMPLES - LEARNED)
-}
-
-fn part(from: usize, len: usize) -> Batch {
-    let pixels = PICTURE_BYTES.get(from * NUMBERS..(from + len) * NUMBERS).unwrap_or_default();
-    Batch {
-        samples: Samples { data: SampleData::U8(pixels), exponent: -4 },
-        targets: Targets::Classes(LABELS.get(from..from + len).unwrap_or_default()),
-    }
+    digits::drawn(&PICTURE_BYTES, NUMBERS, LEARNED, SAMPLES - LEARNED)
 }
 
 #[cfg(test)]
@@ -87,7 +79,7 @@ mod tests {
     use fixgrad::kernel::Device;
 
     use super::*;
-    use crate::{digits, training};
+    use crate::training;
 
     #[test]
     fn pixels_are_six_high_within_a_border() {

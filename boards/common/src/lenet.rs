@@ -10,7 +10,7 @@ use fixgrad::{
 };
 
 use crate::{
-    digits::LABELS,
+    digits,
     station::{self, Memory},
     training::{Batch, Training},
 };
@@ -18,23 +18,18 @@ use crate::{
 /// Most layers of the network.
 pub const LAYERS: usize = 12;
 /// The network.
-pub const NET: Graph<LAYERS> = net();
-
-/// Room for `N` layers, with the network in it.
-const fn net<const N: usize>() -> Graph<N> {
-    Graph::input([1, 28, 28])
-        .conv2d("conv1", Conv2d::new(6, 5))
-        .relu()
-        .max_pool(2)
-        .conv2d("conv2", Conv2d::new(16, 5))
-        .relu()
-        .max_pool(2)
-        .dense("fc1", 120)
-        .relu()
-        .dense("fc2", 84)
-        .relu()
-        .dense("fc3", 10)
-}
+pub const NET: Graph<LAYERS> = Graph::input([1, 28, 28])
+    .conv2d("conv1", Conv2d::new(6, 5))
+    .relu()
+    .max_pool(2)
+    .conv2d("conv2", Conv2d::new(16, 5))
+    .relu()
+    .max_pool(2)
+    .dense("fc1", 120)
+    .relu()
+    .dense("fc2", 84)
+    .relu()
+    .dense("fc3", 10);
 
 /// Pictures of one step.
 pub const BATCH: usize = 8;
@@ -67,13 +62,11 @@ pub const ARENA: LenetArena = Arena::for_plan(TASK.plan());
 pub const TRAINING: Training<&Task<LAYERS, Uses>> =
     Training { name: "digits28-lenet", start: || Ok(&TASK), batch_size: BATCH, batch, test };
 
-/// Most layers of a network that a desktop sends to the station, the input included.
-const SENT: usize = LAYERS;
-/// Memory for its trainer: more than LeNet needs, as the chips that it is for have more.
+/// Memory for the trainer of a station: more than LeNet needs, as the chips that it is for have more.
 const RAM: usize = 256 << 10;
-/// Words for the samples of a batch: ten pictures of 3x32x32 bytes, or 41 of these.
+/// Words for the samples of a batch: ten pictures of 3x32x32 bytes, or 39 of these.
 const STORE: usize = station::store_for(10, 3 * 32 * 32);
-const PLAN: Plan<SENT> = net().plan(&TRAIN, &LAYER);
+const PLAN: Plan<LAYERS> = NET.plan(&TRAIN, &LAYER);
 
 /// All memory of a station that begins with this network.
 pub type LenetMemory = Memory<RAM, STORE>;
@@ -82,9 +75,8 @@ pub const MEMORY: LenetMemory = Memory::for_plan(&PLAN);
 
 /// The network, untrained, for a station.
 #[inline(never)]
-pub fn network() -> Network<SENT> {
-    let graph = const { net() };
-    Network { config: Config::uniform(graph.view(), LAYER, TRAIN), graph }
+pub fn network() -> Network<LAYERS> {
+    Network { graph: NET, config: Config::uniform(NET.view(), LAYER, TRAIN) }
 }
 
 static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
@@ -92,19 +84,11 @@ static PICTURE_BYTES: [u8; PICTURES * PIXELS] =
 
 /// The pictures of step `step`, one batch after the other.
 fn batch(step: u32) -> Batch {
-    part((step % STEPS_PER_EPOCH) as usize * BATCH, BATCH)
+    digits::drawn(&PICTURE_BYTES, PIXELS, (step % STEPS_PER_EPOCH) as usize * BATCH, BATCH)
 }
 
 fn test() -> Batch {
-    part(LEARNED, PICTURES - LEARNED)
-}
-
-fn part(from: usize, len: usize) -> Batch {
-    let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
-    Batch {
-        samples: Samples { data: SampleData::U8(pixels), exponent: -4 },
-        targets: Targets::Classes(LABELS.get(from..from + len).unwrap_or_default()),
-    }
+    digits::drawn(&PICTURE_BYTES, PIXELS, LEARNED, PICTURES - LEARNED)
 }
 
 #[cfg(test)]
@@ -112,7 +96,7 @@ mod tests {
     use fixgrad::kernel::Device;
 
     use super::*;
-    use crate::{digits, training};
+    use crate::training;
 
     #[test]
     fn pixels_are_three_by_three_within_a_border() {
@@ -128,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_into_160_kilobytes_and_trains() {
-        assert!(TASK.ram() <= 150 << 10, "{}", TASK.ram());
+    fn it_fits_into_96_kilobytes_and_trains() {
+        assert!(TASK.ram() <= 92_000, "{}", TASK.ram());
         let mut arena = ARENA;
         let memory = arena.as_mut_slice();
         let mut trainer = training::trainer(&TASK, memory, Device::default()).unwrap();

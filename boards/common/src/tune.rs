@@ -14,7 +14,7 @@ use fixgrad::{
 };
 
 use crate::{
-    digits::LABELS,
+    digits,
     training::{Batch, Training},
 };
 
@@ -102,20 +102,12 @@ fn start() -> Result<(&'static Task<LAYERS, Uses>, Stored<'static>), BlobError> 
 
 /// The picture of step `step`, one after the other.
 fn batch(step: u32) -> Batch {
-    part(TESTED + step as usize % LEARNED, 1)
+    digits::drawn(&PICTURE_BYTES, PIXELS, TESTED + step as usize % LEARNED, 1)
 }
 
 /// The pictures that are not learned from.
 fn test() -> Batch {
-    part(0, TESTED)
-}
-
-fn part(from: usize, len: usize) -> Batch {
-    let pixels = PICTURE_BYTES.get(from * PIXELS..(from + len) * PIXELS).unwrap_or_default();
-    Batch {
-        samples: Samples { data: SampleData::U8(pixels), exponent: -4 },
-        targets: Targets::Classes(LABELS.get(from..from + len).unwrap_or_default()),
-    }
+    digits::drawn(&PICTURE_BYTES, PIXELS, 0, TESTED)
 }
 
 #[cfg(test)]
@@ -123,7 +115,7 @@ mod tests {
     use fixgrad::kernel::Device;
 
     use super::*;
-    use crate::{digits, training};
+    use crate::training;
 
     #[test]
     fn the_camera_sees_half_the_light_and_a_glow() {

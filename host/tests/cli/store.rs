@@ -1,7 +1,7 @@
 //! `fixgrad train --init`, `fixgrad store` and `fixgrad plan`, from a trained network to one that goes on
 //! learning on a chip.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -49,4 +49,16 @@ fn mobilenet_is_tuned_in_128_kib() {
     let plan = desk.json(&format!("plan {config} --input 3x80x80 --task --json"));
     assert!(plan["ram_bytes"].as_u64().unwrap() <= 128 << 10, "{}", plan["ram_bytes"]);
     assert_eq!(plan["updates"]["fc"], "all");
+}
+
+#[test]
+fn the_small_network_trains_in_the_bytes_that_the_documents_say() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/digits_cnn_tiny.yaml");
+    let desk = Desk::new();
+    let plan = desk.json(&format!("plan {config} --task --json"));
+    assert_eq!(plan["ram_bytes"], 8_136);
+    for page in ["README.md", "docs/benchmarks.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(page);
+        assert!(fs::read_to_string(path).unwrap().contains("8,136 bytes"), "{page}");
+    }
 }

@@ -2,10 +2,10 @@
 //! `boards/common/src/semihosted.rs`.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -18,17 +18,23 @@ const FROM_BOARD: &str = "from-board";
 /// Between two looks for an answer.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// The desktop that is connected.
-type Desk = Mutex<Option<TcpStream>>;
-
 /// The files, in a folder that ends with them.
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
     /// Where the desktop's end is, as `--link` wants it.
     pub(super) link: String,
-    /// The thread that looks for answers ends with it.
-    _desk: Arc<Desk>,
+    to_board: File,
+    /// The thread that looks for answers ends with them.
+    answers: Arc<Answers>,
+}
+
+/// What the board answers, and who hears it.
+#[derive(Debug)]
+struct Answers {
+    /// Read as far as was brought.
+    from_board: Mutex<File>,
+    desktop: Mutex<Option<TcpStream>>,
 }
 
 impl Files {
@@ -37,14 +43,16 @@ impl Files {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let listener = TcpListener::bind("127.0.0.1:0").context("no port to be had")?;
         let link = format!("tcp:{}", listener.local_addr()?);
-        let to_board = File::options().create(true).append(true).open(folder.join(TO_BOARD))?;
-        let from_board = File::create_new(folder.join(FROM_BOARD))
-            .and_then(|_| File::open(folder.join(FROM_BOARD)))?;
-        let desk = Arc::new(Desk::default());
-        let (heard, answered) = (Arc::downgrade(&desk), Arc::downgrade(&desk));
-        thread::spawn(move || bring(&listener, &to_board, &heard));
-        thread::spawn(move || answer(from_board, &answered));
-        Ok(Self { folder, link, _desk: desk })
+        let open =
+            |name| File::options().create(true).read(true).append(true).open(folder.join(name));
+        let (to_board, from_board) = (open(TO_BOARD)?, open(FROM_BOARD)?);
+        let answers =
+            Arc::new(Answers { from_board: Mutex::new(from_board), desktop: Mutex::default() });
+        let (end, hearers, board) =
+            (Arc::downgrade(&answers), Arc::downgrade(&answers), to_board.try_clone()?);
+        thread::spawn(move || bring(&listener, &board, &hearers));
+        thread::spawn(move || answer(&end));
+        Ok(Self { folder, link, to_board, answers })
     }
 
     /// Where they are.
@@ -52,12 +60,13 @@ impl Files {
         &self.folder
     }
 
-    /// Forgets everything: a board that starts reads from the start.
+    /// Forgets everything: a board that starts reads and writes from the start.
     pub(super) fn empty(&self) -> Result<()> {
-        for name in [TO_BOARD, FROM_BOARD] {
-            File::options().write(true).open(self.folder.join(name))?.set_len(0)?;
-        }
-        Ok(())
+        self.to_board.set_len(0)?;
+        // While nobody reads, who would go on behind the new end.
+        let mut from_board = locked(&self.answers.from_board);
+        from_board.set_len(0)?;
+        Ok(from_board.rewind()?)
     }
 }
 
@@ -68,54 +77,51 @@ impl Drop for Files {
     }
 }
 
-/// Brings to the board what desktops send, one after the other, until the socket is of no use any more.
-fn bring(listener: &TcpListener, mut to_board: &File, desk: &Weak<Desk>) {
+/// Brings to the board what desktops send, one after the other. After the last it waits for the program
+/// to end.
+fn bring(listener: &TcpListener, mut to_board: &File, answers: &Weak<Answers>) {
     for stream in listener.incoming().map_while(Result::ok) {
-        let (Some(desk), Ok(())) = (desk.upgrade(), stream.set_nodelay(true)) else { return };
-        *desk.lock().unwrap_or_else(PoisonError::into_inner) = stream.try_clone().ok();
+        let (Some(answers), Ok(())) = (answers.upgrade(), stream.set_nodelay(true)) else { return };
+        *locked(&answers.desktop) = stream.try_clone().ok();
+        drop(answers);
         // It ends when the desktop hangs up.
         let _ = io::copy(&mut &stream, &mut to_board);
     }
 }
 
 /// Brings to the desktop what the board answers.
-fn answer(mut from_board: File, desk: &Weak<Desk>) {
+fn answer(answers: &Weak<Answers>) {
     let mut bytes = [0; 4096];
-    while let Some(desk) = desk.upgrade() {
-        match from_board.read(&mut bytes) {
-            Ok(0) | Err(_) => {
-                let (at, end) = (from_board.stream_position(), from_board.metadata());
-                if let (Ok(at), Ok(end)) = (at, end)
-                    && end.len() < at
-                {
-                    let _ = from_board.seek(SeekFrom::Start(0));
-                }
-                drop(desk);
-                thread::sleep(PAUSE);
-            }
-            Ok(count) => {
-                let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-                if desk.as_mut().is_some_and(|desk| desk.write_all(&bytes[..count]).is_err()) {
-                    *desk = None;
-                }
-            }
+    while let Some(answers) = answers.upgrade() {
+        let count = locked(&answers.from_board).read(&mut bytes).unwrap_or(0);
+        if count == 0 {
+            drop(answers);
+            thread::sleep(PAUSE);
+            continue;
+        }
+        let mut desktop = locked(&answers.desktop);
+        if desktop.as_mut().is_some_and(|desktop| desktop.write_all(&bytes[..count]).is_err()) {
+            *desktop = None;
         }
     }
+}
+
+/// A thread that panicked leaves nothing half done here.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Waits for the file to have bytes, and gives them.
+    /// Waits for the file to have bytes, and gives them; none after a while that is long for a machine.
     fn awaited(path: &Path) -> Vec<u8> {
-        loop {
-            let bytes = fs::read(path).expect("a file");
-            if !bytes.is_empty() {
-                return bytes;
-            }
-            thread::sleep(PAUSE);
-        }
+        let mut looks = (0..200).map(|_| {
+            thread::sleep(Duration::from_millis(100));
+            fs::read(path).expect("a file")
+        });
+        looks.find(|bytes| !bytes.is_empty()).unwrap_or_default()
     }
 
     #[test]
@@ -126,6 +132,7 @@ mod tests {
         let mut board = File::options().append(true).open(folder.join(FROM_BOARD)).expect("a file");
         for word in [*b"one", *b"two"] {
             let mut desktop = TcpStream::connect(&address).expect("a socket");
+            desktop.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
             desktop.write_all(&word).expect("a line");
             assert_eq!(awaited(&folder.join(TO_BOARD)), word);
             board.write_all(&word).expect("a line");
