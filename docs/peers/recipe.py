@@ -48,13 +48,13 @@ def normalized(sets, how):
 
 
 class Augment:
-    """Training pictures that are shifted and mirrored anew each time, as docs/data.md says."""
+    """Training pictures that are shifted, mirrored and holed anew each time, as docs/data.md says."""
 
     def __init__(self, settings):
-        flip, crop = take(settings, "data.augment", flip=None, crop=None)
+        flip, crop, cutout = take(settings, "data.augment", flip=None, crop=None, cutout=None)
         if flip not in (None, "horizontal"):
             raise SystemExit(f"data.augment.flip: expected `horizontal`, found {flip}")
-        self.flip, self.crop = flip is not None, crop or 0
+        self.flip, self.crop, self.cutout = flip is not None, crop or 0, cutout or 0
 
     def __call__(self, batch):
         """New pictures; nothing is drawn for what is not asked for."""
@@ -66,7 +66,11 @@ class Augment:
         padded = functional.pad(batch, [self.crop] * 4).permute(0, 2, 3, 1)
         rows, columns = rows + self.crop, columns + self.crop
         picture = torch.arange(count)[:, None, None]
-        return padded[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        pictures = padded[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        if self.cutout:
+            inside_rows, inside_columns = (self.hole(count, side) for side in (height, width))
+            pictures.masked_fill_((inside_rows[:, :, None] & inside_columns[:, None, :])[:, None], 0.0)
+        return pictures
 
     def shifted(self, count, side):
         """Which pixels a side of each picture shows: those beside it are zeros. A side of 1 is left alone."""
@@ -74,6 +78,12 @@ class Augment:
         if self.crop and side > 1:
             pixels += torch.randint(-self.crop, self.crop + 1, (count, 1))
         return pixels
+
+    def hole(self, count, side):
+        """Which pixels a side of each picture loses: those around a centre anywhere in it."""
+        first = torch.randint(side, (count, 1)) - self.cutout // 2
+        pixels = torch.arange(side)
+        return (pixels >= first) & (pixels < first + self.cutout)
 
 
 def read_noise(strategies):
