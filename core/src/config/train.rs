@@ -61,8 +61,9 @@ pub struct Train {
     pub velocity: Width,
     /// Decoupled weight decay: after the step, weights shrink by this share times the learning
     /// rate, past momentum and gradient quantisation (Loshchilov and Hutter 2019, algorithm 1).
-    /// With plain SGD that is an L2 penalty, taken at the weights that the step left. Zero is
-    /// none.
+    /// With plain SGD that is an L2 penalty, taken at the weights that the step left; with momentum
+    /// `m` it is one of this times `1 - m`, since a gradient counts `1 / (1 - m)` times in all. Zero
+    /// is none.
     pub weight_decay: Lr,
     /// How updates are rounded to units of the master weights.
     pub round: Round,

@@ -49,8 +49,8 @@ pub struct TrainKeys {
     /// Nesterov's momentum, which looks one step ahead; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nesterov: Option<At<bool>>,
-    /// Decoupled: weights shrink by this share times the learning rate, which with `sgd` is an L2
-    /// penalty; 0 by default.
+    /// Decoupled: weights shrink by this share times the learning rate. For PyTorch's `SGD` write
+    /// its `weight_decay` divided by one minus the momentum; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<At<f64>>,
     /// What is minimised; `softmax_cross_entropy` by default.
