@@ -72,6 +72,8 @@ pub enum Part {
     StepSchedule,
     /// A rate that falls as a cosine.
     CosineSchedule,
+    /// A rate that rises first.
+    Warmup,
     /// Parameters that do not move.
     Partial,
     /// Convolutions in which every channel has weights of its own, which

@@ -113,7 +113,17 @@ class Recipe:
         self.shape = self.training[0].shape[1:]
         self.augment = Augment(augment) if augment else None
         self.noise = read_noise(strategies)
-        epochs, self.steps, self.batch, self.lr, self.schedule, self.momentum, self.weight_decay = take(
+        (
+            epochs,
+            self.steps,
+            self.batch,
+            self.lr,
+            self.schedule,
+            warmup_epochs,
+            self.warmup,
+            self.momentum,
+            self.weight_decay,
+        ) = take(
             train,
             "train",
             epochs=None,
@@ -121,15 +131,20 @@ class Recipe:
             batch=None,
             lr=None,
             schedule="constant",
+            warmup_epochs=0,
+            warmup_steps=0,
             momentum=0.0,
             weight_decay=0.0,
         )
         if self.schedule not in ("constant", "cosine"):
             raise SystemExit(f"train.schedule: expected `constant` or `cosine`, found {self.schedule}")
-        self.steps = self.steps or epochs * (len(self.training[0]) // self.batch)
+        epoch = len(self.training[0]) // self.batch
+        self.steps = self.steps or epochs * epoch
+        self.warmup = self.warmup or warmup_epochs * epoch
 
     def lr_at(self, step):
         """The learning rate of a step, counted from 0."""
+        lr = self.lr * min(1, (step + 1) / self.warmup) if self.warmup else self.lr
         if self.schedule == "constant":
-            return self.lr
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            return lr
+        return lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))

@@ -16,3 +16,4 @@ pub mod reference;
 pub mod resume;
 pub mod rounding;
 pub mod run;
+pub mod settings;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use fixgrad::{
-    config::{Config, Init, LayerConfig, LossKind, Master, Train, Update},
+    config::{Config, Init, LayerConfig, Master, Train, Update},
     graph::{Conv2d, Graph, PlanError},
     kernel::Scalar,
-    optim::{Lr, Optimizer, Schedule},
+    optim::Lr,
     quant::{Overflow, Point, Quant, Range, Round},
     rng::Key,
     strategy::{Amount, GradientBuffer, LayerSet, Noise, Place, StrategyConfig, StrategyKind},
@@ -16,7 +16,10 @@ use fixgrad::{
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
 pub use crate::layers::LAYERS;
-use crate::layers::{self, Draft, Drawn, moving};
+use crate::{
+    layers::{self, Draft, Drawn, moving},
+    settings,
+};
 
 /// A network, its settings, and one batch for each step.
 #[derive(Clone)]
@@ -118,7 +121,7 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
     let layers = vec(drawn, 1..LAYERS - 1);
     let strategies = vec(strategy(), 0..if variety.strategies { 3 } else { 1 });
     let first = (layer(variety), prop_oneof![3 => Just(true), 1 => Just(false)]);
-    (layers::shape_and_kinds(), layers, first, train(variety), strategies, -12..4i16)
+    (layers::shape_and_kinds(), layers, first, settings::train(variety), strategies, -12..4i16)
         .prop_map(|((shape, kinds), middle, (mut first, point), train, strategies, exponent)| {
             first.activation = first.activation.filter(|_| point);
             let mut draft = Draft::new(shape, first);
@@ -322,54 +325,6 @@ fn master() -> impl Strategy<Value = Master> {
     let init = vec![Init::Zero, Init::HeUniform, Init::XavierUniform, Init::LecunUniform];
     (select(vec![Width::I8, Width::I16, Width::I32]), prop_oneof![Just(0), -4..4i16], select(init))
         .prop_map(|(width, bound, init)| Master { width, bound, init })
-}
-
-fn train(variety: Variety) -> impl Strategy<Value = Train> {
-    let mut rounds = Round::ALL.to_vec();
-    rounds.retain(|&round| !variety.deterministic || round == round.deterministic());
-    let smoothing = prop_oneof![Just(0), Just(3_277), 0..1u16 << 15];
-    let loss = prop_oneof![
-        smoothing.prop_map(|smoothing| (LossKind::SoftmaxCrossEntropy, smoothing)),
-        Just((LossKind::Mse, 0)),
-        Just((LossKind::BceWithLogits, 0)),
-    ];
-    let factor = || prop_oneof![Just(29_491), 1..1u16 << 15];
-    let optimizer = prop_oneof![
-        2 => Just((Optimizer::Sgd, 0)),
-        3 => factor().prop_map(|momentum| (Optimizer::Sgd, momentum)),
-        2 => factor().prop_map(|momentum| (Optimizer::Nesterov, momentum)),
-        2 => [factor(), factor()].prop_map(|betas| (Optimizer::Lion { betas }, 0)),
-        1 => Just((Optimizer::LION, 0)),
-    ];
-    let decay = prop_oneof![Just(Lr::ZERO), (1..2000u32).prop_map(|n| Lr::ratio(n, 10_000))];
-    let schedule = prop_oneof![
-        Just(Schedule::Constant),
-        (1..3u32, 0..1u16 << 15).prop_map(|(every, factor)| Schedule::Step { every, factor }),
-        (1..5u32, 0..1u16 << 15).prop_map(|(steps, floor)| Schedule::Cosine { steps, floor }),
-    ];
-    let widths = select(vec![Width::I8, Width::I16, Width::I32]);
-    let batch = (1..=8 / variety.parts).prop_map(move |parts| parts * variety.parts);
-    let rate = (1..2000u32, 1..2000u32).prop_map(|(a, b)| Lr::ratio(a, b));
-    (any::<u64>(), batch, loss, rate, schedule, (optimizer, widths), decay, select(rounds))
-        .prop_map(
-            |(seed, batch, loss, lr, schedule, ((optimizer, momentum), velocity), decay, round)| {
-                Train {
-                    seed,
-                    batch,
-                    micro_batch: batch,
-                    sums: Width::I32,
-                    loss: loss.0,
-                    label_smoothing: loss.1,
-                    optimizer,
-                    lr,
-                    schedule,
-                    momentum,
-                    velocity,
-                    weight_decay: decay,
-                    round,
-                }
-            },
-        )
 }
 
 fn strategy() -> impl Strategy<Value = StrategyConfig> {

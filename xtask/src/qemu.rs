@@ -16,8 +16,12 @@ mod stand_alone;
 mod stream;
 mod table;
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -85,7 +89,9 @@ pub(crate) fn run(project: &Project, args: &Args) -> Result<ExitCode> {
             let config = project.locate_config(config);
             let data = args.data.as_ref().map(|data| project.locate(data));
             let task = Task { config: &config, data: data.as_deref(), steps: args.steps };
-            collect(&boards, |board| stream::train(&project.shell, board, task))
+            stream::prepare(&project.shell)?;
+            let jobs: Vec<_> = boards.iter().map(|board| (board, task)).collect();
+            collect(&project.shell, &jobs, |shell, board, task| stream::train(shell, board, *task))
         }
     };
     println!("{}", table::show(&rows));
@@ -153,18 +159,19 @@ fn everything(
     if linked.is_empty() {
         return Ok((rows, findings));
     }
+    stream::prepare(shell)?;
     let stand_in = toolchain::target_dir().join("pictures");
     if data.is_none() {
         pictures::write(&stand_in)?;
     }
     let data = Some(data.unwrap_or(&stand_in));
-    for (board, streams) in linked {
+    let streamed = collect(shell, &linked, |shell, board, streams| {
         let config = PathBuf::from(format!("configs/{}.yaml", streams.config));
         let task = Task { config: &config, data, steps: Some(steps.unwrap_or(streams.steps)) };
-        let streamed = collect([board], |board| stream::train(shell, board, task));
-        rows.extend(streamed.0);
-        findings.extend(streamed.1);
-    }
+        stream::train(shell, board, task)
+    });
+    rows.extend(streamed.0);
+    findings.extend(streamed.1);
     Ok((rows, findings))
 }
 
@@ -180,34 +187,61 @@ fn reason_against(shell: &Shell, board: &Board) -> Result<Option<String>> {
 
 /// Trains on the boards; what was measured, and what is wrong.
 fn train(shell: &Shell, boards: &[Board], steps: Option<u32>) -> Result<(Vec<Row>, Vec<String>)> {
-    let (mut rows, mut findings) = (Vec::new(), Vec::new());
+    let (mut jobs, mut hosts) = (Vec::new(), Vec::new());
     for (what, word, usual) in IN_FLASH {
-        let mut programs =
-            boards.iter().filter_map(|board| Some((board, board.trains(what)?))).peekable();
-        if programs.peek().is_none() {
-            continue;
-        }
-        let steps = steps.unwrap_or(usual);
-        let host = on_this_machine(shell, word, steps)?;
-        for (board, program) in programs {
-            let more =
-                collect([board], |board| train_one(shell, board, (what, &program), &host, steps));
-            rows.extend(more.0);
-            findings.extend(more.1);
+        let (before, steps) = (jobs.len(), steps.unwrap_or(usual));
+        let programs = boards.iter().filter_map(|board| Some((board, board.trains(what)?)));
+        jobs.extend(
+            programs
+                .map(|(board, program)| (board, Job { what, program, steps, host: hosts.len() })),
+        );
+        if jobs.len() > before {
+            hosts.push(on_this_machine(shell, word, steps)?);
         }
     }
-    Ok((rows, findings))
+    Ok(collect(shell, &jobs, |shell, board, job| train_one(shell, board, job, &hosts[job.host])))
 }
 
-/// One board after the other: what was measured, and what is wrong.
-fn collect<'a>(
-    boards: impl IntoIterator<Item = &'a Board>,
-    mut train: impl FnMut(&Board) -> Result<(Row, Vec<String>)>,
+/// A program of a board that trains on data in flash.
+struct Job {
+    what: Trains,
+    program: String,
+    steps: u32,
+    /// Which run on this machine does the same.
+    host: usize,
+}
+
+/// As many boards at once as this machine has cores, an emulated one needs one of them: what was
+/// measured, in the order of the boards, and what is wrong.
+fn collect<T: Sync>(
+    shell: &Shell,
+    boards: &[(&Board, T)],
+    train: impl Fn(&Shell, &Board, &T) -> Result<(Row, Vec<String>)> + Sync,
 ) -> (Vec<Row>, Vec<String>) {
+    let (next, (sender, receiver)) = (AtomicUsize::new(0), mpsc::channel());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            // Every thread has a working directory of its own.
+            let (shell, sender, next, train) = (shell.clone(), sender.clone(), &next, &train);
+            scope.spawn(move || {
+                let take = || next.fetch_add(1, Ordering::Relaxed);
+                let numbers = iter::repeat_with(take).take_while(|&number| number < boards.len());
+                for number in numbers {
+                    let (board, task) = &boards[number];
+                    eprintln!("== {}", board.name);
+                    // Nobody hangs up before the end.
+                    let _ = sender.send((number, train(&shell, board, task)));
+                }
+            });
+        }
+    });
+    drop(sender);
+    let mut trained: Vec<_> = receiver.iter().collect();
+    trained.sort_by_key(|(number, _)| *number);
     let (mut rows, mut findings) = (Vec::new(), Vec::new());
-    for board in boards {
-        eprintln!("== {}", board.name);
-        match train(board) {
+    for (number, outcome) in trained {
+        let board = boards[number].0;
+        match outcome {
             Ok((row, wrong)) => {
                 findings.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", board.name)));
                 rows.push(row);
@@ -218,13 +252,8 @@ fn collect<'a>(
     (rows, findings)
 }
 
-fn train_one(
-    shell: &Shell,
-    board: &Board,
-    (what, program): (Trains, &str),
-    host: &Report,
-    steps: u32,
-) -> Result<(Row, Vec<String>)> {
+fn train_one(shell: &Shell, board: &Board, job: &Job, host: &Report) -> Result<(Row, Vec<String>)> {
+    let Job { what, ref program, steps, .. } = *job;
     let programs = firmware::build(shell, board)?;
     let firmware = programs.program(program);
     let audit = audit::audit(&firmware, audit::IN_FLASH)?;

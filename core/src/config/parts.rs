@@ -54,6 +54,7 @@ const fn of_run(train: &Train) -> u64 {
     let momentum = train.has_velocity();
     schedule
         | loss
+        | on(train.warmup > 0, Part::Warmup)
         // The bound of a velocity follows the steps before.
         | on(momentum, Part::Momentum)
         | on(momentum, Part::Moving)
@@ -131,6 +132,7 @@ mod tests {
         for (train, part) in [
             (Train { momentum: 5, ..TRAIN }, Part::Momentum),
             (Train { weight_decay: rate, ..TRAIN }, Part::WeightDecay),
+            (Train { warmup: 1, ..TRAIN }, Part::Warmup),
             (Train { micro_batch: 2, ..TRAIN }, Part::MicroBatches),
             (Train { micro_batch: 2, sums: Width::I16, ..TRAIN }, Part::ShortSums),
             (Train { loss: LossKind::Mse, ..TRAIN }, Part::SquaredError),

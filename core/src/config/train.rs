@@ -14,6 +14,7 @@ use crate::{
     quant::Round,
     strategy::{GradientBuffer, StrategyConfig, StrategyKind},
     tensor::Width,
+    uses::{Part, Uses},
 };
 
 /// What the network's output is compared with, and how.
@@ -55,6 +56,8 @@ pub struct Train {
     pub lr: Lr,
     /// How it changes.
     pub schedule: Schedule,
+    /// Steps over which it first [rises](Lr::warm_up) to what the schedule says; zero is none.
+    pub warmup: u32,
     /// Momentum in units of 2^-15; zero is none. Lion has factors of its own.
     pub momentum: u16,
     /// Storage of the velocity.
@@ -82,11 +85,22 @@ impl Train {
             optimizer: Optimizer::Sgd,
             lr,
             schedule: Schedule::Constant,
+            warmup: 0,
             momentum: 0,
             velocity: Width::I16,
             weight_decay: Lr::ZERO,
             round: Round::Stochastic,
         }
+    }
+
+    /// The learning rate at `step`, counted from 0, in a run that links `U`.
+    pub(crate) fn lr_at<U: Uses>(&self, step: u32) -> Lr {
+        let lr = match self.schedule {
+            Schedule::Step { .. } if !U::uses(Part::StepSchedule) => self.lr,
+            Schedule::Cosine { .. } if !U::uses(Part::CosineSchedule) => self.lr,
+            schedule => schedule.at(self.lr, step),
+        };
+        if U::uses(Part::Warmup) { lr.warm_up(step, self.warmup) } else { lr }
     }
 
     /// True when every parameter has a velocity.

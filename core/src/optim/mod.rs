@@ -4,12 +4,14 @@ mod descend;
 mod lr;
 mod momentum;
 mod rule;
+mod schedule;
 mod sgd;
 
 pub(crate) use descend::block;
 pub use descend::{Descend, Descent};
-pub use lr::{Lr, Schedule};
+pub use lr::Lr;
 pub use momentum::Momentum;
 pub(crate) use momentum::velocity_bits;
 pub use rule::{Optimizer, Rule};
+pub use schedule::Schedule;
 pub use sgd::Update;

@@ -34,7 +34,7 @@ use crate::{
     graph::{Graph, GraphView, HookNeeds, Plan, Sizes},
     kernel::Kernel,
     layer::Tag,
-    optim::{Lr, Schedule},
+    optim::Lr,
     quant::RangeState,
     rng::Key,
     strategy::{Configured, Place, Strategy},
@@ -275,12 +275,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'a, N, K
 
     /// The learning rate of the next step.
     pub fn lr(&self) -> Lr {
-        let Train { schedule, lr, .. } = *self.train;
-        match schedule {
-            Schedule::Step { .. } if !P::Uses::uses(Part::StepSchedule) => lr,
-            Schedule::Cosine { .. } if !P::Uses::uses(Part::CosineSchedule) => lr,
-            schedule => schedule.at(lr, self.step),
-        }
+        self.train.lr_at::<P::Uses>(self.step)
     }
 
     /// True when gradients are summed over several micro-batches.

@@ -82,6 +82,8 @@ impl Compiled {
             sums: (train.sums != Width::I32).then(|| i64::from(train.sums.bits()).into()),
             lr: short_rate(train.lr),
             schedule: Some(schedule(train.schedule).into()),
+            warmup_epochs: None,
+            warmup_steps: Some(i64::from(train.warmup).into()),
             optimizer: Some(optimizer(train.optimizer).into()),
             momentum: Some(short_share(train.momentum)),
             nesterov: Some((train.optimizer == Optimizer::Nesterov).into()),

@@ -174,6 +174,17 @@ fn schedules_count_steps() {
 }
 
 #[test]
+fn warm_ups_count_steps() {
+    let warmup = |keys: &str| {
+        let text = SMALL.replace("lr: 0.1", &format!("lr: 0.1{keys}"));
+        compile(&text).0.config.train.warmup
+    };
+    assert_eq!(warmup(""), 0);
+    assert_eq!(warmup(", warmup_epochs: 2"), 80);
+    assert_eq!(warmup(", warmup_steps: 7"), 7);
+}
+
+#[test]
 fn strategies_find_their_layers() {
     let compiled = with(
         "\

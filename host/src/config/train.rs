@@ -40,6 +40,15 @@ pub struct TrainKeys {
     /// How the learning rate changes; `constant` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<At<ScheduleKeys>>,
+    /// Epochs over which the learning rate first rises, step by step, to what the schedule says;
+    /// none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub warmup_epochs: Option<At<i64>>,
+    /// The same in steps, instead of epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4_294_967_295i64))]
+    pub warmup_steps: Option<At<i64>>,
     /// What becomes of gradients; `sgd` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<At<OptimizerKeys>>,

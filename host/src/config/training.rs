@@ -91,7 +91,9 @@ pub(super) fn build(
         );
         return None;
     }
-    let schedule = schedule(keys, length.steps(facts.train_samples, batch), batch, facts, problems);
+    let run = length.steps(facts.train_samples, batch);
+    let schedule = schedule(keys, run, batch, facts, problems);
+    let warmup = warmup(keys, run, batch, facts, problems);
     let loss = keys.loss.as_ref().map_or(LossKind::SoftmaxCrossEntropy, |loss| loss.value);
     if loss == LossKind::SoftmaxCrossEntropy && !facts.classes {
         problems.error(
@@ -111,6 +113,7 @@ pub(super) fn build(
         optimizer: optimizer?,
         lr: lr?,
         schedule: schedule?,
+        warmup: warmup?,
         momentum: momentum?,
         velocity: velocity?,
         weight_decay: weight_decay?,
@@ -269,6 +272,40 @@ fn schedule(
             Some(Schedule::Step { every, factor })
         }
     }
+}
+
+fn warmup(
+    keys: &TrainKeys,
+    run: u32,
+    batch: u16,
+    facts: &DatasetFacts,
+    problems: &mut Problems,
+) -> Option<u32> {
+    let (at, steps) = match (&keys.warmup_epochs, &keys.warmup_steps) {
+        (None, None) => return Some(0),
+        (Some(at), None) => {
+            let epochs = problems.whole("`warmup_epochs`", at, 0..=1_000_000)?;
+            (at, Length::Epochs(epochs).steps(facts.train_samples, batch))
+        }
+        (None, Some(at)) => (at, problems.whole("`warmup_steps`", at, 0..=MOST_STEPS)?),
+        (Some(_), Some(at)) => {
+            problems.error(
+                at.span(),
+                "both `warmup_epochs` and `warmup_steps`",
+                "keep one of them",
+            );
+            return None;
+        }
+    };
+    if steps > run {
+        problems.error(
+            at.span(),
+            format!("a warm-up of {steps} steps in a run of {run}"),
+            "warm up for a few hundred steps, or train longer",
+        );
+        return None;
+    }
+    Some(steps)
 }
 
 fn every(

@@ -47,6 +47,13 @@ struct Seen {
     digest: String,
 }
 
+/// Builds what [`train`] runs on this machine, so that what keeps it from being built is not taken for
+/// a silent board.
+pub(super) fn prepare(shell: &Shell) -> Result<()> {
+    cmd!(shell, "cargo build -q -p fixgrad-host --bin fixgrad").run()?;
+    Ok(())
+}
+
 /// Trains on the board; what was measured, and what is wrong.
 pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row, Vec<String>)> {
     if board.about.kept.is_none() {
@@ -54,8 +61,6 @@ pub(super) fn train(shell: &Shell, board: &Board, task: Task<'_>) -> Result<(Row
     }
     let firmware = firmware::build(shell, board)?.program(&format!("{}-link", board.name));
     let audit = audit::audit(&firmware, audit::LINK)?;
-    // Here, so that what keeps it from being built is not taken for a silent board.
-    cmd!(shell, "cargo build -q -p fixgrad-host --bin fixgrad").run()?;
     let mut findings = audit.findings.clone();
     let mut machine = Machine::start(board, &firmware)?;
     let mut told = Told::default();
