@@ -147,17 +147,20 @@ pub(in crate::kernel) fn check_deep_convolutions(kernel: &dyn Kernel, name: &str
         pad: [size / 2; 2],
         spread: [1; 2],
     };
-    for (windows, channels, units, samples) in
-        [(square(3, 3), 250, 70, 1), (square(34, 3), 3, 40, 2), (square(5, 3), 300, 20, 3)]
+    let shapes =
+        [(square(3, 3), 250, 70, 1), (square(34, 3), 3, 40, 2), (square(5, 3), 300, 20, 3)];
+    let widths = [[false, false], [true, false], [false, true], [true, true]];
+    for ((windows, channels, units, samples), wide) in
+        shapes.into_iter().flat_map(|shape| widths.map(|wide| (shape, wide)))
     {
         let convolution = Convolution {
             windows,
             samples,
             channels: [channels, channels, 0],
             units,
-            wide: [false; 2],
+            wide,
             fills: [1, 2].map(Fill::Random),
-            drop: 0,
+            drop: [0, 6, 14][usize::from(wide[0]) + usize::from(wide[1])],
             room: 1000,
             part: [Share(0), Share(u32::MAX)],
         };

@@ -13,16 +13,17 @@ mod depthwise;
 mod frame;
 mod gemm;
 mod lanes;
+mod limbs;
 #[cfg(test)]
 mod tests;
 mod wide;
 
-use core::{fmt, ops::Range};
+use core::fmt;
 
 use super::{ChannelWork, Depthwise, DepthwiseGrad, Kernel, Scalar, WindowGrad};
 use crate::{
     optim::{Descend, Descent},
-    quant::{Counts, Quantizer, jam},
+    quant::{Counts, Quantizer},
     tensor::{Mantissas, MantissasMut, Matrix, Patches, Source, Taps},
 };
 use gemm::Side;
@@ -173,39 +174,17 @@ macro_rules! at_level {
     ($self:ident, $name:ident($($argument:expr),*)) => {
         match $self.0 {
             // SAFETY: `X86::levels` is the only source of this value, and saw the features.
-            Level::Avx2 => unsafe { avx2::$name($($argument),*) },
+            $crate::kernel::x86::Level::Avx2 => unsafe {
+                $crate::kernel::x86::avx2::$name($($argument),*)
+            },
             // SAFETY: as above.
-            Level::Avx512 => unsafe { avx512::$name($($argument),*) },
+            $crate::kernel::x86::Level::Avx512 => unsafe {
+                $crate::kernel::x86::avx512::$name($($argument),*)
+            },
         }
     };
 }
-
-impl X86 {
-    /// The gradient by the weights from more windows than 32 bits hold the sums of. False where it
-    /// is not for panels.
-    fn convolve_long_grad(
-        &self,
-        grad: &Matrix<'_>,
-        x: &Patches<'_>,
-        cols: &Range<usize>,
-        drop: u32,
-        out: &mut [i32],
-    ) -> bool {
-        // Products of bytes are at most 2^14.
-        const WINDOWS: usize = 1 << 16;
-        let mut sums = std::vec![0i64; out.len()];
-        for first in (0..grad.rows).step_by(WINDOWS) {
-            let part = grad.row_range(first, WINDOWS);
-            let x = Patches { skip: x.skip + first, ..*x };
-            if !at_level!(self, convolve_grad(&part, &x, cols.clone(), out)) {
-                return false;
-            }
-            sums.iter_mut().zip(&*out).for_each(|(sum, &part)| *sum += i64::from(part));
-        }
-        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = jam(sum, drop) as i32);
-        true
-    }
-}
+use at_level;
 
 impl Kernel for X86 {
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, drop: u32, add: bool, out: &mut [i32]) {
@@ -217,6 +196,7 @@ impl Kernel for X86 {
                 let (x, y) = (Side::rows_of(&a, x), Side::rows_of(&b.t(), y));
                 at_level!(self, gemm_i8(x, y, add, out))
             }
+            _ if self.gemm_limbs(a, b, drop, add, out) => {}
             _ => at_level!(self, gemm_wide(a, b, drop, add, out)),
         }
     }
@@ -230,17 +210,24 @@ impl Kernel for X86 {
         out: &mut [i32],
         room: MantissasMut<'_>,
     ) {
-        if drop > 0 || !at_level!(self, convolve(x, weight, first, out)) {
+        let done = match (x.data, weight.data) {
+            (Mantissas::I8(_), Mantissas::I8(_)) if drop == 0 => {
+                at_level!(self, convolve(x, weight, first, out))
+            }
+            _ => self.convolve_limbs(x, weight, drop, first, out),
+        };
+        if !done {
             super::convolve::convolve(self, x, weight, drop, first, out, room);
         }
     }
 
     fn convolve_grad(&self, sums: &WindowGrad<'_>, out: &mut [i32], room: MantissasMut<'_>) {
         let WindowGrad { grad, x, cols, drop, add } = sums;
-        let done = match drop {
-            _ if *add => false,
-            0 => at_level!(self, convolve_grad(grad, x, cols.clone(), out)),
-            _ => self.convolve_long_grad(grad, x, cols, *drop, out),
+        let done = match (grad.data, x.data) {
+            (Mantissas::I8(_), Mantissas::I8(_)) if *drop == 0 => {
+                !add && at_level!(self, convolve_grad(grad, x, cols.clone(), out))
+            }
+            _ => self.convolve_grad_limbs(sums, out),
         };
         if !done {
             super::convolve::convolve_grad(self, sums, out, room);
