@@ -92,10 +92,12 @@ fn largest<T: Mantissa>(
         winners.fill(NONE);
         under.each(|tap, pixel| {
             let pixel = x.get(pixel..).unwrap_or_default();
+            let tap = (tap as u8).cast_signed();
             for ((best, winner), &value) in out.iter_mut().zip(winners.iter_mut()).zip(pixel) {
-                if value.widen() > *best {
-                    (*best, *winner) = (value.widen(), (tap as u8).cast_signed());
-                }
+                // Written in any case, without a branch, so that vectors can do it.
+                let value = value.widen();
+                *winner = if value > *best { tap } else { *winner };
+                *best = value.max(*best);
             }
         });
     }

@@ -277,11 +277,17 @@ impl Block {
         // SAFETY: the panels hold `groups` groups for each of `LANES` lanes, so do the `C` panels
         // of `b`, `panel` apart. Stores are to memory of `LANES` numbers, checked as a slice.
         unsafe {
-            let mut sums: [_; R] = core::array::from_fn(|r| [I::splat(bias[r]); C]);
+            // Loops, since a closure would not have the unit's features, and would be called.
+            let mut sums = [[I::splat(0); C]; R];
+            for (sums, &bias) in sums.iter_mut().zip(bias) {
+                *sums = [I::splat(bias); C];
+            }
             let (mut a, mut b) = (a, b);
             for _ in 0..self.groups {
-                let column: [I::Vector; C] =
-                    core::array::from_fn(|c| I::load(b.add(c * self.panel)));
+                let mut column = [I::splat(0); C];
+                for (c, column) in column.iter_mut().enumerate() {
+                    *column = I::load(b.add(c * self.panel));
+                }
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let row = I::splat(a.add(r).read());
                     for (sum, column) in sums.iter_mut().zip(column) {
