@@ -73,6 +73,9 @@ impl Operator for MaxPool2d {
     }
 }
 
+/// True where writing what does not change takes less time than a branch, because vectors do it.
+const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
 /// The largest numbers of windows, and which they are. Where none is above `least`, that is the largest
 /// and has no winner.
 #[inline(always)]
@@ -94,10 +97,13 @@ fn largest<T: Mantissa>(
             let pixel = x.get(pixel..).unwrap_or_default();
             let tap = (tap as u8).cast_signed();
             for ((best, winner), &value) in out.iter_mut().zip(winners.iter_mut()).zip(pixel) {
-                // Written in any case, without a branch, so that vectors can do it.
                 let value = value.widen();
-                *winner = if value > *best { tap } else { *winner };
-                *best = value.max(*best);
+                if VECTORS {
+                    *winner = if value > *best { tap } else { *winner };
+                    *best = value.max(*best);
+                } else if value > *best {
+                    (*best, *winner) = (value, tap);
+                }
             }
         });
     }
