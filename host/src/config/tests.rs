@@ -182,6 +182,10 @@ fn warm_ups_count_steps() {
     assert_eq!(warmup(""), 0);
     assert_eq!(warmup(", warmup_epochs: 2"), 80);
     assert_eq!(warmup(", warmup_steps: 7"), 7);
+    let (_, notes) = compile(&SMALL.replace("lr: 0.1", "lr: 0.1, warmup_steps: 121"));
+    let told =
+        "a warm-up of 121 steps in a run of 120: the rate stays below what the schedule says";
+    assert!(notes.iter().any(|note| note == told), "{notes:?}");
 }
 
 #[test]
