@@ -1,9 +1,9 @@
-//! Products of wide codes by those of bytes, which multiply many times faster: a code of 16 bits is
+//! Convolutions of wide codes by those of bytes, which multiply many times faster: a code of 16 bits is
 //! `high * 2^8 + low`, so a product is the sum of two or four, each shifted to its place.
 
 use std::{borrow::Cow, vec, vec::Vec};
 
-use super::{X86, at_level, gemm::Side};
+use super::{X86, at_level};
 use crate::{
     kernel::WindowGrad,
     quant::jam,
@@ -14,8 +14,8 @@ use crate::{
 const DEPTH: usize = 1 << 16;
 /// Sums that are held in 64 bits at a time: a part of the second-level cache.
 const SUMS: usize = 1 << 16;
-/// Below this in any direction, plain loops over the wide codes take less time.
-const SMALL: usize = 16;
+/// Windows that the weights are packed for, at least.
+const WINDOWS: usize = 16;
 
 /// A byte of every code; a code is the sum of its bytes, each times `2^shift`.
 struct Limb<'a> {
@@ -33,13 +33,20 @@ fn limbs(codes: Mantissas<'_>) -> Option<Vec<Limb<'_>>> {
     // The last byte has a sign, so what is above it may be 128, which is 127 and one more.
     let low = |code: i16| code as i8;
     let above = |code: i16| (i32::from(code) - i32::from(low(code))) >> 8;
-    let parts: [&dyn Fn(i16) -> i8; 3] =
-        [&low, &|code| above(code).min(127) as i8, &|code| (above(code) == 128).into()];
-    let limbs = parts.into_iter().zip([0, 8, 8]).map(|(part, shift)| {
-        let bytes: Vec<i8> = codes.iter().map(|&code| part(code)).collect();
-        Limb { bytes: bytes.into(), shift }
-    });
-    Some(limbs.filter(|limb| limb.bytes.iter().any(|&byte| byte != 0)).collect())
+    let limbs = [
+        limb(codes, 0, low),
+        limb(codes, 8, |code| above(code).min(127) as i8),
+        limb(codes, 8, |code| (above(code) == 128).into()),
+    ];
+    Some(limbs.into_iter().flatten().collect())
+}
+
+/// A byte of every code, unless all are zero.
+#[inline(always)]
+fn limb(codes: &[i16], shift: u32, byte: impl Fn(i16) -> i8) -> Option<Limb<'static>> {
+    let bytes: Vec<i8> = codes.iter().map(|&code| byte(code)).collect();
+    let any = bytes.iter().fold(0, |any, byte| any | byte);
+    (any != 0).then(|| Limb { bytes: bytes.into(), shift })
 }
 
 /// Sums of the products of all pairs of limbs.
@@ -91,34 +98,6 @@ fn pictures<'a>(x: &Patches<'a>, first: usize, rows: usize) -> Patches<'a> {
 }
 
 impl X86 {
-    /// [`Kernel::gemm`](crate::kernel::Kernel::gemm) of whole matrices. False where it is not for limbs.
-    pub(super) fn gemm_limbs(
-        self,
-        a: Matrix<'_>,
-        b: Matrix<'_>,
-        drop: u32,
-        add: bool,
-        out: &mut [i32],
-    ) -> bool {
-        let rows = a.rows.min(out.len().checked_div(b.cols).unwrap_or(0));
-        if rows.min(a.cols).min(b.cols) < SMALL || a.cols > DEPTH {
-            return false;
-        }
-        let (a, out) = (a.row_range(0, rows), &mut out[..rows * b.cols]);
-        let Some((x, y)) = limbs(a.data).zip(limbs(b.data)) else { return false };
-        let mut sums = Sums::new(out.len());
-        let done = sums.add(&x, &y, |x, y, out| {
-            let (Mantissas::I8(x), Mantissas::I8(y)) = (x, y) else { return false };
-            let (x, y) = (Side::rows_of(&a, x), Side::rows_of(&b.t(), y));
-            at_level!(self, gemm_i8(x, y, false, out));
-            true
-        });
-        if done {
-            sums.finish(drop, add, out);
-        }
-        done
-    }
-
     /// [`Kernel::convolve`](crate::kernel::Kernel::convolve). False where it is not for panels.
     pub(super) fn convolve_limbs(
         self,
@@ -132,7 +111,7 @@ impl X86 {
         let Some(weights) = limbs(weight.data).filter(|_| width > 0 && x.cols() <= DEPTH) else {
             return false;
         };
-        let rows = (SUMS / width).max(SMALL);
+        let rows = (SUMS / width).max(WINDOWS);
         let mut sums = Sums::new(out.len().min(rows * width));
         for (out, first) in out.chunks_mut(rows * width).zip((first..).step_by(rows)) {
             let x = pictures(x, first, out.len() / width);

@@ -196,7 +196,6 @@ impl Kernel for X86 {
                 let (x, y) = (Side::rows_of(&a, x), Side::rows_of(&b.t(), y));
                 at_level!(self, gemm_i8(x, y, add, out))
             }
-            _ if self.gemm_limbs(a, b, drop, add, out) => {}
             _ => at_level!(self, gemm_wide(a, b, drop, add, out)),
         }
     }
