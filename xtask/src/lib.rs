@@ -10,6 +10,7 @@ mod firmware;
 mod flash;
 mod packages;
 mod page;
+mod parallel;
 mod project;
 mod qemu;
 mod results;

@@ -16,12 +16,8 @@ mod stand_alone;
 mod stream;
 mod table;
 
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +25,7 @@ use xshell::{Shell, cmd};
 
 use crate::board::{self, Board, Streams, Trains};
 use crate::firmware;
+use crate::parallel;
 use crate::project::Project;
 use crate::stage::Outcome;
 use crate::toolchain::{self, Toolchain};
@@ -211,36 +208,19 @@ struct Job {
     host: usize,
 }
 
-/// As many boards at once as this machine has cores, an emulated one needs one of them: what was
-/// measured, in the order of the boards, and what is wrong.
+/// Several boards at once, since an emulated one needs one core: what was measured, in the order of
+/// the boards, and what is wrong.
 fn collect<T: Sync>(
     shell: &Shell,
     boards: &[(&Board, T)],
     train: impl Fn(&Shell, &Board, &T) -> Result<(Row, Vec<String>)> + Sync,
 ) -> (Vec<Row>, Vec<String>) {
-    let (next, (sender, receiver)) = (AtomicUsize::new(0), mpsc::channel());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
-            // Every thread has a working directory of its own.
-            let (shell, sender, next, train) = (shell.clone(), sender.clone(), &next, &train);
-            scope.spawn(move || {
-                let take = || next.fetch_add(1, Ordering::Relaxed);
-                let numbers = iter::repeat_with(take).take_while(|&number| number < boards.len());
-                for number in numbers {
-                    let (board, task) = &boards[number];
-                    eprintln!("== {}", board.name);
-                    // Nobody hangs up before the end.
-                    let _ = sender.send((number, train(&shell, board, task)));
-                }
-            });
-        }
+    let trained = parallel::each(shell, boards, |shell, (board, task)| {
+        eprintln!("== {}", board.name);
+        train(shell, board, task)
     });
-    drop(sender);
-    let mut trained: Vec<_> = receiver.iter().collect();
-    trained.sort_by_key(|(number, _)| *number);
     let (mut rows, mut findings) = (Vec::new(), Vec::new());
-    for (number, outcome) in trained {
-        let board = boards[number].0;
+    for ((board, _), outcome) in boards.iter().zip(trained) {
         match outcome {
             Ok((row, wrong)) => {
                 findings.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", board.name)));

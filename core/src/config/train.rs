@@ -321,3 +321,26 @@ impl<const N: usize> Config<N> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uses::{Everything, Only};
+
+    const TRAIN: Train = Train {
+        warmup: 4,
+        schedule: Schedule::Cosine { steps: 100, floor: 0 },
+        ..Train::new(4, Lr::ratio(1, 2))
+    };
+
+    #[test]
+    fn a_rate_warms_up_to_its_schedule_whatever_else_is_linked() {
+        type Needed = Only<{ TRAIN.parts(&LayerConfig::tiny()) }>;
+        for step in [0, 1, 3, 4, 50, 100] {
+            let expected = TRAIN.schedule.at(TRAIN.lr, step).warm_up(step, TRAIN.warmup);
+            assert_eq!(TRAIN.lr_at::<Everything>(step), expected, "{step}");
+            assert_eq!(TRAIN.lr_at::<Needed>(step), expected, "{step}");
+        }
+        assert_eq!(TRAIN.lr_at::<Everything>(0), Lr::ratio(1, 8));
+    }
+}
