@@ -18,8 +18,15 @@ pub const LAYERS: usize = 8;
 /// The shape of the samples, and kinds of layers for them: vectors as often as pictures.
 pub fn shape_and_kinds() -> impl Strategy<Value = ([u16; 3], Vec<Kind>)> {
     let vectors = ((1..100u16).prop_map(|features| [features, 1, 1]), vec(of_vectors(), LAYERS));
-    let pictures =
-        ((1..=4u16, 1..=9u16, 1..=9u16).prop_map(<[u16; 3]>::from), vec(of_pictures(), LAYERS));
+    // What is rare among single layers: a ReLU below its pool, as networks of pictures have it, and
+    // windows over a picture that was made flat.
+    let pair = prop_oneof![
+        2 => max_pool().prop_map(|pool| vec![Relu.into(), pool]),
+        1 => conv2d().prop_map(|conv| vec![Flatten.into(), conv]),
+    ];
+    let some = prop_oneof![1 => pair, 8 => of_pictures().prop_map(|kind| vec![kind])];
+    let kinds = vec(some, LAYERS).prop_map(|some| some.concat());
+    let pictures = ((1..=4u16, 1..=9u16, 1..=9u16).prop_map(<[u16; 3]>::from), kinds);
     prop_oneof![vectors, pictures]
 }
 
@@ -60,41 +67,48 @@ fn elementwise() -> impl Strategy<Value = Kind> {
     ]
 }
 
-fn of_pictures() -> impl Strategy<Value = Kind> {
-    let window = || {
-        (vec(1..=5u8, 2), vec(1..=3u8, 2), any::<[bool; 2]>(), 0..5u8, vec(0..5u8, 2)).prop_map(
-            |(size, stride, [square, apart], padding, pad)| {
-                let kernel = [size[0], if square { size[0] } else { size[1] }];
-                // Side by side, or every few pixels.
-                let stride = if apart { kernel } else { [stride[0], stride[1]] };
-                let padding = match padding {
-                    0 => Padding::Valid,
-                    1 => Padding::Explicit([pad[0], pad[1]]),
-                    2 => Padding::Explicit(kernel.map(|size| size / 2)),
-                    _ => Padding::Same,
-                };
-                (kernel, stride, padding)
-            },
-        )
-    };
-    let conv = (1..4u16, window(), any::<[bool; 2]>()).prop_map(
+/// Kernel, stride and padding.
+fn window() -> impl Strategy<Value = ([u8; 2], [u8; 2], Padding)> {
+    (vec(1..=5u8, 2), vec(1..=3u8, 2), any::<[bool; 2]>(), 0..5u8, vec(0..5u8, 2)).prop_map(
+        |(size, stride, [square, apart], padding, pad)| {
+            let kernel = [size[0], if square { size[0] } else { size[1] }];
+            // Side by side, or every few pixels.
+            let stride = if apart { kernel } else { [stride[0], stride[1]] };
+            let padding = match padding {
+                0 => Padding::Valid,
+                1 => Padding::Explicit([pad[0], pad[1]]),
+                2 => Padding::Explicit(kernel.map(|size| size / 2)),
+                _ => Padding::Same,
+            };
+            (kernel, stride, padding)
+        },
+    )
+}
+
+fn max_pool() -> impl Strategy<Value = Kind> {
+    window().prop_map(|(kernel, stride, padding)| MaxPool2d { kernel, stride, padding }.into())
+}
+
+fn conv2d() -> impl Strategy<Value = Kind> {
+    (1..4u16, window(), any::<[bool; 2]>()).prop_map(
         |(channels, (kernel, stride, padding), [bias, dense])| {
             // Most convolutions look at every pixel.
             let stride = if dense { [1; 2] } else { stride };
             Conv2d { channels, kernel, stride, padding, groups: 1, bias }.into()
         },
-    );
-    let max =
-        window().prop_map(|(kernel, stride, padding)| MaxPool2d { kernel, stride, padding }.into());
+    )
+}
+
+fn of_pictures() -> impl Strategy<Value = Kind> {
     let avg =
         window().prop_map(|(kernel, stride, padding)| AvgPool2d { kernel, stride, padding }.into());
     prop_oneof![
-        6 => conv,
-        4 => max,
+        6 => conv2d(),
+        4 => max_pool(),
         4 => avg,
         2 => lstm(),
-        1 => Just(GlobalAvgPool.into()),
-        1 => (0..4u16, 1..4u16).prop_map(|(first, channels)| Split { first, channels }.into()),
+        2 => Just(GlobalAvgPool.into()),
+        2 => (0..4u16, 1..4u16).prop_map(|(first, channels)| Split { first, channels }.into()),
         3 => of_vectors(),
     ]
 }

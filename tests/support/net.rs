@@ -120,7 +120,7 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
     let drawn = drawn.prop_map(|(groups, link, config, own)| Drawn { groups, link, config, own });
     let layers = vec(drawn, 1..LAYERS - 1);
     let strategies = vec(strategy(), 0..if variety.strategies { 3 } else { 1 });
-    let first = (layer(variety), prop_oneof![3 => Just(true), 1 => Just(false)]);
+    let first = (layer(variety), any::<bool>());
     (layers::shape_and_kinds(), layers, first, settings::train(variety), strategies, -12..4i16)
         .prop_map(|((shape, kinds), middle, (mut first, point), train, strategies, exponent)| {
             first.activation = first.activation.filter(|_| point);
