@@ -18,6 +18,7 @@ use fixgrad_host::{
     run::Model,
 };
 use fixgrad_tests::{
+    documents::{NICS_FIX, PICTURES, SERIES, VECTORS},
     forged::forged,
     mutate::{Mutator, reseal},
     run::Memory,
@@ -25,58 +26,6 @@ use fixgrad_tests::{
 
 const FACTS: DatasetFacts =
     DatasetFacts { shape: [1, 8, 8], outputs: 10, classes: true, train_samples: 1_000 };
-
-const YAML: &str = "\
-model:
-  layers: [flatten, {dense: {name: fc1, units: 6}}, relu, {dense: {name: fc2, units: 10}}]
-data: digits
-train: {epochs: 3, batch: 4, micro_batch: 2, lr: 0.5, schedule: cosine, momentum: 0.9}
-fixed:
-  default:
-    weight: {bits: 8}
-    activation: {bits: 8, range: three_sigma}
-    weight_grad: {bits: 8, round: stochastic}
-    activation_grad: {bits: 8, round: stochastic}
-    master: {bits: 16, bound: 1}
-strategies:
-  - noise: {layers: 'fc*', place: weight, pre: {uniform: {min: -0.4, max: 0.4}}}
-";
-
-const PICTURES: &str = "\
-model:
-  layers:
-    - conv2d: {name: conv1, channels: 4, kernel: 3, padding: same, stride: 2}
-    - relu
-    - max_pool2d: {name: pool1, kernel: 2}
-    - conv2d: {name: conv2, channels: 8, kernel: [1, 2], groups: 4, bias: false}
-    - avg_pool2d: {name: pool2, kernel: [2, 1], stride: 1}
-    - global_avg_pool: {name: mean}
-    - dense: {name: fc, units: 10}
-data: digits
-train: {epochs: 3, batch: 4, lr: 0.5}
-fixed:
-  default:
-    weight: {bits: 8}
-    activation: {bits: 8}
-    weight_grad: {bits: 8}
-    activation_grad: {bits: 8}
-    master: {bits: 16, bound: 1}
-";
-
-const NICS_FIX: &str = "\
-configs:
-  hw:
-    weight:
-      data_config: { training: auto, not_training: fixed, bit_width: 4 }
-      gradient_config: { training: -3, bit_width: 4 }
-    activation:
-      data_config: { training: auto, not_training: fixed, bit_width: 4 }
-by_type:
-  Dense: { config_name: hw }
-by_name:
-  dense1:
-    - { name: weightgradsaver_strategy, scale: -2 }
-";
 
 /// Calls `check` with damaged copies of `good`; says the seed when one panics.
 fn fuzz(good: &[u8], rounds: u64, check: impl Fn(Mutator, Vec<u8>) + panic::RefUnwindSafe) {
@@ -156,7 +105,7 @@ fn fuzz_blob(good: &[u8], rounds: u64, check: impl Fn(&[u8]) + panic::RefUnwindS
 
 #[test]
 fn compiled_configurations() {
-    for yaml in [YAML, PICTURES] {
+    for yaml in [VECTORS, PICTURES, SERIES] {
         let good = compiled(yaml).encode().expect("bytes");
         use_it(&Compiled::decode(&good).expect("what was encoded"), None);
         fuzz_blob(&good, 20_000, |bytes| {
@@ -169,24 +118,25 @@ fn compiled_configurations() {
 
 #[test]
 fn models() {
-    let compiled = compiled(YAML);
-    let plan = compiled.plan().expect("a plan");
-    let mut memory = Memory::bytes(plan.ram());
-    let memory = memory.as_mut_slice();
-    let trainer = Trainer::new(&compiled.graph, &compiled.config, memory, Scalar, ());
-    let trainer = trainer.expect("a trainer");
-    let good = Model {
-        compiled: compiled.clone(),
-        step: 3,
-        layers: trainer.states().map(|state| state.memory()).collect(),
-        parameters: trainer.persistent().to_vec(),
-    };
-    let good = good.encode().expect("bytes");
-    fuzz_blob(&good, 10_000, |bytes| {
-        if let Ok(model) = Model::decode(bytes) {
-            use_it(&model.compiled, Some(&model));
-        }
-    });
+    for compiled in [VECTORS, SERIES].map(compiled) {
+        let plan = compiled.plan().expect("a plan");
+        let mut memory = Memory::bytes(plan.ram());
+        let memory = memory.as_mut_slice();
+        let trainer = Trainer::new(&compiled.graph, &compiled.config, memory, Scalar, ());
+        let trainer = trainer.expect("a trainer");
+        let good = Model {
+            compiled: compiled.clone(),
+            step: 3,
+            layers: trainer.states().map(|state| state.memory()).collect(),
+            parameters: trainer.persistent().to_vec(),
+        };
+        let good = good.encode().expect("bytes");
+        fuzz_blob(&good, 10_000, |bytes| {
+            if let Ok(model) = Model::decode(bytes) {
+                use_it(&model.compiled, Some(&model));
+            }
+        });
+    }
 }
 
 #[test]
@@ -214,7 +164,7 @@ fn frozen_layers() {
 /// Damage inside the frame: lengths, bounds and bytes that do not belong to this network.
 #[test]
 fn states() {
-    let compiled = compiled(YAML);
+    let compiled = compiled(VECTORS);
     let plan = compiled.plan().expect("a plan");
     let mut memory = Memory::bytes(plan.ram());
     let trainer =
@@ -231,7 +181,7 @@ fn states() {
 
 #[test]
 fn graphs() {
-    for yaml in [YAML, PICTURES] {
+    for yaml in [VECTORS, PICTURES, SERIES] {
         let good = postcard::to_stdvec(&compiled(yaml).graph).expect("bytes");
         fuzz(&good, 20_000, |_, bytes| {
             if let Ok(graph) = postcard::from_bytes::<Graph<MAX_LAYERS>>(&bytes) {
@@ -373,7 +323,7 @@ fn files_of_nics_fix() {
 
 #[test]
 fn yaml() {
-    for good in [YAML, PICTURES] {
+    for good in [VECTORS, PICTURES, SERIES] {
         fuzz(good.as_bytes(), 5_000, |_, bytes| {
             let text = String::from_utf8_lossy(&bytes);
             if let Ok(experiment) = Experiment::parse("fuzz.yaml", &text)

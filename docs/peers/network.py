@@ -128,8 +128,8 @@ class Builder:
                 self.modules.append(norm(self.shape[0], eps=eps, momentum=momentum))
                 self.add_point()
             case "dropout":
-                _, share = take(settings, where, name=None, share=None)
-                self.modules.append(nn.Dropout(needed(share, where, "share")))
+                _, p = take(settings, where, name=None, p=None)
+                self.modules.append(nn.Dropout(needed(p, where, "p")))
             case "relu":
                 take(settings, where, name=None)
                 self.modules.append(nn.ReLU())

@@ -32,7 +32,7 @@ pub fn forged(draw: &mut Mutator) -> Vec<Layer> {
         6 => Concat.into(),
         10 => Hardtanh { low: side(draw) as i8, high: side(draw) as i8 }.into(),
         11 => LeakyRelu { shift: side(draw) as u8 }.into(),
-        12 => Dropout { share: side(draw) }.into(),
+        12 => Dropout { p: side(draw) }.into(),
         13 => [Kind::from(Sigmoid), Tanh.into(), Hardsigmoid.into(), Relu6.into()][draw.below(4)],
         7 => Split { first: side(draw) >> draw.below(16), channels }.into(),
         _ => Conv2d { channels, kernel, stride, padding, groups, bias }.into(),

@@ -55,7 +55,7 @@ fn lstm() -> impl Strategy<Value = Kind> {
 /// Layers that work number by number.
 fn elementwise() -> impl Strategy<Value = Kind> {
     let borders = prop_oneof![Just((-1, 1)), (-9..=0i8, 1..=9i8), Just((i8::MIN, 0))];
-    let shares = prop_oneof![Just(1u16 << 14), 0..32_000u16];
+    let probabilities = prop_oneof![Just(1u16 << 14), 0..32_000u16];
     prop_oneof![
         Just(Relu6.into()),
         borders.prop_map(|(low, high)| Hardtanh { low, high }.into()),
@@ -63,7 +63,7 @@ fn elementwise() -> impl Strategy<Value = Kind> {
         Just(Sigmoid.into()),
         Just(Tanh.into()),
         Just(Hardsigmoid.into()),
-        shares.prop_map(|share| Dropout { share }.into()),
+        probabilities.prop_map(|p| Dropout { p }.into()),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Shared by the tests of this package: random networks, and ways to train them.
 
 pub mod coverage;
+pub mod documents;
 pub mod faulty;
 pub mod flash;
 pub mod forged;

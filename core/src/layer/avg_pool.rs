@@ -80,7 +80,7 @@ impl Average {
     pub(crate) const fn for_scale(scale: Scale, terms: usize, bits: u8) -> Option<Self> {
         match scale {
             Scale::Mean(count) => Self::of(count, terms, bits),
-            Scale::Kept(share) => Some(Self::of_kept(share)),
+            Scale::Kept(p) => Some(Self::of_kept(p)),
             Scale::Curve { back } => Some(Self { factor: u8::MAX as u16, shift: back }),
         }
     }

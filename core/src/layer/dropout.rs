@@ -1,6 +1,6 @@
 //! Numbers left out at random, so that none is relied on (Srivastava et al. 2014).
 //!
-//! What stays is multiplied by `1 / (1 - share)`; inference leaves nothing out. Which numbers go is a
+//! What stays is multiplied by `1 / (1 - p)`; inference leaves nothing out. Which numbers go is a
 //! function of step, layer and number, so it is drawn again on the way back and not kept.
 
 use serde::{Deserialize, Serialize};
@@ -12,31 +12,31 @@ use crate::{
     uses::Uses,
 };
 
-/// Leaves a share of the numbers out in training.
+/// Leaves numbers out at random in training, like PyTorch's `Dropout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dropout {
-    /// The share, in units of 2^-15.
-    pub share: u16,
+    /// The probability that a number is left out, in units of 2^-15.
+    pub p: u16,
 }
 
 impl Dropout {
-    /// The largest share: one number of 64 stays.
+    /// The largest probability: one number of 64 stays.
     const MOST: u16 = (1 << 15) - (1 << 9);
 
-    /// A share of `part / of`.
+    /// A probability of `part / of`.
     pub const fn new(part: u16, of: u16) -> Self {
         let of = if of == 0 { 1 } else { of as u32 };
-        let share = (((part as u32) << 15) + of / 2) / of;
-        Self { share: if share > u16::MAX as u32 { u16::MAX } else { share as u16 } }
+        let p = (((part as u32) << 15) + of / 2) / of;
+        Self { p: if p > u16::MAX as u32 { u16::MAX } else { p as u16 } }
     }
 
     /// The shape stays, and numbers go through a point.
     pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
-        if self.share > Self::MOST {
-            return Err(Misfit::Share { share: self.share });
+        if self.p > Self::MOST {
+            return Err(Misfit::Probability { p: self.p });
         }
-        let scale = Scale::Kept(self.share);
+        let scale = Scale::Kept(self.p);
         Ok(Facts { output: Output::Sums, scale, ..Facts::in_place(from) })
     }
 
@@ -53,7 +53,7 @@ impl Dropout {
         let first = draws.first.wrapping_add(first as u32);
         for_width!(Mantissas, codes, codes => {
             for ((sum, code), i) in sums.iter_mut().zip(codes).zip(0u32..) {
-                let stays = draws.key.half(first.wrapping_add(i)) >= u32::from(self.share) << 1;
+                let stays = draws.key.half(first.wrapping_add(i)) >= u32::from(self.p) << 1;
                 *sum = if stays { code.widen() * factor } else { 0 };
             }
         });
@@ -61,10 +61,10 @@ impl Dropout {
 }
 
 impl Average {
-    /// A multiplication by `1 / (1 - share)`, for a share in units of 2^-15: exact where it is a power
-    /// of two, else with 15 bits.
-    pub(crate) const fn of_kept(share: u16) -> Self {
-        let kept = (1u32 << 15).saturating_sub(share as u32);
+    /// A multiplication by `1 / (1 - p)`, for a `p` in units of 2^-15: exact where it is a power of two,
+    /// else with 15 bits.
+    pub(crate) const fn of_kept(p: u16) -> Self {
+        let kept = (1u32 << 15).saturating_sub(p as u32);
         if kept == 0 {
             return Self::NONE;
         }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_left_out_as_the_share_says_wherever_pieces_begin() {
+    fn as_many_are_left_out_as_p_says_wherever_pieces_begin() {
         let dropout = Dropout::new(1, 5);
         let draws = Draws { key: Key::new(3), first: 7 };
         let (ones, mut all) = (std::vec![1i8; 10_000], std::vec![0; 10_000]);
@@ -133,11 +133,11 @@ mod tests {
 
     #[test]
     fn the_factor_is_near_and_fits() {
-        for share in [0, 1, 100, 3277, 6554, 1 << 14, 20_000, 24_576, 30_000, Dropout::MOST] {
-            let Average { factor, shift } = Average::of_kept(share);
-            let exact = 32_768.0 / (32_768.0 - f64::from(share));
+        for p in [0, 1, 100, 3277, 6554, 1 << 14, 20_000, 24_576, 30_000, Dropout::MOST] {
+            let Average { factor, shift } = Average::of_kept(p);
+            let exact = 32_768.0 / (32_768.0 - f64::from(p));
             let error = f64::from(factor) * f64::from(-i16::from(shift)).exp2() / exact - 1.0;
-            assert!(error.abs() < 1e-4, "{share}: {error}");
+            assert!(error.abs() < 1e-4, "{p}: {error}");
         }
         assert_eq!(Average::of_kept(1 << 14), Average { factor: 2, shift: 0 });
         assert_eq!(Average::of_kept(0), Average::NONE);
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn one_number_of_64_stays_at_least() {
         let from = Shape::vector(3);
-        assert!(Dropout { share: Dropout::MOST }.facts(from).is_ok());
-        assert_eq!(Dropout::new(1, 1).facts(from), Err(Misfit::Share { share: 1 << 15 }));
-        assert_eq!(Dropout::new(9, 0).share, u16::MAX);
+        assert!(Dropout { p: Dropout::MOST }.facts(from).is_ok());
+        assert_eq!(Dropout::new(1, 1).facts(from), Err(Misfit::Probability { p: 1 << 15 }));
+        assert_eq!(Dropout::new(9, 0).p, u16::MAX);
     }
 }

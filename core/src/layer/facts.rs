@@ -50,8 +50,8 @@ pub enum Output {
 pub enum Scale {
     /// Codes and gradients, divided by so many.
     Mean(usize),
-    /// In training, codes and gradients divided by what is kept when a share of them is left out, in
-    /// units of 2^-15.
+    /// In training, codes and gradients divided by the probability that one is kept. This is that of
+    /// being left out, in units of 2^-15.
     Kept(u16),
     /// Outputs are parts of one. Gradients are multiplied by bytes.
     Curve {
@@ -171,9 +171,9 @@ pub enum Misfit {
         shift: u8,
     },
     /// Too many numbers are left out.
-    Share {
-        /// How many, in units of 2^-15.
-        share: u16,
+    Probability {
+        /// With which probability, in units of 2^-15.
+        p: u16,
     },
     /// A momentum or an epsilon that is no power of two within reach.
     Norm {
@@ -253,9 +253,9 @@ impl Misfit {
                 .text(" cannot have a slope of 2^-")
                 .number(shift as usize)
                 .text("; the exponent must be 1 to 15"),
-            Self::Share { share } => m
+            Self::Probability { p } => m
                 .text(" cannot lose ")
-                .number(share as usize)
+                .number(p as usize)
                 .text(" parts of 32,768; leave out 32,256 (98.4 %) at most"),
             Self::Norm { shifts: [momentum, eps] } => m
                 .text(" cannot be normalised with a momentum of 2^-")

@@ -47,8 +47,8 @@ pub enum StoreError {
     Pending,
     /// Training has not found the bounds of a layer's weights or biases yet.
     Untrained {
-        /// The place of the layer.
-        layer: usize,
+        /// The layer.
+        layer: Name,
     },
     /// The plan has a layer of another kind, shape or width there, or none.
     OtherLayer {
@@ -342,7 +342,8 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 let codes = [own.weight.codes, own.bias.codes, own.channels_now];
                 let sources = if region.is_stored() { codes } else { own.stored_regions() };
                 if region.is_stored() && self.is_guessed(layer, which) {
-                    return Err(StoreError::Untrained { layer });
+                    let name = self.graph.layers().get(layer).map(|layer| layer.name);
+                    return Err(name.map_or(other, |layer| StoreError::Untrained { layer }));
                 }
                 let source = *sources.get(which).ok_or(other)?;
                 if source.len != region.len || source.bytes() != region.bytes() {
@@ -512,7 +513,7 @@ mod tests {
             config
         });
         let untrained = image(&kept[0], &kept[1], 0).err();
-        assert_eq!(untrained, Some(StoreError::Untrained { layer: 3 }));
+        assert_eq!(untrained, Some(StoreError::Untrained { layer }));
         let good = image(&whole, &lean, 1).unwrap();
         let stored = read(&good, &lean);
         let mut begin = |config: &Config<9>, stored| {

@@ -86,7 +86,7 @@ struct Row<'a> {
     biases: usize,
     /// Parameters in all their forms, and the bounds of their channels.
     kept: usize,
-    /// Output and gradient, while they live.
+    /// Output, gradient and what the layer keeps between them, while they live.
     lent: usize,
 }
 
@@ -102,7 +102,7 @@ fn rows(compiled: &Compiled) -> Result<Vec<Row<'_>>> {
             let codes = |p: &ParamPlan| if p.codes == p.master { Region::NONE } else { p.codes };
             let kept = params.flat_map(|p| [p.master, p.velocity, codes(&p), p.pass, p.sum]);
             let kept = kept.chain([plan.channels, plan.channels_now]);
-            let lent = [plan.activation, plan.pass, plan.grad, plan.aligned_grad];
+            let lent = [plan.activation, plan.pass, plan.memo, plan.grad, plan.aligned_grad];
             Row {
                 layer,
                 weights,

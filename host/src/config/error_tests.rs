@@ -97,7 +97,7 @@ fn model() {
         layers("- splitt: { channels: 1 }"),
         layers("- hardtanh: { low: 1, high: 2 }"),
         layers("- leaky_relu: { shift: 0 }"),
-        layers("- dropout: { share: 1.5 }"),
+        layers("- dropout: { p: 1.5 }"),
         layers("- batch_norm: { momentum: 2 }"),
         layers("- flatten\n    - lstm: { units: 8 }"),
         layers("- lstm: {}"),

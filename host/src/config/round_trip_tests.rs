@@ -348,7 +348,7 @@ model:
     - batch_norm
     - relu6
     - batch_norm: { momentum: 0.01, eps: 1.0e-3, frozen: true }
-    - dropout: { share: 0.2 }
+    - dropout: { p: 0.2 }
     - dense: { units: 20 }
     - hardtanh: { low: -2 }
     - leaky_relu: { shift: 4 }
@@ -360,7 +360,7 @@ data: digits
 train: { epochs: 2, batch: 8, lr: 0.1 }
 ";
     check(text).unwrap();
-    assert!(read(text).to_yaml().unwrap().contains("share: 0.2\n"));
+    assert!(read(text).to_yaml().unwrap().contains("p: 0.2\n"));
 }
 
 #[test]

@@ -60,11 +60,11 @@ impl Step<'_> {
                     element.slope.map(|(slope, off)| (slope, if near { 0.17 } else { off }));
                 Element { slope, ..element }
             }),
-            Kind::Dropout(Dropout { share }) => {
+            Kind::Dropout(Dropout { p }) => {
                 let key = self.key(i, Tensor::Activation, DROPOUT);
-                let factor = ONE / (ONE - f64::from(share));
+                let factor = ONE / (ONE - f64::from(p));
                 let elements = (0u32..).zip(below).map(|(element, x)| {
-                    let stays = key.half(element) >= 2 * u32::from(share);
+                    let stays = key.half(element) >= 2 * u32::from(p);
                     self.coverage.note_if(!stays, "numbers that are left out");
                     let slope = if stays { factor } else { 0.0 };
                     // Factors are powers of two, or have 15 bits.
