@@ -26,6 +26,7 @@ mod flow;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod layer;
+mod life;
 #[expect(
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
@@ -62,8 +63,8 @@ mod view;
 )]
 mod way;
 
+pub use life::{Life, Lives};
 pub(crate) use transients::attempt;
-pub use transients::{Life, Lives};
 
 pub use crate::message::Message;
 pub use arena::{Arena, too_small};

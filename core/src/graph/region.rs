@@ -183,6 +183,8 @@ pub struct LayerPlan {
     /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
     /// output. Of a max pool: it reads such a ReLU.
     pub gated: bool,
+    /// The output is not kept for the backward pass, but made again.
+    pub recomputed: bool,
     /// Output.
     pub activation: Region,
     /// One bit an element: may the gradient pass?
@@ -300,6 +302,7 @@ impl LayerPlan {
         output: 0,
         output_bits: 0,
         gated: false,
+        recomputed: false,
         activation: Region::NONE,
         pass: Region::NONE,
         memo: Region::NONE,

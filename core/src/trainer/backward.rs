@@ -2,9 +2,9 @@
 
 use super::{
     engine::{At, Engine, linked_loss},
-    forward::{grid, pieces},
+    forward::pieces,
     norm::{norm_factors, norm_of},
-    point::{Sums, widen},
+    point::{Sums, grid, widen},
     recurrent::lstm_of,
     state::Tensor,
     stored::{in_arena, or_stored},
@@ -60,6 +60,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             if at.plan.grad.len == 0 {
                 continue;
             }
+            self.recompute(at, count, base);
             self.block_clipped(at, count);
             if let Some(norm) = norm_of::<U>(&at.plan.way) {
                 self.norm_back(at, norm, count);
