@@ -76,7 +76,7 @@ pub use layer::{Layer, Name};
 pub(crate) use params::NORM_WORDS;
 pub use plan::Plan;
 pub(crate) use recurrent::{BOUND_WORDS, Memories, STEP_SUMS, hidden_width};
-pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};
+pub use region::{Bounds, LayerPlan, Left, ParamPlan, Region, Shared, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 

@@ -10,7 +10,7 @@ use super::{
     demand::{Demand, largest_tensor},
     error::PlanError,
     life::Life,
-    region::{LayerPlan, Region, Shared},
+    region::{LayerPlan, Left, Region, Shared},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -197,7 +197,9 @@ impl<const N: usize> Plan<N> {
             let hooked = i < hooks.len() && hooks[i].activation;
             if sizes.recompute && !hooked {
                 lives[i][0].gap = flow.gap(i);
-                plan.layers[i].recomputed = lives[i][0].gap.is_some();
+                if lives[i][0].gap.is_some() {
+                    plan.layers[i].left = Left::Nothing;
+                }
             }
             i += 1;
         }
@@ -342,7 +344,7 @@ mod tests {
             let kept = params(&l.weight).into_iter().chain(params(&l.bias));
             let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
             let mut lives = flow.lives(i.into());
-            lives[0].gap = flow.gap(i.into()).filter(|_| l.recomputed);
+            lives[0].gap = flow.gap(i.into()).filter(|_| l.left.is_recomputed());
             let lent = l.transients().into_iter().zip(lives);
             let back = if flow.moves(i.into()) { flow.back(i.into()) } else { end - i };
             let tiles =
@@ -445,7 +447,8 @@ mod tests {
         check(flow, &again);
         // data0, conv1, bn2, relu3, conv4, bn5, add6, pool7, fc8. conv4 and add6 read what bn2 put out.
         assert_eq!([2, 5].map(|i| flow.gap(i)), [Some((7, 11)), None]);
-        let recomputed = |plan: &Plan<10>| plan.layers().iter().position(|l| l.recomputed);
+        let recomputed =
+            |plan: &Plan<10>| plan.layers().iter().position(|l| l.left.is_recomputed());
         assert_eq!((recomputed(&kept), recomputed(&again)), (None, Some(2)));
         assert!(again.ram() <= kept.ram(), "{} {}", again.ram(), kept.ram());
         let hooked = HookNeeds { activation: true, ..HookNeeds::NONE };

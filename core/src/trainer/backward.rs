@@ -323,7 +323,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && now.output_clipped;
             // What the target takes came from here, or from above.
             let changes = match plan.way.output {
-                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.gated),
+                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.left.is_gated()),
                 Output::Codes => U::links_copies(),
                 Output::Sums => false,
             };

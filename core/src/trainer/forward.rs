@@ -257,7 +257,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     rows,
                     sums: &mut *sums,
                     average: if windows { at.average::<U>(true, self.mode) } else { Average::NONE },
-                    gated: plan.gated,
+                    gated: plan.left.is_gated(),
                     memo,
                     draws,
                     room,

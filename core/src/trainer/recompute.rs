@@ -33,7 +33,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 return;
             };
             let mut later = self.plan.iter().skip(reader.i + 1);
-            let again = holder.plan.recomputed && norm_of::<U>(&holder.plan.way).is_some();
+            let again =
+                holder.plan.left.is_recomputed() && norm_of::<U>(&holder.plan.way).is_some();
             if again && !later.any(|plan| plan.way.reads(of)) {
                 self.norm_again(holder, of, count, base);
             }
@@ -114,7 +115,7 @@ mod tests {
             let samples = Samples { data: SampleData::U8(&data), exponent: -8 };
             trainer.step(samples, Targets::Classes(&[0, 1, 2, 0, 1, 2, 0, 1])).unwrap();
         }
-        let forgotten = plan.layers().iter().filter(|plan| plan.recomputed).count();
+        let forgotten = plan.layers().iter().filter(|plan| plan.left.is_recomputed()).count();
         (trainer.persistent().to_vec(), plan.ram(), forgotten)
     }
 

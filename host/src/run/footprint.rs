@@ -158,7 +158,7 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
         add(kept, layer, *channels, always);
         add(used, layer, *channels_now, always);
         let [mut numbers, mask, back, aligned, kept] = flow.lives(i);
-        numbers.gap = flow.gap(i).filter(|_| plan.recomputed);
+        numbers.gap = flow.gap(i).filter(|_| plan.left.is_recomputed());
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);

@@ -73,7 +73,7 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let mut plain =
         Trainer::new(&case.graph, &case.config, plain.as_mut_slice(), Scalar, ()).expect("as well");
     // What a strategy records is not.
-    let again = plain.plan().layers().iter().any(|layer| layer.recomputed);
+    let again = plain.plan().layers().iter().any(|layer| layer.left.is_recomputed());
     coverage.note_if(again, "an activation that is made again");
     let view = case.graph.view();
     let terms: Vec<_> = (0..view.layers().len()).map(|i| terms::of(view, i)).collect();
