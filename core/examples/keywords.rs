@@ -88,9 +88,6 @@ fn main() {
         println!("{bytes:>8} bytes: {what}");
     }
     println!("{} of {MOST} bytes", PLAN.ram());
-    println!(
-        "normalised, 8 samples at a time: {} bytes, {} with what is made again",
-        KEPT.ram(),
-        FORGOTTEN.ram()
-    );
+    println!("{} bytes: normalised, 8 samples at a time", KEPT.ram());
+    println!("{} bytes: the same, with what can be made again forgotten", FORGOTTEN.ram());
 }

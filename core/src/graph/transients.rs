@@ -249,15 +249,15 @@ impl<const N: usize> Plan<N> {
 
     /// The largest piece of memory between what lives at this time, or the scratch region.
     const fn spare(&self, base: u32, lives: &[Lives], time: u16) -> Region {
-        // First and last byte of each: builds ask for them often.
-        let mut taken = [[(0, 0); 5]; N];
+        // First and last byte of each: builds ask for them often. What has a place ends within 31 bits.
+        let mut taken = [[(0u32, 0u32); 5]; N];
         let (mut count, mut i) = (0, 0);
         while i < self.len as usize {
             let (regions, lives) = (self.layers[i].transients(), lives[i]);
             let mut k = 0;
             while k < regions.len() {
                 if regions[k].len > 0 && lives[k].at(time) {
-                    taken[count / 5][count % 5] = (regions[k].offset() as u64, regions[k].end());
+                    taken[count / 5][count % 5] = (regions[k].offset(), regions[k].end() as u32);
                     count += 1;
                 }
                 k += 1;
@@ -268,8 +268,8 @@ impl<const N: usize> Plan<N> {
         let mut i = 0;
         while i <= count {
             // A gap begins at the start, or where something ends.
-            let start = if i == 0 { base as u64 } else { taken[(i - 1) / 5][(i - 1) % 5].1 };
-            let (mut end, mut k) = (self.ram as u64, 0);
+            let start = if i == 0 { base } else { taken[(i - 1) / 5][(i - 1) % 5].1 };
+            let (mut end, mut k) = (self.ram as u32, 0);
             while k < count {
                 let other = taken[k / 5][k % 5];
                 if other.1 > start && other.0 < end {
@@ -279,8 +279,8 @@ impl<const N: usize> Plan<N> {
             }
             let room = end.saturating_sub(start) / 4;
             let len = if room < MOST_SPARE { room } else { MOST_SPARE };
-            if len > best.len as u64 {
-                best = Region::new(start as u32, len as u32, Width::I32);
+            if len > best.len {
+                best = Region::new(start, len, Width::I32);
             }
             i += 1;
         }
@@ -306,7 +306,7 @@ impl<const N: usize> Plan<N> {
 }
 
 /// More sums at once than this gain nothing, and would leave the caches of a desktop.
-const MOST_SPARE: u64 = 1024;
+const MOST_SPARE: u32 = 1024;
 
 /// Layers times rounds in which places are tried: a build finds them too, and shall not take long.
 const TRIED: usize = 96;

@@ -22,9 +22,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// its readers.
     #[inline(always)]
     pub(super) fn recompute(&mut self, reader: At<'e>, count: usize, base: u32) {
-        if !U::uses(Part::Recompute) {
-            return;
+        if U::uses(Part::Recompute) {
+            self.make_again(reader, count, base);
         }
+    }
+
+    // Not inlined, so that its frame is not under the rest of the way back.
+    #[inline(never)]
+    fn make_again(&mut self, reader: At<'e>, count: usize, base: u32) {
         let way = &reader.plan.way;
         let inputs = if way.joins() { &[way.input, way.other][..] } else { &[way.input] };
         for of in inputs.iter().map(|&of| usize::from(of)) {
