@@ -48,7 +48,8 @@ pub struct Train {
     /// Memory for time: what layers that normalise put out is forgotten once it was read, and made again
     /// from their inputs when the backward pass asks for it (as Chen et al. 2016, "Training deep nets
     /// with sublinear memory cost", and Rota Bulo et al. 2018, "In-place activated BatchNorm"). It
-    /// changes no bit.
+    /// changes no bit. Places are found one by one, so that a network with little to forget may take a few
+    /// bytes more.
     pub recompute: bool,
     /// What is minimised.
     pub loss: LossKind,
