@@ -1,5 +1,5 @@
 //! The order in which work is done never changes a result: kernels, tile sizes, resumed runs,
-//! evaluations in between, and micro-batches all leave the same bits.
+//! evaluations in between, activations that are made again, and micro-batches all leave the same bits.
 
 use fixgrad::{
     config::LayerConfig,
@@ -34,6 +34,16 @@ proptest! {
                 prop_assert_eq!(difference, None, "{} with tiles of {}", name, tile);
             }
         }
+    }
+
+    #[test]
+    fn activations_that_are_made_again_leave_the_same_bits(case in case(ANYTHING)) {
+        let [kept, again] = [false, true].map(|recompute| {
+            let mut case = case.clone();
+            case.config.train.recompute = recompute;
+            scalar(&case, Way::default())
+        });
+        prop_assert_eq!(difference(&kept, &again), None);
     }
 
     #[test]

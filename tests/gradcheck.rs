@@ -48,6 +48,7 @@ fn every_step_equals_its_float_reference() {
             "Mse value",
             "parameters that stay",
             "some channels that move",
+            "an activation that is made again",
         ]
         .map(str::to_owned),
     );

@@ -179,7 +179,7 @@ fn wrong_blobs_are_refused_in_words_and_training_goes_on() {
     let large = line::job(200, "batch: 16", "").compiled.encode().expect("bytes");
     let other = line::job(9, "batch: 16", "").compiled.encode().expect("bytes");
     let cases = [
-        (sealed(|b| b[4] = 9), "format version 9; this release reads version 5"),
+        (sealed(|b| b[4] = 9), "format version 9; this release reads version 6"),
         (damaged, "the checksum is wrong"),
         (other, "made for graph"),
         (large, "made for graph"),

@@ -89,6 +89,8 @@ pub enum Part {
     Stored,
     /// Sums of micro-batches in 16 bits.
     ShortSums,
+    /// Activations that are worked out again for the backward pass.
+    Recompute,
 }
 
 impl Part {

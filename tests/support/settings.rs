@@ -29,7 +29,7 @@ pub fn train(variety: Variety) -> impl Strategy<Value = Train> {
         1 => Just((Optimizer::LION, 0)),
     ];
     let decay = prop_oneof![Just(Lr::ZERO), (1..2000u32).prop_map(|n| Lr::ratio(n, 10_000))];
-    let warmup = 0..4u32;
+    let (warmup, recompute) = (0..4u32, any::<bool>());
     let schedule = prop_oneof![
         Just(Schedule::Constant),
         (1..3u32, 0..1u16 << 15).prop_map(|(every, factor)| Schedule::Step { every, factor }),
@@ -38,7 +38,7 @@ pub fn train(variety: Variety) -> impl Strategy<Value = Train> {
     let widths = select(vec![Width::I8, Width::I16, Width::I32]);
     let batch = (1..=8 / variety.parts).prop_map(move |parts| parts * variety.parts);
     let rate = (1..2000u32, 1..2000u32).prop_map(|(a, b)| Lr::ratio(a, b));
-    let schedule = (schedule, warmup);
+    let schedule = (schedule, warmup, recompute);
     (any::<u64>(), batch, loss, rate, schedule, (optimizer, widths), decay, select(rounds))
         .prop_map(
             |(
@@ -46,7 +46,7 @@ pub fn train(variety: Variety) -> impl Strategy<Value = Train> {
                 batch,
                 loss,
                 lr,
-                (schedule, warmup),
+                (schedule, warmup, recompute),
                 ((optimizer, momentum), velocity),
                 decay,
                 round,
@@ -56,6 +56,7 @@ pub fn train(variety: Variety) -> impl Strategy<Value = Train> {
                     batch,
                     micro_batch: batch,
                     sums: Width::I32,
+                    recompute,
                     loss: loss.0,
                     label_smoothing: loss.1,
                     optimizer,

@@ -39,7 +39,7 @@ impl Magic {
     /// Version of the format in this release. A reader refuses all others.
     pub const fn version(self) -> u16 {
         match &self.0 {
-            b"FXCC" | b"FXCM" => 5,
+            b"FXCC" | b"FXCM" => 6,
             _ => 1,
         }
     }

@@ -63,6 +63,7 @@ const fn of_run(train: &Train) -> u64 {
         | on(train.weight_decay.mantissa > 0, Part::WeightDecay)
         | on(train.accumulates(), Part::MicroBatches)
         | on(train.has_short_sums(), Part::ShortSums)
+        | on(train.recompute, Part::Recompute)
 }
 
 const fn of_layer(layer: &LayerConfig) -> u64 {
@@ -135,6 +136,7 @@ mod tests {
             (Train { warmup: 1, ..TRAIN }, Part::Warmup),
             (Train { micro_batch: 2, ..TRAIN }, Part::MicroBatches),
             (Train { micro_batch: 2, sums: Width::I16, ..TRAIN }, Part::ShortSums),
+            (Train { recompute: true, ..TRAIN }, Part::Recompute),
             (Train { loss: LossKind::Mse, ..TRAIN }, Part::SquaredError),
             (Train { loss: LossKind::BceWithLogits, ..TRAIN }, Part::BinaryCrossEntropy),
             (Train { label_smoothing: 1, ..TRAIN }, Part::LabelSmoothing),

@@ -45,6 +45,12 @@ pub struct Train {
     /// Storage of gradient sums, where gradients are accumulated: 32 bits, or 16 under range rules that
     /// know the bound of a gradient before the step.
     pub sums: Width,
+    /// Memory for time: what layers that normalise put out is forgotten once it was read, and made again
+    /// from their inputs when the backward pass asks for it (as Chen et al. 2016, "Training deep nets
+    /// with sublinear memory cost", and Rota Bulo et al. 2018, "In-place activated BatchNorm"). It
+    /// changes no bit. Places are found one by one, so that a network with little to forget may take a few
+    /// bytes more.
+    pub recompute: bool,
     /// What is minimised.
     pub loss: LossKind,
     /// The share of the target that all classes get alike, in units of 2^-15, for softmax
@@ -80,6 +86,7 @@ impl Train {
             batch,
             micro_batch: batch,
             sums: Width::I32,
+            recompute: false,
             loss: LossKind::SoftmaxCrossEntropy,
             label_smoothing: 0,
             optimizer: Optimizer::Sgd,

@@ -2,7 +2,7 @@
 //! move, which settings say.
 
 use super::{
-    transients::{Life, Lives},
+    life::{Life, Lives},
     view::GraphView,
 };
 use crate::{
@@ -180,13 +180,64 @@ impl<'a> Flow<'a> {
         let (back, read) = (self.back(i), self.last_read(i));
         // A copy that changed numbers asks itself which gradients pass, when they go on.
         let copied = self.graph.copies(i) && self.trains(i) && back > read;
-        let made: Life = (here, if copied { back } else { read });
+        let made = Life::new(here, if copied { back } else { read });
         let [below, other] = self.graph.layers()[i].inputs();
         let own = self.graph.lstm(i).is_some() && self.trains(i);
         let kept = if own || self.trains(below) || self.trains(other) { back } else { here };
         // The gradients of gates are there before the layer below gets its own.
         let aligned = if own { end - here } else { back };
-        [made, (here, end - here), (grad, back), (aligned, back), (here, kept)]
+        [
+            made,
+            Life::new(here, end - here),
+            Life::new(grad, back),
+            Life::new(aligned, back),
+            Life::new(here, kept),
+        ]
+    }
+
+    /// First and last of the moments at which the output of layer `i` need not be in memory, because
+    /// the layer can make it again: one that normalises looks at its input on the way back anyhow, and
+    /// its output is a sum and a product away. None where that gives no memory back, or where a point
+    /// above changed the numbers in their place.
+    pub const fn gap(self, i: usize) -> Option<(u16, u16)> {
+        let (n, last) = (self.graph.layers().len(), self.graph.last_in_place(i));
+        if !self.graph.is_norm(i) || !self.trains(i) {
+            return None;
+        }
+        // Its input must be there, and not be made again as well.
+        let mut below = self.graph.layers()[i].input as usize;
+        while below > 0 && self.graph.is_in_place(below) {
+            below = self.graph.layers()[below].input as usize;
+        }
+        if self.graph.is_norm(below) {
+            return None;
+        }
+        let mut k = last;
+        while k != i {
+            let settings = if k < self.settings.len() { Some(&self.settings[k]) } else { None };
+            if let Some(settings) = settings
+                && (settings.activation.is_some() || settings.activation_grad.is_some())
+            {
+                return None;
+            }
+            k = self.graph.layers()[k].input as usize;
+        }
+        let (mut reader, mut highest) = (last + 1, 0);
+        while reader < n {
+            if self.graph.reads(reader, last) {
+                highest = reader;
+            }
+            reader += 1;
+        }
+        // Behind a last layer there is the loss alone.
+        if highest == 0 || highest + 1 >= n {
+            return None;
+        }
+        let (forward, again) = (highest as u16, (2 * n - highest) as u16);
+        if self.last_read(i) < again {
+            return None;
+        }
+        Some((forward + 1, again - 1))
     }
 
     /// Multiply-adds of one training sample: forward everywhere, by the weights that move, and by the
@@ -215,7 +266,7 @@ const fn max_1(number: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Graph;
+    use super::super::{Graph, Life};
     use crate::{
         config::{LayerConfig, Update},
         layer::{Conv2d, Kind, LeakyRelu, Relu, Relu6},
@@ -245,11 +296,14 @@ mod tests {
     fn tensors_live_until_the_first_of_their_readers_ran_backward() {
         let flow = RESIDUAL.view().flow(&[]);
         // What both branches read: until conv1 ran backward.
-        assert_eq!(flow.lives(1)[0], (1, 18 - 3));
+        assert_eq!(flow.lives(1)[0], Life::new(1, 18 - 3));
         // The gradient of the sum: from the dense layer on, until conv1 brings all that the stem gets.
-        assert_eq!(flow.lives(6)[2], (18 - 8, 18 - 3));
-        assert_eq!(flow.lives(5)[2], (18 - 6, 18 - 5));
-        assert_eq!(flow.lives(8)[..3], [(8, 9), (8, 10), (9, 10)]);
+        assert_eq!(flow.lives(6)[2], Life::new(18 - 8, 18 - 3));
+        assert_eq!(flow.lives(5)[2], Life::new(18 - 6, 18 - 5));
+        assert_eq!(
+            flow.lives(8)[..3],
+            [(8, 9), (8, 10), (9, 10)].map(|(first, last)| Life::new(first, last))
+        );
     }
 
     #[test]
@@ -259,16 +313,16 @@ mod tests {
         let flow = RESIDUAL.view().flow(&head);
         assert_eq!([1, 5, 7, 8].map(|i| flow.trains(i)), [false, false, false, true]);
         // Read by conv1 and by the sum, and then no more.
-        assert_eq!(flow.lives(1)[0], (1, 6));
-        assert_eq!(flow.lives(4)[0], (4, 5));
+        assert_eq!(flow.lives(1)[0], Life::new(1, 6));
+        assert_eq!(flow.lives(4)[0], Life::new(4, 5));
         // The weights of the dense layer.
-        assert_eq!(flow.lives(6)[0], (6, 18 - 8));
+        assert_eq!(flow.lives(6)[0], Life::new(6, 18 - 8));
         // Biases need what a ReLU changed, and not what a weight was multiplied with.
         let biases = settings([(1, Update::Nothing), (3, Update::Bias), (5, Update::Bias)]);
         let flow = RESIDUAL.view().flow(&biases);
         assert_eq!([1, 2, 3, 5].map(|i| flow.trains(i)), [false, false, true, true]);
-        assert_eq!((flow.lives(1)[0], flow.lives(0)[0]), ((1, 6), (0, 1)));
-        assert_eq!((flow.lives(3)[0], flow.lives(5)[0]), ((3, 18 - 5), (5, 6)));
+        assert_eq!([1, 0].map(|i| flow.lives(i)[0]), [Life::new(1, 6), Life::new(0, 1)]);
+        assert_eq!([3, 5].map(|i| flow.lives(i)[0]), [Life::new(3, 18 - 5), Life::new(5, 6)]);
     }
 
     #[test]
@@ -277,9 +331,9 @@ mod tests {
             Graph::input([1, 4, 4]).conv2d("conv", Conv2d::new(2, 1)).batch_norm().dense("fc", 3);
         // data0, conv1, batch_norm2, fc3: the normalisation has no weight that moves.
         let still = settings([(2, Update::Nothing)]);
-        assert_eq!(graph.view().flow(&still).lives(1)[0], (1, 8 - 2));
+        assert_eq!(graph.view().flow(&still).lives(1)[0], Life::new(1, 8 - 2));
         let head = settings([(1, Update::Nothing), (2, Update::Nothing)]);
-        assert_eq!(graph.view().flow(&head).lives(1)[0], (1, 2));
+        assert_eq!(graph.view().flow(&head).lives(1)[0], Life::new(1, 2));
     }
 
     #[test]
@@ -289,35 +343,35 @@ mod tests {
             let flow = graph.view().flow(settings);
             let gated: std::vec::Vec<_> =
                 (0..graph.view().layers().len()).filter(|&i| flow.gated(i)).collect();
-            (gated, flow.lives(1)[0])
+            (gated, flow.lives(1)[0].last)
         };
         // data0, conv1, relu2, pool3, pool4, fc5: the second pool reads no ReLU.
         let chain = start().relu().max_pool(2).max_pool(2).dense("fc", 2);
-        assert_eq!(lives(&chain, &[]), (std::vec![2, 3], (1, 3)));
+        assert_eq!(lives(&chain, &[]), (std::vec![2, 3], 3));
         // Two pools may read it, and nothing else.
         let two = start().relu().max_pool(2).from_layer("relu2").max_pool(2);
         let two = two.add("max_pool2d3").dense("fc", 2);
-        assert_eq!(lives(&two, &[]), (std::vec![2, 3, 4], (1, 4)));
+        assert_eq!(lives(&two, &[]), (std::vec![2, 3, 4], 4));
         let other = start().relu().max_pool(2).from_layer("relu2").avg_pool(2);
         let other = other.add("max_pool2d3").dense("fc", 2);
-        assert_eq!(lives(&other, &[]), (std::vec![], (1, 14 - 3)));
+        assert_eq!(lives(&other, &[]), (std::vec![], 14 - 3));
         // One that made a copy has a gradient of its own.
         let copied = start().relu().max_pool(2).from_layer("conv").avg_pool(2);
         let copied = copied.add("max_pool2d3").dense("fc", 2);
-        assert_eq!(lives(&copied, &[]), (std::vec![], (1, 4)));
+        assert_eq!(lives(&copied, &[]), (std::vec![], 4));
         // And so it may have in its place.
         let mut own = [LayerConfig::new(8); 6];
-        assert_eq!(lives(&chain, &own), (std::vec![], (1, 12 - 3)));
+        assert_eq!(lives(&chain, &own), (std::vec![], 12 - 3));
         own[2] = own[2].passing();
-        assert_eq!(lives(&chain, &own), (std::vec![2, 3], (1, 3)));
+        assert_eq!(lives(&chain, &own), (std::vec![2, 3], 3));
         // Other layers that block gradients have other numbers than zero where they do.
         for kind in [Kind::Relu6(Relu6), Kind::LeakyRelu(LeakyRelu::new(3))] {
             let graph = start().layer("curve", kind).max_pool(2).max_pool(2).dense("fc", 2);
-            assert_eq!(lives(&graph, &[]), (std::vec![], (1, 12 - 3)));
+            assert_eq!(lives(&graph, &[]), (std::vec![], 12 - 3));
         }
         // What lies below a pool is read for the weights of the layer above, and not for the ReLU.
         let above = start().max_pool(2).relu().conv2d("conv2", Conv2d::new(1, 1)).dense("fc", 2);
-        assert_eq!(lives(&above, &[]), (std::vec![], (1, 2)));
+        assert_eq!(lives(&above, &[]), (std::vec![], 2));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod flow;
     reason = "a `const` has no `get`; every index is below a length"
 )]
 mod layer;
+mod life;
 #[expect(
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
@@ -62,8 +63,8 @@ mod view;
 )]
 mod way;
 
+pub use life::{Life, Lives};
 pub(crate) use transients::attempt;
-pub use transients::{Life, Lives};
 
 pub use crate::message::Message;
 pub use arena::{Arena, too_small};
@@ -75,7 +76,7 @@ pub use layer::{Layer, Name};
 pub(crate) use params::NORM_WORDS;
 pub use plan::Plan;
 pub(crate) use recurrent::{BOUND_WORDS, Memories, STEP_SUMS, hidden_width};
-pub use region::{Bounds, LayerPlan, ParamPlan, Region, Shared, Sum, Way};
+pub use region::{Bounds, LayerPlan, Left, ParamPlan, Region, Shared, Sum, Way};
 pub use sizes::{HookNeeds, Sizes};
 pub use view::GraphView;
 

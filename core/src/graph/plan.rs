@@ -9,7 +9,8 @@ use super::{
     cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
-    region::{LayerPlan, Region, Shared},
+    life::Life,
+    region::{LayerPlan, Left, Region, Shared},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
 };
@@ -188,10 +189,18 @@ impl<const N: usize> Plan<N> {
         let tile = if tile > largest { largest } else { tile };
         plan.shared.scratch = cursor.take(max(whole, max(tile, MIN_TILE)), Width::I32);
         let base = cursor.at();
-        let mut lives = [[(0, 0); 5]; N];
+        let mut lives = [[Life::new(0, 0); 5]; N];
         let mut i = 0;
         while i < count {
             lives[i] = flow.lives(i);
+            // What a strategy does to numbers it shall not do twice.
+            let hooked = i < hooks.len() && hooks[i].activation;
+            if sizes.recompute && !hooked {
+                lives[i][0].gap = flow.gap(i);
+                if lives[i][0].gap.is_some() {
+                    plan.layers[i].left = Left::Nothing;
+                }
+            }
             i += 1;
         }
         if cursor.overflowed() {
@@ -280,7 +289,7 @@ pub(super) const fn max(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Flow, region::Sum, transients::Life},
+        super::{Flow, region::Sum},
         *,
     };
     use crate::config::Update;
@@ -310,6 +319,16 @@ mod tests {
         .split(1, 5)
         .dense("fc", 3);
 
+    const NORMALISED: Graph<10> = Graph::input([2, 6, 6])
+        .conv2d("conv1", Conv2d::new(4, 3).same())
+        .batch_norm()
+        .relu()
+        .conv2d("conv2", Conv2d::new(4, 3).same())
+        .batch_norm()
+        .add("relu3")
+        .avg_pool(2)
+        .dense("fc", 3);
+
     const SEQUENCES: Graph<10> = Graph::input([3, 1, 6])
         .lstm("lstm1", Lstm::new(5).sequence())
         .relu()
@@ -319,14 +338,17 @@ mod tests {
     /// All regions, and when they are in use.
     fn regions<const N: usize>(flow: Flow<'_>, plan: &Plan<N>) -> std::vec::Vec<(Region, Life)> {
         let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
-        let (always, end) = ((0, u16::MAX), 2 * flow.graph().layers().len() as u16);
+        let (always, end) = (Life::new(0, u16::MAX), 2 * flow.graph().layers().len() as u16);
         let layers = plan.layers().iter().zip(0u16..);
         let layers = layers.flat_map(|(l, i)| {
             let kept = params(&l.weight).into_iter().chain(params(&l.bias));
             let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
-            let lent = l.transients().into_iter().zip(flow.lives(i.into()));
+            let mut lives = flow.lives(i.into());
+            lives[0].gap = flow.gap(i.into()).filter(|_| l.left.is_recomputed());
+            let lent = l.transients().into_iter().zip(lives);
             let back = if flow.moves(i.into()) { flow.back(i.into()) } else { end - i };
-            let tiles = [(l.forward_tile, (i, i)), (l.backward_tile, (back, back))];
+            let tiles =
+                [(l.forward_tile, Life::new(i, i)), (l.backward_tile, Life::new(back, back))];
             kept.chain(lent).chain(tiles)
         });
         layers
@@ -340,7 +362,7 @@ mod tests {
         for (i, &(a, life)) in all.iter().enumerate() {
             assert!(a.range().end <= plan.ram() && a.offset() % 4 == 0, "{a:?}");
             for &(b, other) in &all[i + 1..] {
-                let together = life.0 <= other.1 && other.0 <= life.1;
+                let together = life.meets(other);
                 let overlap = u64::from(a.offset()) < b.end() && u64::from(b.offset()) < a.end();
                 // Codes that are the master itself are the one case of shared memory.
                 assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
@@ -410,6 +432,27 @@ mod tests {
         assert_eq!((memo(&head, 1), memo(&head, 3)), (cells(5, 1), cells(4, 6)));
         assert_eq!(head.layers()[1].aligned_grad.len, 0);
         assert_eq!(whole.layers()[1].aligned_grad.len, 4 * 6 * 20);
+    }
+
+    #[test]
+    fn what_is_made_again_gives_its_place_to_others() {
+        let layer = LayerConfig::tiny();
+        let plan = |recompute, hooks| {
+            let train = Train { recompute, ..Train::new(8, Lr::ZERO) };
+            NORMALISED.plan_with_hooks(&train, &layer, hooks)
+        };
+        let (kept, again) = (plan(false, HookNeeds::NONE), plan(true, HookNeeds::NONE));
+        let settings = NORMALISED.uniform(&layer);
+        let flow = NORMALISED.view().flow(settings.get(..9).unwrap());
+        check(flow, &again);
+        // data0, conv1, bn2, relu3, conv4, bn5, add6, pool7, fc8. conv4 and add6 read what bn2 put out.
+        assert_eq!([2, 5].map(|i| flow.gap(i)), [Some((7, 11)), None]);
+        let recomputed =
+            |plan: &Plan<10>| plan.layers().iter().position(|l| l.left.is_recomputed());
+        assert_eq!((recomputed(&kept), recomputed(&again)), (None, Some(2)));
+        assert!(again.ram() <= kept.ram(), "{} {}", again.ram(), kept.ram());
+        let hooked = HookNeeds { activation: true, ..HookNeeds::NONE };
+        assert_eq!(recomputed(&plan(true, hooked)), None);
     }
 
     #[test]
@@ -511,7 +554,7 @@ mod tests {
         #[test]
         fn nothing_alive_at_the_same_time_shares_memory(
             bits in 1u8..=16, batch in 1u16..40, parts in 1u16..4, tile in 0usize..5000,
-            momentum: bool, tiny: bool, channels: bool, hooks: [bool; 3], updates: [u8; 10],
+            momentum: bool, recompute: bool, tiny: bool, channels: bool, hooks: [bool; 3], updates: [u8; 10],
         ) {
             let mut layer = if tiny { LayerConfig::tiny() } else { LayerConfig::new(bits) };
             layer.per_channel = channels;
@@ -521,6 +564,7 @@ mod tests {
                 micro_batch: batch,
                 velocity: momentum.then_some(Width::I16),
                 sums: if tiny { Width::I16 } else { Width::I32 },
+                recompute,
                 tile,
             };
             let needs = HookNeeds {
@@ -531,9 +575,11 @@ mod tests {
             };
             let (mut settings, mut suited) = (settings, PICTURES.uniform(&layer));
             let mut branches = BRANCHES.uniform(&layer);
+            let mut normalised = NORMALISED.uniform(&layer);
             let mut sequences = SEQUENCES.uniform(&layer);
             let all = settings.iter_mut().zip(&updates).chain(suited.iter_mut().zip(&updates));
             let all = all.chain(sequences.iter_mut().zip(&updates));
+            let all = all.chain(normalised.iter_mut().zip(&updates));
             for (settings, &update) in all.chain(branches.iter_mut().zip(&updates)) {
                 settings.update = match update % 6 {
                     0 => Update::Nothing,
@@ -546,6 +592,7 @@ mod tests {
                 (NET.view(), &settings[..]),
                 (PICTURES.view(), &suited),
                 (BRANCHES.view(), &branches),
+                (NORMALISED.view(), normalised.get(..9).unwrap()),
                 (SEQUENCES.view(), sequences.get(..5).unwrap()),
             ] {
                 match Plan::<10>::new(graph, settings, sizes, &[needs; 10]) {

@@ -180,9 +180,8 @@ pub struct LayerPlan {
     pub output: u8,
     /// Bits of one code of the output.
     pub output_bits: u8,
-    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
-    /// output. Of a max pool: it reads such a ReLU.
-    pub gated: bool,
+    /// What the backward pass finds of the output.
+    pub left: Left,
     /// Output.
     pub activation: Region,
     /// One bit an element: may the gradient pass?
@@ -213,6 +212,31 @@ pub struct LayerPlan {
     pub backward_tile: Region,
     /// What a step would otherwise work out again each time.
     pub way: Way,
+}
+
+/// What the backward pass finds of the output of a layer. One byte: a plan has one for every layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Left {
+    /// The output, where anything asks for it.
+    Output,
+    /// Of a ReLU: only max pools read it, and their winners say where it blocks, so that nobody asks its
+    /// output. Of a max pool: it reads such a ReLU.
+    Winners,
+    /// Nothing: it is made again.
+    Nothing,
+}
+
+impl Left {
+    /// Whether winners stand for the output.
+    pub(crate) const fn is_gated(self) -> bool {
+        matches!(self, Self::Winners)
+    }
+
+    /// Whether the output is made again.
+    pub const fn is_recomputed(self) -> bool {
+        matches!(self, Self::Nothing)
+    }
 }
 
 /// A layer's bounds among those of all layers: one for each of some neighbours in
@@ -299,7 +323,7 @@ impl LayerPlan {
         channels_now: Region::NONE,
         output: 0,
         output_bits: 0,
-        gated: false,
+        left: Left::Output,
         activation: Region::NONE,
         pass: Region::NONE,
         memo: Region::NONE,

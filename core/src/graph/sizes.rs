@@ -13,6 +13,8 @@ pub struct Sizes {
     pub velocity: Option<Width>,
     /// Storage of gradient sums over micro-batches.
     pub sums: Width,
+    /// See [`Train::recompute`].
+    pub recompute: bool,
     /// 32-bit sums in memory at once where the range rule allows pieces. More is faster on a
     /// desktop and changes no result. At least one row of each layer always fits.
     pub tile: usize,
@@ -26,6 +28,7 @@ impl Sizes {
             micro_batch: train.micro_batch,
             velocity: if train.has_velocity() { Some(train.velocity) } else { None },
             sums: train.sums,
+            recompute: train.recompute,
             tile: 0,
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     cursor::TooLarge,
     flow::Flow,
+    life::{Life, Lives},
     plan::{Plan, storage},
     recurrent::{Memories, hidden_width},
     region::Region,
@@ -65,7 +66,7 @@ impl<const N: usize> Plan<N> {
                 let (regions, lives) = (self.layers[i].transients(), lives[i]);
                 let mut k = 0;
                 while k < regions.len() {
-                    if lives_at(lives[k], time) {
+                    if lives[k].at(time) {
                         sum += regions[k].footprint();
                     }
                     k += 1;
@@ -179,10 +180,11 @@ impl<const N: usize> Plan<N> {
             let (regions, turns) = (self.layers[i].transients(), turns[i]);
             let mut k = 0;
             while k < regions.len() {
-                let size = regions[k].footprint();
-                let before = next.is_none() || turns[k] > turn || turns[k] == turn && size > most;
-                if size > 0 && before && placed[i] >> k & 1 == 0 {
-                    (next, turn, most) = (Some((i, k)), turns[k], size);
+                if regions[k].len > 0 && placed[i] >> k & 1 == 0 && turns[k] >= turn {
+                    let size = regions[k].footprint();
+                    if next.is_none() || turns[k] > turn || size > most {
+                        (next, turn, most) = (Some((i, k)), turns[k], size);
+                    }
                 }
                 k += 1;
             }
@@ -200,21 +202,25 @@ impl<const N: usize> Plan<N> {
         shape: Region,
         life: Life,
     ) -> Result<Region, TooLarge> {
-        let mut offset = base as u64;
+        let size = shape.footprint();
+        let (mut offset, mut end) = (base as u64, base as u64 + size);
         let mut i = 0;
         while i < self.len as usize {
             let (others, lives) = (self.layers[i].transients(), lives[i]);
-            let (mut k, mut moved) = (0, false);
-            while k < others.len() {
+            let (mut k, mut moved, mut rest) = (0, false, placed[i]);
+            while rest > 0 {
                 let other = others[k];
-                let together = lives[k].0 <= life.1 && life.0 <= lives[k].1;
-                let overlap =
-                    (other.offset() as u64) < offset + shape.footprint() && offset < other.end();
-                if placed[i] >> k & 1 == 1 && together && overlap {
+                if rest & 1 == 1
+                    && lives[k].meets(life)
+                    && (other.offset() as u64) < end
+                    && offset < other.end()
+                {
                     offset = other.end();
+                    end = offset + size;
                     moved = true;
                 }
                 k += 1;
+                rest >>= 1;
             }
             // After a move, earlier neighbours may be in the way: look again from the start.
             i = if moved { 0 } else { i + 1 };
@@ -243,55 +249,42 @@ impl<const N: usize> Plan<N> {
 
     /// The largest piece of memory between what lives at this time, or the scratch region.
     const fn spare(&self, base: u32, lives: &[Lives], time: u16) -> Region {
-        let mut best = self.shared.scratch;
-        let mut i = 0;
-        while i <= self.len as usize {
-            // A gap begins at the start, or where something ends.
-            let (starts, times) = match i.checked_sub(1) {
-                None => ([Region::new(base, 0, Width::I8); 5], [(time, time); 5]),
-                Some(layer) => (self.layers[layer].transients(), lives[layer]),
-            };
+        // First and last byte of each: builds ask for them often. What has a place ends within 31 bits.
+        let mut taken = [[(0u32, 0u32); 5]; N];
+        let (mut count, mut i) = (0, 0);
+        while i < self.len as usize {
+            let (regions, lives) = (self.layers[i].transients(), lives[i]);
             let mut k = 0;
-            while k < starts.len() {
-                let start = starts[k].end();
-                let alive = lives_at(times[k], time);
-                let room = if alive { self.room(start, lives, time) / 4 } else { 0 };
-                let len = if room < MOST_SPARE { room } else { MOST_SPARE };
-                // What has no place has no end.
-                if start >= base as u64 && len > best.len as u64 {
-                    let (offset, len) = (start as u32, len as u32);
-                    best = Region::new(offset, len, Width::I32);
+            while k < regions.len() {
+                if regions[k].len > 0 && lives[k].at(time) {
+                    taken[count / 5][count % 5] = (regions[k].offset(), regions[k].end() as u32);
+                    count += 1;
                 }
                 k += 1;
+            }
+            i += 1;
+        }
+        let mut best = self.shared.scratch;
+        let mut i = 0;
+        while i <= count {
+            // A gap begins at the start, or where something ends.
+            let start = if i == 0 { base } else { taken[(i - 1) / 5][(i - 1) % 5].1 };
+            let (mut end, mut k) = (self.ram as u32, 0);
+            while k < count {
+                let other = taken[k / 5][k % 5];
+                if other.1 > start && other.0 < end {
+                    end = if other.0 < start { start } else { other.0 };
+                }
+                k += 1;
+            }
+            let room = end.saturating_sub(start) / 4;
+            let len = if room < MOST_SPARE { room } else { MOST_SPARE };
+            if len > best.len {
+                best = Region::new(start, len, Width::I32);
             }
             i += 1;
         }
         best
-    }
-
-    /// Bytes from `start` on, up to what lives at this time or to the end of the arena.
-    const fn room(&self, start: u64, lives: &[Lives], time: u16) -> u64 {
-        let (mut end, mut i) = (self.ram as u64, 0);
-        while i < self.len as usize {
-            let (others, lives) = (self.layers[i].transients(), lives[i]);
-            let mut k = 0;
-            while k < others.len() {
-                let other = others[k];
-                if other.len > 0 && lives_at(lives[k], time) && other.end() > start {
-                    let begin = other.offset() as u64;
-                    end = if begin <= start {
-                        start
-                    } else if begin < end {
-                        begin
-                    } else {
-                        end
-                    };
-                }
-                k += 1;
-            }
-            i += 1;
-        }
-        end.saturating_sub(start)
     }
 
     /// Where the last of them ends.
@@ -313,21 +306,10 @@ impl<const N: usize> Plan<N> {
 }
 
 /// More sums at once than this gain nothing, and would leave the caches of a desktop.
-const MOST_SPARE: u64 = 1024;
+const MOST_SPARE: u32 = 1024;
 
 /// Layers times rounds in which places are tried: a build finds them too, and shall not take long.
 const TRIED: usize = 96;
-
-/// First and last moment of a tensor. Layer `i` runs forward at `i`, the loss at the number of
-/// layers `n`, and layer `i` backward at `2n - i`.
-pub type Life = (u16, u16);
-
-/// Those of the tensors of a layer that do not live for ever.
-pub type Lives = [Life; 5];
-
-const fn lives_at(life: Life, time: u16) -> bool {
-    life.0 <= time && time <= life.1
-}
 
 /// The question mark of a `const fn`.
 macro_rules! attempt {

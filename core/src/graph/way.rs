@@ -4,7 +4,7 @@
 use super::{
     flow::Flow,
     plan::{Plan, max},
-    region::Way,
+    region::{Left, Way},
     view::GraphView,
 };
 use crate::layer::Output;
@@ -57,7 +57,9 @@ impl<const N: usize> Plan<N> {
                 weight_rows: rows as u16,
                 weight_cols: cols as u32,
             };
-            self.layers[i].gated = flow.gated(i);
+            if flow.gated(i) {
+                self.layers[i].left = Left::Winners;
+            }
             i += 1;
         }
     }

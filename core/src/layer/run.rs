@@ -86,7 +86,7 @@ pub(crate) struct Forward<'r, K> {
     pub(crate) sums: &'r mut [i32],
     pub(crate) average: Average,
     /// True where no gradient passes a window without a number above zero: see
-    /// [`LayerPlan::gated`](crate::graph::LayerPlan::gated).
+    /// [`Left::Winners`](crate::graph::Left::Winners).
     pub(crate) gated: bool,
     /// What the layer keeps for the way back, of these rows.
     pub(crate) memo: &'r mut [i8],

@@ -18,6 +18,7 @@ pub use observe::{Observe, PeakObserver};
 pub use overflow::Overflow;
 pub use quantizer::{Counts, Quantizer};
 pub(crate) use range::bits_for;
+pub(crate) use range::bound_of;
 pub use range::{Observer, Range, ceil_log2, exponent_of, peak, sweep};
 pub(crate) use requantize::requantize_word;
 pub use requantize::{Code, Format, jam, requantize};

@@ -78,6 +78,12 @@ pub const fn exponent_of(bound: i16, bits: u8) -> i16 {
     bound.saturating_sub(bits - 1)
 }
 
+/// The bound of a tensor whose codes of `bits` bits have this unit: the other way round.
+pub(crate) const fn bound_of(exponent: i16, bits: u8) -> i16 {
+    let bits = if bits < 2 { 2 } else { bits as i16 };
+    exponent.saturating_add(bits - 1)
+}
+
 /// The smallest `n` with `2^n >= magnitude`; zero has none.
 #[inline(always)]
 pub const fn ceil_log2(magnitude: u32) -> Option<u8> {

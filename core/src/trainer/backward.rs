@@ -2,9 +2,9 @@
 
 use super::{
     engine::{At, Engine, linked_loss},
-    forward::{grid, pieces},
+    forward::pieces,
     norm::{norm_factors, norm_of},
-    point::{Sums, widen},
+    point::{Sums, grid, widen},
     recurrent::lstm_of,
     state::Tensor,
     stored::{in_arena, or_stored},
@@ -60,6 +60,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             if at.plan.grad.len == 0 {
                 continue;
             }
+            self.recompute(at, count, base);
             self.block_clipped(at, count);
             if let Some(norm) = norm_of::<U>(&at.plan.way) {
                 self.norm_back(at, norm, count);
@@ -322,7 +323,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && now.output_clipped;
             // What the target takes came from here, or from above.
             let changes = match plan.way.output {
-                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.gated),
+                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.left.is_gated()),
                 Output::Codes => U::links_copies(),
                 Output::Sums => false,
             };

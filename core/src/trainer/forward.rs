@@ -6,7 +6,7 @@ use super::{
     engine::{At, Engine, Mode},
     mask::Mask,
     norm::{norm_factors, norm_of},
-    point::{Pass, Sums},
+    point::{Pass, Sums, grid},
     recurrent::lstm_of,
     samples::{SampleData, Samples},
     state::Tensor,
@@ -53,7 +53,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     /// Layers without a point work on the codes of the layer below.
-    fn forward_in_place(&mut self, at: At<'e>, count: usize) {
+    pub(super) fn forward_in_place(&mut self, at: At<'e>, count: usize) {
         let exponent = self.input_exponent(at.plan);
         if let Some(holder) = self.plan.get(usize::from(at.plan.output)) {
             let [codes] = pick(self.memory, [&holder.activation]);
@@ -98,7 +98,10 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             Kind::Input(_) if U::uses(Part::InputPoint) => {
                 Sums { exponent: samples.exponent, bits: samples.bits(), slack: 0 }
             }
-            _ if let Some(norm) = norm_of::<U>(&plan.way) => self.norm_sums(at, norm, count),
+            _ if let Some(norm) = norm_of::<U>(&plan.way) => {
+                self.norm_statistics(at, norm, count);
+                self.norm_unit(at)
+            }
             _ if lstm_of::<U>(&plan.way).is_some() => Self::LSTM_SUMS,
             _ if plan.weight.master.len > 0 => self.product_sums(at),
             _ if U::links_joins() && plan.way.joins() => self.join_unit(plan).sums(),
@@ -180,7 +183,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// The sums of some samples into a tile. Not inlined, nor is what follows: on a
     /// board, neither's frame shall lie under the other.
     #[inline(never)]
-    fn forward_sums(
+    pub(super) fn forward_sums(
         &mut self,
         at: At<'e>,
         samples: Samples<'_>,
@@ -254,7 +257,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                     rows,
                     sums: &mut *sums,
                     average: if windows { at.average::<U>(true, self.mode) } else { Average::NONE },
-                    gated: plan.gated,
+                    gated: plan.left.is_gated(),
                     memo,
                     draws,
                     room,
@@ -350,7 +353,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         Sums { exponent, bits, slack: bits.saturating_sub(likely) }
     }
 
-    fn align_bias(&mut self, at: At<'e>, exponent: i16) {
+    pub(super) fn align_bias(&mut self, at: At<'e>, exponent: i16) {
         let bias = &at.plan.bias;
         let from = self.exponents.get(at.i).map_or(0, |now| now.bias);
         let left = i32::from(from) - i32::from(exponent);
@@ -378,13 +381,6 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
             now.output = exponent;
         }
     }
-}
-
-/// The exponent of a product on a finer or coarser grid: the sum of the exponents.
-#[inline(never)]
-pub(crate) fn grid(a: i16, b: i16, c: i16) -> i16 {
-    let sum = i32::from(a) + i32::from(b) + i32::from(c);
-    sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// `count` things in pieces of `size`: the first of each piece, and how many it has.

@@ -21,7 +21,7 @@ impl Way {
     }
 
     /// True for a layer that reads the output of layer `of`.
-    fn reads(&self, of: usize) -> bool {
+    pub(super) fn reads(&self, of: usize) -> bool {
         usize::from(self.input) == of || usize::from(self.other) == of
     }
 }

@@ -16,6 +16,7 @@ mod norm;
 mod params;
 mod parts;
 mod point;
+mod recompute;
 mod record;
 mod recurrent;
 mod samples;

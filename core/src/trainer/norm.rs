@@ -2,8 +2,7 @@
 
 use super::{
     engine::{At, Engine, Mode},
-    forward::grid,
-    point::Sums,
+    point::{Sums, grid},
 };
 use crate::{
     graph::{Kind, NORM_WORDS, Region, Way, pick},
@@ -131,16 +130,15 @@ fn keep_running(rows: &mut [i32], channels: usize, which: usize, channel: usize,
 }
 
 impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
-    /// Statistics of the input, the factor of every channel, and what is known of the sums.
+    /// Mean and deviation of every channel of the input.
     #[inline(never)]
-    pub(super) fn norm_sums(&mut self, at: At<'e>, norm: BatchNorm, count: usize) -> Sums {
+    pub(super) fn norm_statistics(&mut self, at: At<'e>, norm: BatchNorm, count: usize) {
         let (plan, channels) = (at.plan, at.units());
         let (input, unit) = (self.input_region(plan), i32::from(self.input_exponent(plan)));
-        let regions = [input, &plan.channels_now, &plan.channels, &plan.weight.codes];
-        let [x, words, kept, weight] = pick(self.memory, regions);
-        let MantissasMut::I32(kept) = kept else { return Sums { exponent: 0, bits: 31, slack: 0 } };
+        let [x, words, kept] = pick(self.memory, [input, &plan.channels_now, &plan.channels]);
+        let MantissasMut::I32(kept) = kept else { return };
         let x = if input.len == 0 { Mantissas::I8(self.samples) } else { U::codes(x.as_ref()) };
-        let (mut words, weight) = (Words::new(words), weight.as_ref());
+        let mut words = Words::new(words);
         let rows = count * plan.way.rows as usize;
         let pixels = rows as u32;
         let learns = self.mode == Mode::Train && !norm.frozen;
@@ -173,6 +171,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 words.put(channel, now.mean.max(-end).min(end), deviation);
             }
         }
+    }
+
+    /// The factor of every channel, and what is known of the sums.
+    #[inline(never)]
+    pub(super) fn norm_unit(&mut self, at: At<'e>) -> Sums {
+        let (plan, channels) = (at.plan, at.units());
+        let [words, weight] = pick(self.memory, [&plan.channels_now, &plan.weight.codes]);
+        let (words, weight) = (Words::new(words), weight.as_ref());
         let factor =
             |words: &Words<'_>, c| Scaled::new(weight.get(c).into(), 0).times(words.deviation(c));
         let top = (0..channels).filter_map(|c| factor(&words, c).log()).max();

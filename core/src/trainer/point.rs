@@ -4,8 +4,8 @@ use super::mask::Mask;
 use crate::{
     kernel::Kernel,
     quant::{
-        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, Round, bits_for, exponent_of,
-        requantize, sweep,
+        Counts, Format, Observe, Overflow, Quant, Quantizer, Range, Round, bits_for, bound_of,
+        exponent_of, requantize, sweep,
     },
     rng::Key,
     strategy::{Context, Place, Strategy, Tile},
@@ -70,6 +70,13 @@ impl Sums {
             None => 0,
         }
     }
+}
+
+/// The exponent of a product on a finer or coarser grid: the sum of the exponents.
+#[inline(never)]
+pub(crate) fn grid(a: i16, b: i16, c: i16) -> i16 {
+    let sum = i32::from(a) + i32::from(b) + i32::from(c);
+    sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// What is left when all tiles have passed.
@@ -225,6 +232,11 @@ impl<'e, U: Uses> Pass<'e, U> {
             }
             _ => self.resolve(None),
         }
+    }
+
+    /// Decides the bound by the unit of the codes.
+    pub(crate) fn settle_to(&mut self, exponent: i16) {
+        self.bound = Some(bound_of(exponent, self.quant.bits));
     }
 
     /// The quantiser, once the bound is settled.

@@ -11,8 +11,8 @@ use core::ops::Range;
 
 use super::{
     engine::{At, Engine},
-    forward::{grid, pieces},
-    point::Sums,
+    forward::pieces,
+    point::{Sums, grid},
 };
 use crate::{
     graph::{Kind, LayerPlan, Memories, Region, STEP_SUMS, Way, hidden_width, pick},

@@ -2,10 +2,10 @@
 
 use super::{
     engine::{At, Engine, UPDATE_STREAM, VELOCITY_STREAM},
-    forward::{grid, pieces},
+    forward::pieces,
     gradients::Block,
     norm::norm_of,
-    point::{PIECE, Pass, Sums},
+    point::{PIECE, Pass, Sums, grid},
     recurrent::lstm_of,
     state::Tensor,
 };

@@ -80,6 +80,7 @@ impl Compiled {
             batch: i64::from(train.batch).into(),
             micro_batch: Some(i64::from(train.micro_batch).into()),
             sums: (train.sums != Width::I32).then(|| i64::from(train.sums.bits()).into()),
+            recompute: train.recompute.then_some(true),
             lr: short_rate(train.lr),
             schedule: Some(schedule(train.schedule).into()),
             warmup_epochs: None,

@@ -131,13 +131,14 @@ prop_compose! {
             (0.0f64..0.99).prop_map(|e| format!("softmax_cross_entropy, label_smoothing: {e}")),
         ],
         velocity in prop::sample::select(&[8, 16, 32][..]),
+        recompute in any::<bool>(),
         warmup in prop::sample::select(&["warmup_steps: 9", "warmup_epochs: 1", "warmup_steps: 0"][..]),
     ) -> String {
         let decay = if decay < 1e-9 { 0.0 } else { decay };
         format!(
             "train: {{ {length}, batch: 32, micro_batch: 4, lr: {lr}, {optimizer}, \
              weight_decay: {decay}, seed: {seed}, schedule: {schedule}, {warmup}, loss: {loss}, \
-             velocity: {velocity} }}\n"
+             velocity: {velocity}, recompute: {recompute} }}\n"
         )
     }
 }

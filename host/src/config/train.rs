@@ -35,6 +35,10 @@ pub struct TrainKeys {
     /// bias gradients are `moving`, `fixed` or `keep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<At<i64>>,
+    /// Memory for time: outputs of batch normalisations are not kept for the backward pass but made again.
+    /// Changes no bit; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recompute: Option<bool>,
     /// Learning rate for the mean of the batch.
     pub lr: At<f64>,
     /// How the learning rate changes; `constant` by default.

@@ -108,6 +108,7 @@ pub(super) fn build(
         batch,
         micro_batch,
         sums: sums?,
+        recompute: keys.recompute.unwrap_or(false),
         loss,
         label_smoothing: label_smoothing?,
         optimizer: optimizer?,

@@ -29,7 +29,8 @@ pub struct Proposal {
 #[error(
     "{budget} bytes of RAM are too few to train anything: the least is {least} bytes. Take smaller \
      micro-batches, fewer bits, range rules that need no whole tensor, or a smaller network, or have \
-     what does not move read from flash (`stored: true`)"
+     what does not move read from flash (`stored: true`), or what was normalised made again (`recompute: \
+     true`)"
 )]
 pub struct TooSmall {
     /// Bytes that are there.

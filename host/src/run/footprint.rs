@@ -115,20 +115,23 @@ fn phases(graph: GraphView<'_>, accumulates: bool) -> Vec<String> {
 
 fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<MemoryRegion> {
     let mut out = Vec::new();
-    let always = (0, u16::MAX);
+    let always = Life::new(0, u16::MAX);
     let mut add = |name: &str, layer: &str, region: Region, life: Life| {
         if region.len == 0 || region.is_stored() {
             return;
         }
         let phase = |moment: u16| phases[usize::from(moment).min(phases.len() - 1)].clone();
-        out.push(MemoryRegion {
-            name: name.to_owned(),
-            layer: layer.to_owned(),
-            offset: region.offset() as usize,
-            bytes: region.bytes(),
-            from: phase(life.0),
-            to: phase(life.1),
-        });
+        let lives = life.pieces().into_iter().filter(|(first, last)| first <= last);
+        out.extend(lives.zip([name.to_owned(), format!("{name}, again")]).map(|(life, name)| {
+            MemoryRegion {
+                name,
+                layer: layer.to_owned(),
+                offset: region.offset() as usize,
+                bytes: region.bytes(),
+                from: phase(life.0),
+                to: phase(life.1),
+            }
+        }));
     };
     for (i, (layer, plan)) in flow.graph().layers().iter().zip(plan.layers()).enumerate() {
         let LayerPlan { weight, bias, channels, channels_now, .. } = plan;
@@ -154,7 +157,8 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
         };
         add(kept, layer, *channels, always);
         add(used, layer, *channels_now, always);
-        let [numbers, mask, back, aligned, kept] = flow.lives(i);
+        let [mut numbers, mask, back, aligned, kept] = flow.lives(i);
+        numbers.gap = flow.gap(i).filter(|_| plan.left.is_recomputed());
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);

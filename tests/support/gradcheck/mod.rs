@@ -69,9 +69,13 @@ pub fn check(case: &Case, coverage: &Coverage) {
     let memory = memory.as_mut_slice();
     let mut trainer = Trainer::new(&case.graph, &case.config, memory, Scalar, seen.clone())
         .expect("a valid case");
-    let mut plain = Memory::bytes(plan.ram());
+    let lean = Trainer::<LAYERS, Scalar, ()>::plan_for(&case.graph, &case.config, &(), 0);
+    let mut plain = Memory::for_plan(&lean.expect("as well"));
     let mut plain =
         Trainer::new(&case.graph, &case.config, plain.as_mut_slice(), Scalar, ()).expect("as well");
+    // What a strategy records is not.
+    let again = plain.plan().layers().iter().any(|layer| layer.left.is_recomputed());
+    coverage.note_if(again, "an activation that is made again");
     let view = case.graph.view();
     let terms: Vec<_> = (0..view.layers().len()).map(|i| terms::of(view, i)).collect();
     let batch = usize::from(case.config.train.batch);

@@ -70,7 +70,8 @@ impl Step<'_> {
             let bits = [unit, unit * unit];
             for which in [0, 1] {
                 let most = 1.0 / UNIT / 2.0;
-                let expected = before[which] + share * (new[which].min(most) - before[which]);
+                let expected =
+                    before[which] + share * (new[which].clamp(-most, most) - before[which]);
                 let error = (after[which] - expected).abs();
                 let bound = 2.0 * UNIT
                     + 8.0 * UNIT * bits[which]

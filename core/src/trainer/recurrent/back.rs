@@ -12,7 +12,8 @@ use crate::{
     trainer::{
         Tensor,
         engine::{At, Engine, GATES_STREAM},
-        forward::{grid, pieces},
+        forward::pieces,
+        point::grid,
     },
     uses::Uses,
 };

@@ -9,9 +9,9 @@ use crate::{
     tensor::{Mantissas, MantissasMut, Matrix},
     trainer::{
         engine::{At, Engine},
-        forward::{grid, pieces},
+        forward::pieces,
         gradients::Block,
-        point::Sums,
+        point::{Sums, grid},
     },
     uses::Uses,
 };
