@@ -49,14 +49,14 @@ model:
     - dropout: {p: 0.2}
     - dense: {name: fc, units: 10}
 data: digits
-train: {epochs: 3, batch: 4, lr: 0.5, optimizer: lion}
+train: {epochs: 3, batch: 4, recompute: true, lr: 0.5, optimizer: lion}
 fixed:
   default:
-    weight: {bits: 8}
-    activation: {bits: 8}
-    weight_grad: {bits: 8}
-    activation_grad: {bits: 8}
-    master: {bits: 16, bound: 1}
+    weight: {bits: 4}
+    activation: {bits: 8, range: {moving: {window: 3}}}
+    weight_grad: {bits: 8, range: keep}
+    activation_grad: {bits: 16, range: {moving: {window: 2}}}
+    master: {bits: 8, bound: 0}
 ";
 
 /// A file of nics_fix.

@@ -38,18 +38,18 @@ pub struct Case {
     pub targets: Wanted,
 }
 
-/// Without the data, which say little and fill pages.
+/// Without the data where they would fill pages.
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (layer, config) in self.graph.view().layers().iter().zip(&self.config.layers) {
             writeln!(f, "{layer:?}\n    {config:?}")?;
         }
         writeln!(f, "{:?}\n{:?}", self.config.train, self.config.strategies)?;
-        let targets = match self.targets {
-            Wanted::Classes(_) => "classes",
-            Wanted::Values(..) => "values",
-        };
-        write!(f, "exponent {}, targets are {targets}, {:?}...", self.exponent, &self.samples[..1])
+        let count = self.samples.len();
+        if count > FEW {
+            return write!(f, "exponent {}, {count} mantissas, for {} steps", self.exponent, STEPS);
+        }
+        write!(f, "exponent {}, {:?} for {:?}", self.exponent, self.samples, self.targets)
     }
 }
 
@@ -61,6 +61,9 @@ pub enum Wanted {
     /// One value an output, and the exponent of their unit.
     Values(Vec<i16>, i16),
 }
+
+/// Mantissas that are worth printing.
+const FEW: usize = 300;
 
 /// Steps that a case has data for.
 pub const STEPS: usize = 3;

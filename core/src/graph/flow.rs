@@ -199,7 +199,7 @@ impl<'a> Flow<'a> {
     /// the layer can make it again: one that normalises looks at its input on the way back anyhow, and
     /// its output is a sum and a product away. None where that gives no memory back, or where a point
     /// above changed the numbers in their place.
-    pub const fn gap(self, i: usize) -> Option<(u16, u16)> {
+    pub(super) const fn gap(self, i: usize) -> Option<(u16, u16)> {
         let (n, last) = (self.graph.layers().len(), self.graph.last_in_place(i));
         if !self.graph.is_norm(i) || !self.trains(i) {
             return None;

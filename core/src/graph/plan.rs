@@ -9,7 +9,8 @@ use super::{
     cursor::Cursor,
     demand::{Demand, largest_tensor},
     error::PlanError,
-    life::Life,
+    flow::Flow,
+    life::{Life, Lives},
     region::{LayerPlan, Left, Region, Shared},
     sizes::{HookNeeds, Sizes},
     view::GraphView,
@@ -192,15 +193,12 @@ impl<const N: usize> Plan<N> {
         let mut lives = [[Life::new(0, 0); 5]; N];
         let mut i = 0;
         while i < count {
-            lives[i] = flow.lives(i);
             // What a strategy does to numbers it shall not do twice.
             let hooked = i < hooks.len() && hooks[i].activation;
-            if sizes.recompute && !hooked {
-                lives[i][0].gap = flow.gap(i);
-                if lives[i][0].gap.is_some() {
-                    plan.layers[i].left = Left::Nothing;
-                }
+            if sizes.recompute && !hooked && flow.gap(i).is_some() {
+                plan.layers[i].left = Left::Nothing;
             }
+            lives[i] = plan.lives(flow, i);
             i += 1;
         }
         if cursor.overflowed() {
@@ -213,6 +211,16 @@ impl<const N: usize> Plan<N> {
         plan.place_tiles(base, flow, &lives);
         plan.find_ways(flow);
         Ok(plan)
+    }
+
+    /// When the tensors of layer `i` live: as [`Flow::lives`], without the moments at which an output
+    /// that is made again is forgotten.
+    pub const fn lives(&self, flow: Flow<'_>, i: usize) -> Lives {
+        let mut lives = flow.lives(i);
+        if self.layers[i].left.is_recomputed() {
+            lives[0].gap = flow.gap(i);
+        }
+        lives
     }
 
     /// Bytes of the arena.
@@ -288,10 +296,7 @@ pub(super) const fn max(a: usize, b: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Flow, region::Sum},
-        *,
-    };
+    use super::{super::region::Sum, *};
     use crate::config::Update;
     use crate::layer::{Conv2d, Lstm};
     use proptest::prelude::*;
@@ -343,9 +348,7 @@ mod tests {
         let layers = layers.flat_map(|(l, i)| {
             let kept = params(&l.weight).into_iter().chain(params(&l.bias));
             let kept = kept.chain([l.channels, l.channels_now]).map(|region| (region, always));
-            let mut lives = flow.lives(i.into());
-            lives[0].gap = flow.gap(i.into()).filter(|_| l.left.is_recomputed());
-            let lent = l.transients().into_iter().zip(lives);
+            let lent = l.transients().into_iter().zip(plan.lives(flow, i.into()));
             let back = if flow.moves(i.into()) { flow.back(i.into()) } else { end - i };
             let tiles =
                 [(l.forward_tile, Life::new(i, i)), (l.backward_tile, Life::new(back, back))];

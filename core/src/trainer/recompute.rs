@@ -4,16 +4,14 @@
 use super::{
     engine::{At, Engine},
     forward::pieces,
-    mask::Mask,
     norm::norm_of,
     samples::{SampleData, Samples},
     state::Tensor,
 };
 use crate::{
-    graph::pick,
+    graph::Region,
     kernel::Kernel,
     strategy::Strategy,
-    tensor::MantissasMut,
     uses::{Part, Uses},
 };
 
@@ -57,6 +55,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         self.norm_offsets(at);
         let mut pass = self.pass(at.i, Tensor::Activation, &point.train, sums, numbers);
         pass.settle_to(exponent);
+        let base = base.wrapping_mul(numbers as u32);
         let nothing = Samples { data: SampleData::I8(&[]), exponent: 0 };
         let (rows, row) = (count * plan.way.rows as usize, usize::from(plan.way.channels));
         // Places beside it were found for the way up.
@@ -64,14 +63,9 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         for (from, rows) in pieces(rows, tile.len as usize / row.max(1)) {
             let tile = tile.first(rows * row);
             self.forward_sums(at, nothing, &tile, from..from + rows, count);
-            let [sums, codes] = pick(self.memory, [&tile, &plan.activation]);
-            let MantissasMut::I32(sums) = sums else { return };
-            let (first, mut codes) = (from * row, U::codes_mut(codes));
-            let codes = codes.part(first, sums.len());
-            let first = base.wrapping_mul(numbers as u32).wrapping_add(first as u32);
             // What was clipped is known.
-            let mask = Mask { bits: &mut [], first: 0 };
-            pass.emit(self.kernel, self.strategy, (&*sums).into(), first, codes, mask);
+            let codes = [&plan.activation, &Region::NONE];
+            self.emit_tile(&mut pass, &tile, codes, from * row, base);
         }
         for i in at.i + 1..=last {
             if let Some(above) = self.at(i).filter(|above| usize::from(above.plan.output) == at.i) {

@@ -133,6 +133,7 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
             }
         }));
     };
+    let lives = |i| plan.lives(flow, i);
     for (i, (layer, plan)) in flow.graph().layers().iter().zip(plan.layers()).enumerate() {
         let LayerPlan { weight, bias, channels, channels_now, .. } = plan;
         let LayerPlan { activation, pass, grad, aligned_grad, .. } = plan;
@@ -157,8 +158,7 @@ fn regions(flow: Flow<'_>, plan: &Plan<MAX_LAYERS>, phases: &[String]) -> Vec<Me
         };
         add(kept, layer, *channels, always);
         add(used, layer, *channels_now, always);
-        let [mut numbers, mask, back, aligned, kept] = flow.lives(i);
-        numbers.gap = flow.gap(i).filter(|_| plan.left.is_recomputed());
+        let [numbers, mask, back, aligned, kept] = lives(i);
         add("activation", layer, *activation, numbers);
         add("clip mask", layer, *pass, mask);
         add("activation gradient", layer, *grad, back);
