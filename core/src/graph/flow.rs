@@ -154,19 +154,26 @@ impl<'a> Flow<'a> {
             }
             reader += 1;
         }
-        // What blocks gradients asks its output which of them pass, this layer's own or those above.
-        let mut k = last;
+        // What blocks gradients asks its output which of them pass, this layer's own or those above: when
+        // they come from the readers, or from a gradient point above that is nobody's but a layer's in its
+        // place.
+        let back = 2 * n as u16 - self.first_trained(last) as u16;
+        let (mut asked, mut latest, mut k) = (back, back, last);
         loop {
-            let blocks = self.graph.layers()[k].kind.blocks() && !self.gated(k);
-            backward = backward || self.trains(i) && blocks;
+            if k < self.settings.len() && self.settings[k].activation_grad.is_some() {
+                asked = (2 * n - k) as u16;
+            }
+            if self.trains(i) && self.graph.layers()[k].kind.blocks() && !self.gated(k) {
+                backward = true;
+                latest = if asked > latest { asked } else { latest };
+            }
             let input = self.graph.layers()[k].input as usize;
             if k == i {
                 break;
             }
             k = input;
         }
-        let back = 2 * n as u16 - self.first_trained(last) as u16;
-        if backward && back > forward as u16 { back } else { forward as u16 }
+        if backward && latest > forward as u16 { latest } else { forward as u16 }
     }
 
     /// When the tensors of layer `i` live that do not live for ever: activation, its mask, gradient,
@@ -285,7 +292,7 @@ mod tests {
 
     /// Settings in which these layers update something else than all.
     fn settings<const N: usize>(updates: [(usize, Update); N]) -> [LayerConfig; 9] {
-        let mut settings = [LayerConfig::new(8); 9];
+        let mut settings = RESIDUAL.uniform(&LayerConfig::new(8));
         for (layer, update) in updates {
             settings[layer].update = update;
         }
@@ -326,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn what_blocks_a_gradient_of_its_own_is_there_when_that_goes_on() {
+        // data0, conv1, relu2, conv3, fc4.
+        let graph: Graph<9> = Graph::input([1, 4, 4])
+            .conv2d("conv1", Conv2d::new(2, 1))
+            .relu()
+            .conv2d("conv2", Conv2d::new(2, 1))
+            .dense("fc", 3);
+        let mut settings = graph.uniform(&LayerConfig::new(8));
+        let life = |settings: &[LayerConfig]| graph.view().flow(&settings[..5]).lives(1)[0];
+        assert_eq!(life(&settings), Life::new(1, 10 - 3));
+        settings[2].activation_grad = settings[1].activation_grad;
+        assert_eq!(life(&settings), Life::new(1, 10 - 2));
+    }
+
+    #[test]
     fn what_a_layer_looks_at_once_more_lives_that_long() {
         let graph: Graph<9> =
             Graph::input([1, 4, 4]).conv2d("conv", Conv2d::new(2, 1)).batch_norm().dense("fc", 3);
@@ -361,7 +383,7 @@ mod tests {
         assert_eq!(lives(&copied, &[]), (std::vec![], 4));
         // And so it may have in its place.
         let mut own = [LayerConfig::new(8); 6];
-        assert_eq!(lives(&chain, &own), (std::vec![], 12 - 3));
+        assert_eq!(lives(&chain, &own), (std::vec![], 12 - 2));
         own[2] = own[2].passing();
         assert_eq!(lives(&chain, &own), (std::vec![2, 3], 3));
         // Other layers that block gradients have other numbers than zero where they do.
