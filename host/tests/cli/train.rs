@@ -60,11 +60,10 @@ fn a_run_that_was_killed_ends_as_if_it_had_not_been() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let cut = desk.metrics("cut");
-    assert!(cut.iter().all(|record| record["kind"] != "end"), "ended before it was killed");
-
-    // As if the kill had come in the middle of a line.
     let text = fs::read_to_string(&log).unwrap();
+    assert!(!text.contains(r#""kind":"end""#), "ended before it was killed");
+
+    // As if the kill had come in the middle of a line, which now and then it does.
     fs::write(&log, format!("{text}{{\"kind\":\"epo")).unwrap();
     let resumed = desk.json("train --resume cut --json");
     assert_eq!(resumed["weights_sha256"], whole["weights_sha256"]);
