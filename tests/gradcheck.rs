@@ -9,7 +9,7 @@ use fixgrad::{
 use fixgrad_tests::{
     coverage::Coverage,
     gradcheck::{check, lstm_floats},
-    net::{ANYTHING, STEPS, Variety, Wanted, case, noise},
+    net::{ANYTHING, Case, LAYERS, STEPS, Variety, Wanted, case, noise},
 };
 use proptest::test_runner::{Config, TestRunner};
 
@@ -64,6 +64,26 @@ fn a_window_over_a_flattened_picture_gets_gradients_of_whole_pictures() {
     ] {
         check(&noise(graph, LayerConfig::tiny(), 8), &Coverage::default());
     }
+}
+
+#[test]
+fn a_flat_copy_of_a_picture_has_room_for_its_sums() {
+    let graph = Graph::input([2, 7, 11]).flatten().split(7, 3).from_layer("data");
+    let graph = graph.conv2d("conv", Conv2d::new(3, 1)).global_avg_pool().add("split2");
+    check(&one_class(graph, LayerConfig::tiny(), 2), &Coverage::default());
+}
+
+#[test]
+fn above_what_blocks_gradients_outputs_may_be_gone() {
+    let cells = Lstm { units: 4, returns: Returns::Last, truncate: 0 };
+    let graph = Graph::input([1, 8, 1]).lstm("lstm", cells).relu().split(2, 2).dense("fc", 3);
+    // The sums that the split sends down lie where its output was.
+    check(&one_class(graph, LayerConfig::tiny(), 4), &Coverage::default());
+}
+
+fn one_class(graph: Graph<LAYERS>, layer: LayerConfig, batch: u16) -> Case {
+    let targets = Wanted::Classes(vec![1; usize::from(batch) * STEPS]);
+    Case { targets, ..noise(graph, layer, batch) }
 }
 
 #[test]

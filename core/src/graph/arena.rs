@@ -67,15 +67,16 @@ pub const fn too_small(needed: usize, found: usize) -> Message {
         .number(found)
 }
 
-/// The regions of a plan as slices. Regions that the memory does not hold, or that overlap, are all
-/// empty.
+/// The regions of a plan as slices. What a plan keeps at the same time lies in the memory and side by
+/// side, or the plan is wrong: then a debug build panics, and in others all are empty.
 pub(crate) fn pick<'m, const K: usize>(
     memory: &'m mut [u8],
     regions: [&Region; K],
 ) -> [MantissasMut<'m>; K] {
     // Repeated, not mapped, which would move the array.
     let mut parts = [const { nothing() }; K];
-    cut(memory, &regions, &mut parts);
+    let whole = cut(memory, &regions, &mut parts);
+    debug_assert!(whole, "regions that overlap, or a memory that is too small: {regions:?}");
     parts
 }
 
@@ -84,9 +85,9 @@ pub(crate) const fn nothing<'m>() -> MantissasMut<'m> {
     MantissasMut::I8(&mut [])
 }
 
-/// Compiled once for all numbers of regions.
+/// Whether each region got its bytes. Compiled once for all numbers of regions.
 #[inline(never)]
-fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<'m>]) {
+fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<'m>]) -> bool {
     let (mut rest, mut at) = (memory, 0);
     let mut left = 0;
     for (part, region) in parts.iter_mut().zip(regions) {
@@ -113,8 +114,9 @@ fn cut<'m>(memory: &'m mut [u8], regions: &[&Region], parts: &mut [MantissasMut<
         (rest, at, left) = (behind, first + len, left - 1);
     }
     if left > 0 {
-        parts.iter_mut().for_each(|part| *part = MantissasMut::I8(&mut []));
+        parts.iter_mut().for_each(|part| *part = nothing());
     }
+    left == 0
 }
 
 fn typed(bytes: &mut [u8], width: Width) -> MantissasMut<'_> {
@@ -142,11 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_or_outlying_regions_are_empty_and_never_panic() {
+    fn overlapping_or_outlying_regions_are_empty() {
         let mut arena = Arena::<16>::new();
         let region = |offset, len| Region::new(offset, len, Width::I8);
         for regions in [[region(0, 8), region(4, 8)], [region(0, 8), region(12, 8)]] {
-            let parts = pick(arena.as_mut_slice(), regions.each_ref());
+            let mut parts = [nothing(), nothing()];
+            assert!(!cut(arena.as_mut_slice(), &regions.each_ref(), &mut parts));
             assert!(parts.iter().all(|part| part.as_ref().is_empty()));
         }
     }

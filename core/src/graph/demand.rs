@@ -69,7 +69,12 @@ impl Demand {
             whole = max(whole, weights);
         }
         let channels = layer.shape.0[0] as usize;
-        let makes = !matches!(facts.output, Output::InPlace) && !passed_on;
+        let makes = match (layer.kind, facts.output) {
+            (Kind::Input(_), _) | (_, Output::InPlace) => false,
+            // A copy without a point comes by sums.
+            (Kind::Flatten(_), _) => config.activation.is_none(),
+            _ => true,
+        };
         let mut row = if makes || summed { channels } else { 0 };
         // Gradients go row by row, and the loss and a dense layer make whole samples of them. So does what
         // goes through time, of its output.

@@ -321,27 +321,31 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 && plan.pass.len > 0
                 && plan.grad.len == 0
                 && now.output_clipped;
-            // What the target takes came from here, or from above.
-            let changes = match plan.way.output {
-                Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.left.is_gated()),
-                Output::Codes => U::links_copies(),
-                Output::Sums => false,
-            };
-            if !changes && !clips {
-                continue;
-            }
-            let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
-            let [sums, output, mask] = pick(self.memory, [tile, &holder.activation, &plan.pass]);
-            let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) else { return };
-            let output = U::codes(output.as_ref()).part(first, sums.len());
-            let (kernel, len, unit) = (self.kernel, sums.len(), now.output);
-            operate!(plan.way.kind, U, layer => {
-                share(kernel, Gate { sums: &mut *sums, output }, len, |gate| {
-                    layer.pass_back(gate.sums, gate.output, unit);
+            // What the target takes came from here, or from above. What leaves gradients as they are has
+            // no need of its output, which may be gone.
+            let blocks = plan.way.kind.blocks()
+                && match plan.way.output {
+                    Output::InPlace => !(U::links(Tag::MaxPool2d) && plan.left.is_gated()),
+                    Output::Codes => U::links_copies(),
+                    Output::Sums => false,
+                };
+            if blocks {
+                let Some(holder) = self.plan.get(usize::from(plan.output)) else { return };
+                let [sums, output] = pick(self.memory, [tile, &holder.activation]);
+                let MantissasMut::I32(sums) = sums else { return };
+                let output = U::codes(output.as_ref()).part(first, sums.len());
+                let (kernel, len, unit) = (self.kernel, sums.len(), now.output);
+                operate!(plan.way.kind, U, layer => {
+                    share(kernel, Gate { sums, output }, len, |gate| {
+                        layer.pass_back(gate.sums, gate.output, unit);
+                    });
                 });
-            });
+            }
             if clips {
-                block(sums, first as u32, bytemuck::cast_slice(mask));
+                let [sums, mask] = pick(self.memory, [tile, &plan.pass]);
+                if let (MantissasMut::I32(sums), MantissasMut::I8(mask)) = (sums, mask) {
+                    block(sums, first as u32, bytemuck::cast_slice(mask));
+                }
             }
         }
     }

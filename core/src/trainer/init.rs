@@ -3,6 +3,7 @@
 use super::{
     norm::{init_running, norm_of},
     recurrent::{init_forget_gates, lstm_of},
+    stored::in_arena,
 };
 use crate::{
     graph::{LayerPlan, pick},
@@ -28,7 +29,7 @@ pub(super) fn init<U: Uses>(plan: &[LayerPlan], seed: u64, memory: &mut [u8]) {
         let recurrent = lstm_of::<U>(&plan.way).is_some();
         for (which, param) in [&plan.weight, &plan.bias].into_iter().enumerate() {
             let key = root.stream((i as u32) << 1 | which as u32);
-            let [values] = pick(memory, [&param.master]);
+            let [values] = pick(memory, [in_arena::<U>(&param.master)]);
             if recurrent && which == 1 {
                 init_forget_gates(values, param.limit);
                 continue;

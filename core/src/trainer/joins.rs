@@ -102,7 +102,8 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     /// Blocks the sums of a reader that made a copy where it would have changed numbers.
     fn through_reader(&mut self, reader: At<'_>, tile: &Region, first: usize) {
         let plan = reader.plan;
-        if plan.way.output == Output::Sums {
+        // What leaves gradients as they are may have forgotten its output.
+        if plan.way.output == Output::Sums || !plan.way.kind.blocks() {
             return;
         }
         let [sums, output] = pick(self.memory, [tile, &plan.activation]);
