@@ -340,6 +340,15 @@ mod tests {
         .lstm("lstm2", Lstm::new(4).truncate(2))
         .dense("fc", 3);
 
+    /// A copy of what is as long as a picture, since another layer reads the same.
+    const FLAT: Graph<10> = Graph::input([2, 7, 11])
+        .flatten()
+        .split(7, 3)
+        .from_layer("data")
+        .conv2d("conv", Conv2d::new(3, 1))
+        .global_avg_pool()
+        .add("split2");
+
     /// All regions, and when they are in use.
     fn regions<const N: usize>(flow: Flow<'_>, plan: &Plan<N>) -> std::vec::Vec<(Region, Life)> {
         let params = |p: &super::super::ParamPlan| [p.master, p.velocity, p.codes, p.pass, p.sum];
@@ -369,6 +378,21 @@ mod tests {
                 let overlap = u64::from(a.offset()) < b.end() && u64::from(b.offset()) < a.end();
                 // Codes that are the master itself are the one case of shared memory.
                 assert!(!(together && overlap) || a == b, "{a:?} {b:?}");
+            }
+        }
+        let (graph, layers) = (flow.graph(), plan.layers());
+        for (i, layer) in layers.iter().enumerate().skip(1) {
+            let sums = |rows: u32, of: &LayerPlan| rows * u32::from(of.way.channels);
+            if layer.way.output != Output::InPlace {
+                assert!(sums(layer.way.forward_rows, layer) <= layer.forward_tile.len, "{i}");
+            }
+            for of in [layer.way.input, layer.way.other].map(usize::from) {
+                let Some(target) = layers.get(usize::from(layers[of].way.target)) else { continue };
+                if layer.grad.len > 0 && graph.first_reader(of) == i {
+                    let tiles = flow.tiles(of) as u32;
+                    let sums = tiles * sums(target.way.grad_rows, target);
+                    assert!(sums <= layer.backward_tile.len, "{i}");
+                }
             }
         }
     }
@@ -413,6 +437,15 @@ mod tests {
             let stated = std::format!("{},{:03}", ram / 1000, ram % 1000);
             assert!(readme.contains(&stated), "README does not state {stated}");
         }
+    }
+
+    #[test]
+    fn a_flat_copy_has_room_for_sums_of_a_whole_picture() {
+        let layer = LayerConfig::tiny();
+        let settings = FLAT.uniform(&layer);
+        let plan = FLAT.plan(&Train::new(2, Lr::ZERO), &layer);
+        assert_eq!(plan.layers()[1].way.channels, 2 * 7 * 11);
+        check(FLAT.view().flow(settings.get(..6).unwrap()), &plan);
     }
 
     #[test]
@@ -580,9 +613,11 @@ mod tests {
             let mut branches = BRANCHES.uniform(&layer);
             let mut normalised = NORMALISED.uniform(&layer);
             let mut sequences = SEQUENCES.uniform(&layer);
+            let mut flat = FLAT.uniform(&layer);
             let all = settings.iter_mut().zip(&updates).chain(suited.iter_mut().zip(&updates));
             let all = all.chain(sequences.iter_mut().zip(&updates));
             let all = all.chain(normalised.iter_mut().zip(&updates));
+            let all = all.chain(flat.iter_mut().zip(&updates));
             for (settings, &update) in all.chain(branches.iter_mut().zip(&updates)) {
                 settings.update = match update % 6 {
                     0 => Update::Nothing,
@@ -597,6 +632,7 @@ mod tests {
                 (BRANCHES.view(), &branches),
                 (NORMALISED.view(), normalised.get(..9).unwrap()),
                 (SEQUENCES.view(), sequences.get(..5).unwrap()),
+                (FLAT.view(), flat.get(..6).unwrap()),
             ] {
                 match Plan::<10>::new(graph, settings, sizes, &[needs; 10]) {
                     Ok(plan) => check(graph.flow(settings), &plan),
