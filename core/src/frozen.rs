@@ -47,6 +47,11 @@ pub enum FrozenError {
         /// The layer.
         layer: Name,
     },
+    /// The layer's parameters are read where they are stored, and cannot be replaced.
+    Stored {
+        /// The layer.
+        layer: Name,
+    },
     /// Training has not found the bound of the layer's output yet.
     Untrained {
         /// The layer.
@@ -79,6 +84,11 @@ impl fmt::Display for FrozenError {
                 f,
                 "layer {layer}: only what is trained by `LayerConfig::tiny` and reads its samples \
                  in place can be frozen"
+            ),
+            Self::Stored { layer } => write!(
+                f,
+                "layer {layer}: its parameters are read where they are stored; a network that \
+                 does not store them can take others"
             ),
             Self::Untrained { layer } => {
                 write!(f, "layer {layer}: its output has no bound yet; train a step first")

@@ -3,7 +3,7 @@
 use super::{LayerConfig, LossKind, Train, Update};
 use crate::{
     graph::GraphView,
-    layer::{Kind, Output},
+    layer::{Facts, Kind, Output, Terms},
     optim::{Optimizer, Schedule},
     quant::{Point, Quant, Range},
     uses::Part,
@@ -29,11 +29,24 @@ impl Train {
                 (0, ..) => Part::InputPoint.bit(),
                 _ => Part::PassingPoints.bit(),
             };
-            parts |= of_layer(layer) | point;
+            // A gradient point in the place of a layer below sends that one's gradient on.
+            let own = i > 0 && matches!(facts.output, Output::InPlace);
+            let passing = own && layer.activation_grad.is_some();
+            // Bytes have sums of 31 bits then, of which products drop some.
+            let Facts { terms: Terms { forward, backward }, steps, .. } = facts;
+            let long = max(max(forward, backward), steps.saturating_mul(self.batch as usize));
+            parts |= of_layer(layer)
+                | point
+                | on(passing, Part::PassingPoints)
+                | on(facts.weights() > 0 && long > 1 << 16, Part::WideCodes);
             (rest, i) = (others, i + 1);
         }
         parts
     }
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 const fn on(is: bool, part: Part) -> u64 {
@@ -80,6 +93,8 @@ const fn of_layer(layer: &LayerConfig) -> u64 {
     parts
         | on_wide(layer.weight.bits())
         | on(layer.per_channel, Part::Channels)
+        // Gradients on the grid of the finest channel.
+        | on(layer.per_channel, Part::WideCodes)
         | on(!matches!(layer.update, Update::All), Part::Partial)
         | on(layer.stored, Part::Stored)
         | on(own_codes, Part::Codes)

@@ -188,6 +188,11 @@ pub enum ConfigError {
     /// A share of one and more for all classes, or one with another loss than softmax
     /// cross-entropy.
     LabelSmoothing,
+    /// Softmax cross-entropy over more outputs than there are numbers of classes.
+    Classes {
+        /// The outputs.
+        outputs: usize,
+    },
     /// A schedule of zero steps or with a factor above one.
     Schedule,
     /// A bound for every channel under a range rule that has none.
@@ -268,6 +273,10 @@ impl ConfigError {
             Self::LabelSmoothing => {
                 m.text("label smoothing is below 1, and of softmax cross-entropy only")
             }
+            Self::Classes { outputs } => m
+                .text("softmax cross-entropy is of at most 65536 outputs, the last layer has ")
+                .number(*outputs)
+                .text(": take another loss, or a layer with fewer"),
             Self::Schedule => m
                 .text("a schedule has at least one step, and a factor or floor of at most 2^15, ")
                 .text("which is one"),

@@ -45,6 +45,13 @@ pub(crate) const fn validate(
     {
         return Err(ConfigError::LabelSmoothing);
     }
+    if let (LossKind::SoftmaxCrossEntropy, [.., last]) = (train.loss, graph.layers()) {
+        let outputs = last.shape.elements();
+        // Classes are counted in 16 bits, and sums of so many exponentials in 32.
+        if outputs > 1 << 16 {
+            return Err(ConfigError::Classes { outputs });
+        }
+    }
     if !schedule.is_valid() {
         return Err(ConfigError::Schedule);
     }
@@ -168,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Update},
-        graph::{Graph, Lstm},
+        graph::{Conv2d, Graph, Lstm},
         optim::{Lr, Optimizer, Schedule},
         quant::Overflow,
         strategy::{GradientBuffer, LayerSet, StrategyConfig, StrategyKind},
@@ -234,6 +241,20 @@ mod tests {
         {
             assert_eq!(check(bad), Err(ConfigError::LabelSmoothing), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_class_has_a_number_of_16_bits() {
+        let check = |outputs, loss| {
+            let net = Graph::<3>::input([1, outputs, 1]).conv2d("conv", Conv2d::new(2, 1));
+            let train = Train { loss, ..TRAIN };
+            Config::<3>::uniform(net.view(), LayerConfig::new(8), train).validate(net.view())
+        };
+        assert_eq!(check(1 << 15, LossKind::SoftmaxCrossEntropy), Ok(()));
+        assert_eq!(check((1 << 15) + 1, LossKind::Mse), Ok(()));
+        let error = check((1 << 15) + 1, LossKind::SoftmaxCrossEntropy).unwrap_err();
+        assert_eq!(error, ConfigError::Classes { outputs: (1 << 16) + 2 });
+        assert!(error.message().as_str().contains("65,538: take another loss"));
     }
 
     #[test]

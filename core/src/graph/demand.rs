@@ -68,6 +68,9 @@ impl Demand {
         {
             whole = max(whole, weights);
         }
+        if sweeps(config.bias) || hook.weight && config.bias.train.range.needs_whole_tensor() {
+            whole = max(whole, biases);
+        }
         let channels = layer.shape.0[0] as usize;
         let makes = match (layer.kind, facts.output) {
             (Kind::Input(_), _) | (_, Output::InPlace) => false,

@@ -299,6 +299,7 @@ mod tests {
     use super::{super::region::Sum, *};
     use crate::config::Update;
     use crate::layer::{Conv2d, Lstm};
+    use crate::quant::{Point, Quant, Range};
     use proptest::prelude::*;
 
     const NET: Graph<5> =
@@ -446,6 +447,18 @@ mod tests {
         let plan = FLAT.plan(&Train::new(2, Lr::ZERO), &layer);
         assert_eq!(plan.layers()[1].way.channels, 2 * 7 * 11);
         check(FLAT.view().flow(settings.get(..6).unwrap()), &plan);
+    }
+
+    #[test]
+    fn a_rule_that_looks_at_all_biases_has_room_for_them() {
+        let graph: Graph<3> = Graph::input([2, 1, 6]).lstm("lstm", Lstm::new(64)).dense("fc", 2);
+        let plan = |range| {
+            let quant = Quant::new(8).range(range);
+            let layer = LayerConfig { bias: Point::new(quant), ..LayerConfig::tiny() };
+            graph.plan(&Train::new(4, Lr::ZERO), &layer)
+        };
+        assert_eq!(plan(Range::Max).shared.scratch.len as usize, TILE);
+        assert_eq!(plan(Range::Sweep).shared.scratch.len, 4 * 64);
     }
 
     #[test]

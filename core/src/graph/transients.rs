@@ -45,7 +45,10 @@ impl<const N: usize> Plan<N> {
         let (mut round, rounds) = (0, if len < TRIED { TRIED / len } else { 1 });
         let bound = base as u64 + self.most_alive(lives);
         while round < rounds && least > bound {
-            attempt!(self.place_all(base, lives, &turns));
+            // Too much in this order, where there was room in another.
+            if self.place_all(base, lives, &turns).is_err() {
+                break;
+            }
             let end = self.end(base);
             if end < least {
                 (best, least) = (turns, end);

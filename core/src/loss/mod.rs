@@ -67,7 +67,7 @@ impl Outputs<'_> {
 
     /// The index of the largest output; the lowest one on a tie.
     pub fn argmax(&self) -> u16 {
-        let mut best = (i32::MIN, 0);
+        let mut best = (i32::MIN, 0u32);
         for_width!(Mantissas, self.codes, codes => {
             for (code, i) in codes.iter().zip(0..) {
                 if code.widen() > best.0 {
@@ -75,7 +75,7 @@ impl Outputs<'_> {
                 }
             }
         });
-        best.1
+        best.1 as u16
     }
 }
 

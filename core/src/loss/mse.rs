@@ -86,6 +86,14 @@ mod tests {
         assert_eq!(loss, 65536 / 8);
     }
 
+    #[test]
+    fn the_largest_of_more_outputs_than_16_bits_count_is_found() {
+        let mut codes = std::vec![0i8; 70_000];
+        codes[300] = 9;
+        let outputs = Outputs { codes: Mantissas::I8(&codes), exponent: 0 };
+        assert_eq!(outputs.argmax(), 300);
+    }
+
     proptest! {
         #[test]
         fn gradient_and_loss_equal_floating_point(

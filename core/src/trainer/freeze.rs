@@ -53,7 +53,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         // Pictures have more numbers than a frozen layer counts.
         let inputs = u16::try_from(self.graph.input_shape(i).elements()).map_err(|_| settings)?;
         let exponents = [config.master, config.bias_master].map(|master| master.exponent());
-        let of = |region: Region| self.memory.get(region.range()).unwrap_or_default();
+        let of = |region: Region| self.bytes_of(region).unwrap_or_default();
         Ok(FrozenDense {
             inputs,
             units: layer.shape.elements() as u16,
@@ -65,7 +65,8 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     }
 
     /// Layer `layer` of the graph goes on from a frozen one: its parameters, and the bound of its
-    /// output. Momentum stays. What is refused changes nothing.
+    /// output. Momentum stays. What is refused changes nothing: parameters that are read where they are
+    /// stored, among others.
     pub fn thaw(&mut self, layer: usize, frozen: &FrozenDense<'_>) -> Result<(), FrozenError> {
         if !self.is_between_steps() {
             return Err(FrozenError::Pending);
@@ -85,6 +86,9 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         let lengths = [weights, biases].map(Region::bytes);
         if [frozen.weights.len(), frozen.biases.len()] != lengths || [weight, bias] != masters {
             return Err(FrozenError::OtherLayer);
+        }
+        if weights.is_stored() || biases.is_stored() {
+            return Err(FrozenError::Stored { layer: row.name });
         }
         for (region, bytes) in [(weights, frozen.weights), (biases, frozen.biases)] {
             // The plan's regions lie in the memory, which was checked.
@@ -116,7 +120,11 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::prelude::*;
+    use crate::{
+        config::Update,
+        prelude::*,
+        stored::{Aligned, Stored},
+    };
 
     const NET: Graph<4> = Graph::input([6, 1, 1]).dense("fc1", 8).relu().dense("fc2", 3);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
@@ -178,6 +186,30 @@ mod tests {
         }
         assert_eq!(head.thaw(1, first), Err(FrozenError::OtherLayer));
         assert_eq!(head.digest(), digest);
+    }
+
+    #[test]
+    fn what_is_stored_is_frozen_where_it_lies_and_not_replaced() {
+        const NET: Graph<3> = Graph::input([6, 1, 1]).dense("fc1", 8).dense("fc2", 3);
+        let mut config = Config::uniform(NET.view(), LayerConfig::tiny(), TRAIN);
+        config.layers[0] = config.layers[0].passing();
+        let mut lean = config.clone();
+        (lean.layers[1].stored, lean.layers[1].update) = (true, Update::Nothing);
+        let mut arenas = [const { Arena::<4096>::new() }; 2];
+        let [one, other] = arenas.each_mut().map(Arena::as_mut_slice);
+        let mut whole = Trainer::new(&NET, &config, one, Scalar, ()).unwrap();
+        let data = data();
+        whole.step(Samples { data: SampleData::I8(&data), exponent: -6 }, CLASSES).unwrap();
+        let plan = Trainer::<3, Scalar, ()>::plan_for(&NET, &lean, &(), 0).unwrap();
+        let mut image = Aligned([0; 1024]);
+        let len = whole.store(&plan, &lean.layers, &mut image.0).unwrap().len();
+        let stored = Stored::read(&image.0[..len]).unwrap();
+        let mut small = Trainer::with_stored(&NET, &lean, stored, other, Scalar, (), 0).unwrap();
+        assert_eq!(small.freeze(), whole.freeze());
+        let frozen = whole.freeze().unwrap();
+        let layer = NET.view().layers()[1].name;
+        assert_eq!(small.thaw(1, &frozen.layers()[0]), Err(FrozenError::Stored { layer }));
+        assert_eq!(small.thaw(2, &frozen.layers()[1]), Ok(()));
     }
 
     #[test]

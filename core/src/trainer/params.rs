@@ -217,7 +217,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{prelude::*, quant::Point, trainer::Tensor};
+    use crate::{config::Update, prelude::*, quant::Point, trainer::Tensor};
 
     const NET: Graph<4> = Graph::input([6, 1, 1]).dense("fc1", 8).relu().dense("fc2", 3);
 
@@ -250,5 +250,31 @@ mod tests {
     #[test]
     fn inference_within_a_step_leaves_no_trace() {
         assert_eq!(step(true), step(false));
+    }
+
+    #[test]
+    fn a_range_rule_sees_the_gradients_that_move() {
+        let net: Graph<2> = Graph::input([4, 1, 1]).dense("fc", 4);
+        let looking = |percentile| {
+            let layer = LayerConfig::tiny();
+            let mut config = Config::uniform(net.view(), layer, Train::new(4, Lr::ratio(1, 2)));
+            let range = Range::Moving { window: 4, percentile };
+            let layer = &mut config.layers[1];
+            layer.update = Update::Channels { first: 1, count: 2 };
+            (layer.weight_grad.range, layer.bias_grad.range) = (range, range);
+            let mut arena = Arena::<4_000>::new();
+            let memory = arena.as_mut_slice();
+            let mut trainer = Trainer::new(&net, &config, memory, Scalar, ()).unwrap();
+            let data: [i8; 16] = core::array::from_fn(|i| (i * 37 % 101) as i8 - 50);
+            let samples = Samples { data: SampleData::I8(&data), exponent: -6 };
+            for _ in 0..3 {
+                trainer.step(samples, Targets::Classes(&[0, 1, 2, 3])).unwrap();
+            }
+            let state = trainer.states().nth(1).unwrap();
+            let bounds = [Tensor::WeightGrad, Tensor::BiasGrad].map(|t| state.range(t).bound());
+            (bounds, trainer.persistent().to_vec())
+        };
+        // Of so few numbers both are the largest one's.
+        assert_eq!(looking(9_990), looking(10_000));
     }
 }

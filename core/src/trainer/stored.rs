@@ -50,6 +50,11 @@ pub enum StoreError {
         /// The layer.
         layer: Name,
     },
+    /// Weights or biases would move that are stored as codes, which are not what moves.
+    Codes {
+        /// The layer.
+        layer: Name,
+    },
     /// The plan has a layer of another kind, shape or width there, or none.
     OtherLayer {
         /// The place of the layer.
@@ -71,6 +76,11 @@ impl fmt::Display for StoreError {
             Self::Untrained { layer } => write!(
                 f,
                 "layer {layer}: its weights or biases have no bounds yet; train a step first"
+            ),
+            Self::Codes { layer } => write!(
+                f,
+                "layer {layer}: what should move was stored as codes, without the bits that \
+                 only masters have; store it from the training that it comes from"
             ),
             Self::OtherLayer { layer } => write!(
                 f,
@@ -341,27 +351,44 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 let own = self.plan().layers().get(layer).ok_or(other)?;
                 let codes = [own.weight.codes, own.bias.codes, own.channels_now];
                 let sources = if region.is_stored() { codes } else { own.stored_regions() };
+                let name = self.graph.layers().get(layer).ok_or(other)?.name;
                 if region.is_stored() && self.is_guessed(layer, which) {
-                    let name = self.graph.layers().get(layer).map(|layer| layer.name);
-                    return Err(name.map_or(other, |layer| StoreError::Untrained { layer }));
+                    return Err(StoreError::Untrained { layer: name });
                 }
                 let source = *sources.get(which).ok_or(other)?;
+                if source.is_stored() && !region.is_stored() && !self.stores_masters(layer, which) {
+                    return Err(StoreError::Codes { layer: name });
+                }
                 if source.len != region.len || source.bytes() != region.bytes() {
                     return Err(other);
                 }
-                let own = match self.plan.stored().stored() {
-                    Some(stored) if source.is_stored() => {
-                        let at = source.stored_offset() as usize;
-                        stored.parameters.get(at..at + source.bytes())
-                    }
-                    _ => self.memory.get(source.range()),
-                };
+                let own = self.bytes_of(source);
                 let place = bytes.get_mut(from..from + region.bytes()).ok_or(other)?;
                 place.copy_from_slice(own.filter(|own| own.len() == place.len()).ok_or(other)?);
             }
             Ok(())
         });
         written.unwrap_or(Err(StoreError::BufferTooSmall { needed, found }))
+    }
+
+    /// Whether the codes of a parameter are its masters.
+    fn stores_masters(&self, layer: usize, which: usize) -> bool {
+        self.layers.get(layer).is_some_and(|config| match which {
+            0 => config.weight_is_master(),
+            1 => config.bias_is_master(),
+            _ => false,
+        })
+    }
+
+    /// The bytes of parameters, in memory or where they are stored.
+    pub(super) fn bytes_of(&self, region: Region) -> Option<&[u8]> {
+        match self.plan.stored().stored() {
+            Some(stored) if region.is_stored() => {
+                let at = region.stored_offset() as usize;
+                stored.parameters.get(at..at + region.bytes())
+            }
+            _ => self.memory.get(region.range()),
+        }
     }
 }
 
@@ -514,7 +541,19 @@ mod tests {
         });
         let untrained = image(&kept[0], &kept[1], 0).err();
         assert_eq!(untrained, Some(StoreError::Untrained { layer }));
-        let good = image(&whole, &lean, 1).unwrap();
+        // Codes with 16 bits are as long as masters, and have other units.
+        let image = image(&whole, &lean, 1).unwrap();
+        let mut room = Arena::<40_000>::new();
+        let lean_one = read(&image, &lean);
+        let mut small =
+            Trainer::with_stored(&NET, &lean, lean_one, room.as_mut_slice(), Scalar, (), 0)
+                .unwrap();
+        let mut moving = lean.clone();
+        moving.layers[3].update = Update::Bias;
+        let plan = Trainer::<9, Scalar, ()>::plan_for(&NET, &moving, &(), 0).unwrap();
+        let codes = small.store(&plan, &moving.layers, &mut [0; ROOM]).map(|_| ());
+        assert_eq!(codes, Err(StoreError::Codes { layer }));
+        let good = image;
         let stored = read(&good, &lean);
         let mut begin = |config: &Config<9>, stored| {
             let found = Trainer::with_stored(&NET, config, stored, memory, Scalar, (), 0);

@@ -239,7 +239,7 @@ impl<'a, const N: usize, K: Kernel, S: Strategy, U: Uses> Trainer<'a, N, K, S, &
 
 #[cfg(test)]
 mod tests {
-    use crate::{prelude::*, trainer::SetupError};
+    use crate::{prelude::*, trainer::SetupError, uses::Only};
 
     const NET: Graph<4> = Graph::input([2, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2);
     const TRAIN: Train = Train::new(4, Lr::ratio(1, 2));
@@ -266,6 +266,49 @@ mod tests {
         for _ in 0..9 {
             assert_eq!(task.step(samples, targets), parts.step(samples, targets));
             assert_eq!(task.persistent(), parts.persistent());
+        }
+    }
+
+    /// The parts that settings need leave the bits that all leave.
+    macro_rules! needs_no_more {
+        ($($name:ident: $net:expr, |$layers:ident| $change:block)*) => {$(
+            #[test]
+            fn $name() {
+                const NET: Graph<4> = $net;
+                const LAYERS: [LayerConfig; 4] = {
+                    let mut $layers = NET.uniform(&LayerConfig::tiny());
+                    $change
+                    $layers
+                };
+                const PARTS: u64 = TRAIN.parts_of(NET.view(), &LAYERS);
+                static WHOLE: Task<4> = Task::with_layers(NET, TRAIN, LAYERS);
+                static NEEDED: Task<4, Only<PARTS>> = Task::with_layers(NET, TRAIN, LAYERS);
+                let numbers = 4 * NET.view().layers()[0].shape.elements();
+                let data: std::vec::Vec<i8> = (0..numbers).map(|i| (i * i % 251) as u8 as i8).collect();
+                let samples = Samples { data: SampleData::I8(&data), exponent: -7 };
+                let mut memories = [const { Arena::<{ WHOLE.ram() }>::new() }; 2];
+                let [one, other] = memories.each_mut().map(Arena::as_mut_slice);
+                let mut whole = Trainer::of(&WHOLE, one, Scalar, ()).unwrap();
+                let mut needed = Trainer::of(&NEEDED, other, Scalar, ()).unwrap();
+                for _ in 0..4 {
+                    let targets = Targets::Classes(&[0, 1, 1, 0]);
+                    assert_eq!(needed.step(samples, targets), whole.step(samples, targets));
+                    assert_eq!(needed.digest(), whole.digest());
+                }
+            }
+        )*};
+    }
+    needs_no_more! {
+        bounds_of_channels: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {
+            (layers[1].per_channel, layers[3].per_channel) = (true, true);
+        }
+        a_gradient_point_in_the_place_of_another_layer:
+            Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {
+            layers[2].activation_grad = layers[1].activation_grad;
+        }
+        sums_of_more_bytes_than_31_bits_hold:
+            Graph::input([3, 160, 160]).dense("fc1", 2).relu().relu(), |layers| {
+            layers[0].stored = false;
         }
     }
 

@@ -163,7 +163,14 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     }
 
     pub(super) fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
-        let row = param.plan.master.len as usize;
+        // Range rules see what moves.
+        let row = match self.at(param.layer) {
+            Some(at) if U::uses(Part::Partial) => {
+                let (_, moving) = at.moving::<U>(param.which);
+                moving * param.which.choose([at.plan.way.depth as usize, 1])
+            }
+            _ => param.plan.master.len as usize,
+        };
         self.pass(param.layer, param.tensor(), param.quant, param.sums, row)
     }
 
