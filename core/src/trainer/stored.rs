@@ -542,19 +542,16 @@ mod tests {
         let untrained = image(&kept[0], &kept[1], 0).err();
         assert_eq!(untrained, Some(StoreError::Untrained { layer }));
         // Codes with 16 bits are as long as masters, and have other units.
-        let image = image(&whole, &lean, 1).unwrap();
+        let good = image(&whole, &lean, 1).unwrap();
+        let stored = read(&good, &lean);
         let mut room = Arena::<40_000>::new();
-        let lean_one = read(&image, &lean);
-        let mut small =
-            Trainer::with_stored(&NET, &lean, lean_one, room.as_mut_slice(), Scalar, (), 0)
-                .unwrap();
+        let room = room.as_mut_slice();
+        let mut small = Trainer::with_stored(&NET, &lean, stored, room, Scalar, (), 0).unwrap();
         let mut moving = lean.clone();
         moving.layers[3].update = Update::Bias;
         let plan = Trainer::<9, Scalar, ()>::plan_for(&NET, &moving, &(), 0).unwrap();
         let codes = small.store(&plan, &moving.layers, &mut [0; ROOM]).map(|_| ());
         assert_eq!(codes, Err(StoreError::Codes { layer }));
-        let good = image;
-        let stored = read(&good, &lean);
         let mut begin = |config: &Config<9>, stored| {
             let found = Trainer::with_stored(&NET, config, stored, memory, Scalar, (), 0);
             match found.err() {

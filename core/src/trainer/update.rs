@@ -150,27 +150,21 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
         Param { layer, which, plan, quant, master, sums }
     }
 
-    /// The first element of a parameter that moves.
+    /// The elements of a parameter that move: the first, and how many.
     #[inline(always)]
-    fn first_moving(&self, param: &Param<'_>) -> usize {
+    fn moving(&self, param: &Param<'_>) -> (usize, usize) {
         match self.at(param.layer) {
             Some(at) if U::uses(Part::Partial) => {
-                let (first, _) = at.moving::<U>(param.which);
-                first * param.which.choose([at.plan.way.depth as usize, 1])
+                let (first, count) = at.moving::<U>(param.which);
+                let each = param.which.choose([at.plan.way.depth as usize, 1]);
+                (first * each, count * each)
             }
-            _ => 0,
+            _ => (0, param.plan.master.len as usize),
         }
     }
 
     pub(super) fn grad_pass(&self, param: &Param<'e>) -> Pass<'e, U> {
-        // Range rules see what moves.
-        let row = match self.at(param.layer) {
-            Some(at) if U::uses(Part::Partial) => {
-                let (_, moving) = at.moving::<U>(param.which);
-                moving * param.which.choose([at.plan.way.depth as usize, 1])
-            }
-            _ => param.plan.master.len as usize,
-        };
+        let (_, row) = self.moving(param);
         self.pass(param.layer, param.tensor(), param.quant, param.sums, row)
     }
 
@@ -179,7 +173,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(super) fn descend_at_once(&mut self, param: &Param<'e>, sums: &Region) {
         let mut pass = self.grad_pass(param);
         let mut velocity_peak = 0;
-        let (first, len) = (self.first_moving(param), sums.len as usize);
+        let ((first, _), len) = (self.moving(param), sums.len as usize);
         let tile = GradTile { sums: *sums, row: len, first, stride: len };
         self.tile(param, &mut pass, &mut velocity_peak, &tile);
         self.finish_param(param, &mut pass, velocity_peak);
@@ -190,7 +184,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
     pub(super) fn descend_in_pieces(&mut self, param: &Param<'e>) {
         let mut pass = self.grad_pass(param);
         let mut velocity_peak = 0;
-        let (moving, sums) = (self.first_moving(param), &param.plan.sum);
+        let ((moving, _), sums) = (self.moving(param), &param.plan.sum);
         // Two neighbours share a random number.
         let room = self.shared.scratch.len as usize / 2 * 2;
         for (from, len) in pieces(sums.len as usize, room) {
@@ -229,7 +223,7 @@ impl<'e, K: Kernel, S: Strategy, U: Uses> Engine<'e, K, S, U> {
                 .exponents
                 .get(param.layer)
                 .is_some_and(|now| param.which.choose(now.params_clipped));
-        let (plan, below) = (param.plan, self.first_moving(param));
+        let (plan, below) = (param.plan, self.moving(param).0);
         let velocity = if U::uses(Part::Momentum) { &plan.velocity } else { &Region::NONE };
         let mask = if blocks { &plan.pass } else { &Region::NONE };
         let regions = [&tile.sums, &plan.master, velocity, mask];
