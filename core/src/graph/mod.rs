@@ -27,6 +27,8 @@ mod flow;
 )]
 mod layer;
 mod life;
+#[cfg(test)]
+mod overlap_tests;
 #[expect(
     clippy::indexing_slicing,
     reason = "a `const` has no `get`; every index is below a length"
