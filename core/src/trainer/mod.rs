@@ -21,6 +21,7 @@ mod record;
 mod recurrent;
 mod samples;
 mod state;
+mod store;
 mod stored;
 mod sums;
 mod targets;
@@ -51,7 +52,8 @@ pub use samples::{SampleData, Samples};
 pub(crate) use state::States;
 use state::{Exponents, Purpose};
 pub use state::{LayerMemory, LayerState, Tensor};
-pub use stored::{Backed, StoreError};
+pub use store::StoreError;
+pub use stored::Backed;
 pub use targets::Targets;
 pub use task::{Planned, Task};
 
