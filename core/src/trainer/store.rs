@@ -6,7 +6,7 @@ use super::{
     Planned, Trainer,
     engine::Mode,
     record::Tally,
-    state::Tensor,
+    state::{LayerMemory, LayerState, Tensor},
     stored::{layout, places},
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     quant::Range,
     stored::Stored,
     strategy::Strategy,
+    uses::Stock,
 };
 
 /// Why parameters cannot be stored.
@@ -90,6 +91,19 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
         point.train.range == Range::Keep && self.range(plan, tensor).bound().is_none()
     }
 
+    /// What the trainer remembers of a layer, but momentum: bounds that its plan has no place for are those
+    /// that it began with.
+    fn memory_of(&self, layer: usize, state: &LayerState) -> LayerMemory {
+        let memory = state.memory().without_momentum();
+        let begun = self.plan.stored().stored().and_then(|stored| stored.memory(layer));
+        let (Some(begun), Some(plan)) = (begun, self.plan().layers().get(layer)) else {
+            return memory;
+        };
+        let forgotten =
+            Tensor::ALL.into_iter().filter(|&tensor| plan.bounds.place(tensor).is_none());
+        forgotten.fold(memory, |memory, tensor| memory.with(tensor, &begun))
+    }
+
     /// Quantises all parameters as a training step would, without a trace: by settings whose inference
     /// is training.
     fn prepare_for_good(&mut self) {
@@ -137,7 +151,7 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                     [*w0, *w1] = now.weight.to_le_bytes();
                     [*b0, *b1] = now.bias.to_le_bytes();
                 }
-                *memory = state.memory().without_momentum().to_bytes();
+                *memory = self.memory_of(layer, &state).to_bytes();
             }
             for (layer, which, region, from) in places(to) {
                 let other = StoreError::OtherLayer { layer };
@@ -145,10 +159,10 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 let codes = [own.weight.codes, own.bias.codes, own.channels_now];
                 let sources = if region.is_stored() { codes } else { own.stored_regions() };
                 let name = self.graph.layers().get(layer).ok_or(other)?.name;
-                if region.is_stored() && self.is_guessed(layer, which) {
+                let source = *sources.get(which).ok_or(other)?;
+                if region.is_stored() && !source.is_stored() && self.is_guessed(layer, which) {
                     return Err(StoreError::Untrained { layer: name });
                 }
-                let source = *sources.get(which).ok_or(other)?;
                 if source.is_stored() && !region.is_stored() && !self.stores_masters(layer, which) {
                     return Err(StoreError::Codes { layer: name });
                 }

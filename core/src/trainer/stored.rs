@@ -248,7 +248,7 @@ mod tests {
         quant::{Point, Quant, Range},
         stored::Aligned,
         tensor::Width,
-        trainer::{SampleData, Samples, StoreError, Targets, state::Tensor},
+        trainer::{LayerMemory, SampleData, Samples, StoreError, Targets, state::Tensor},
     };
 
     const NET: Graph<9> = Graph::input([2, 6, 6])
@@ -365,6 +365,40 @@ mod tests {
             }
             assert_ne!(again.parameters, stored.parameters);
         }
+    }
+
+    #[test]
+    fn bounds_of_what_never_trains_are_stored_again() {
+        let keep = |mut config: Config<9>| {
+            for layer in &mut config.layers[..4] {
+                layer.update = Update::Nothing;
+                (layer.weight.train.range, layer.bias.train.range) = (Range::Keep, Range::Keep);
+            }
+            config
+        };
+        let (whole, lean) = (settings(8, false, false), keep(settings(8, false, true)));
+        let image = image(&whole, &lean, 3).unwrap();
+        let stored = read(&image, &lean);
+        let mut arena = Arena::<40_000>::new();
+        let mut small =
+            Trainer::with_stored(&NET, &lean, stored, arena.as_mut_slice(), Scalar, (), 0).unwrap();
+        // Of what lies below all that trains, a trainer remembers no bound.
+        let bound = |memory: &LayerMemory| Tensor::ALL.map(|tensor| memory.bound(tensor));
+        let now: Vec<_> = small.states().map(|state| bound(&state.memory())).collect();
+        assert_eq!(now[1][0], None);
+        let (plan, mut again) = (*small.plan(), Aligned([0; ROOM]));
+        small.store(&plan, &lean.layers, &mut again.0).unwrap();
+        let again = read(&again, &lean);
+        for (layer, now) in now.into_iter().enumerate() {
+            let [before, after] = [&stored, &again].map(|s| bound(&s.memory(layer).unwrap()));
+            assert_eq!(after, before, "{layer}");
+            assert!(
+                now.into_iter()
+                    .zip(before)
+                    .all(|(now, before)| now.is_none_or(|now| Some(now) == before))
+            );
+        }
+        assert_eq!(again.parameters, stored.parameters);
     }
 
     #[test]
