@@ -104,6 +104,16 @@ fn windows_and_groups_that_do_not_fit() {
             "conv2d(\"conv1\", Conv2d::new(6, 3).padding(Padding::Explicit([3, 0])))",
         ),
         ("F", "[1, 4, 4]", "conv2d(\"conv1\", Conv2d::new(6, 3).stride(0))"),
+        ("G", "[1, 32, 32]", "max_pool(16)"),
+        ("H", "[1, 4, 4]", "conv1d(\"conv1\", Conv2d::along(6, 3))"),
+        ("I", "[8, 1, 1]", "lstm(\"lstm1\", Lstm::new(4))"),
+        ("J", "[1, 4, 4]", "max_pool(2).add(\"data\")"),
+        ("K", "[1, 4, 4]", "max_pool(2).concat(\"data\")"),
+        (
+            "L",
+            "[60000, 1, 1]",
+            "depthwise_conv2d(\"conv1\", DepthwiseConv2d::new(1).multiplier(2))",
+        ),
     ];
     let body: String = nets
         .iter()
@@ -111,19 +121,27 @@ fn windows_and_groups_that_do_not_fit() {
             format!("pub const {name}: Graph<3> = Graph::input({input}).{layer};\n")
         })
         .collect();
-    let body = format!("use fixgrad::graph::{{Conv2d, Padding}};\n{body}");
     let text = refusal("ui-windows", &body).expect("a build error");
     for sentence in [
         "layer conv1: an input of [1, 4, 4] has no window of 5 x 5 pixels; make the kernel smaller \
          or the padding larger",
         "layer max_pool2d1: an input of [3, 9, 9] loses its last 1 x 1 rows and columns to a stride \
-         of 2 x 2; pad it, crop it, or change kernel or stride",
+         of 2 x 2; pad it, or change kernel or stride",
         "layer conv1: an input of [3, 4, 4]: 2 groups do not divide 3 channels; choose groups that \
          divide those that come in and those that go out",
         "layer conv1: an input of [4, 4, 4]: 4 groups do not divide 6 channels; choose groups",
         "layer conv1: an input of [1, 4, 4] with a padding of 3 x 0 pixels has windows that see \
          nothing; pad by less than the kernel",
         "layer conv1: an input of [1, 4, 4]: sizes, strides, groups and outputs must be at least 1",
+        "layer max_pool2d1: an input of [1, 32, 32] cannot have windows of 16 x 16 pixels, whose \
+         largest is remembered by a byte; take 255 pixels at most",
+        "layer conv1: an input of [1, 4, 4] has 4 rows and the kernel 1; a conv1d reads lines",
+        "layer lstm1: an input of [8] is no sequence; an lstm reads lines",
+        "layer add2: an input of [1, 2, 2] and one of [1, 4, 4] cannot be added; bring both to one \
+         shape, by a convolution of 1 x 1 pixels perhaps",
+        "layer concat2: an input of [1, 2, 2] and one of [1, 4, 4] have not the same pixels",
+        "layer conv1: an input of [60,000] has more than 65,535 channels times 2; choose a smaller \
+         multiplier",
     ] {
         assert_says(&text, sentence);
     }
@@ -135,5 +153,35 @@ fn an_arena_that_is_too_small() {
     let plan = net.plan(&Train::new(32, Lr::ratio(1, 2)), &LayerConfig::tiny());
     let body = format!("{NET} pub static ARENA: Arena<1000> = Arena::for_plan(&PLAN);");
     assert_refused("ui-arena", &body, too_small(plan.ram(), 1000).as_str());
-    assert!(too_small(7252, 1000).as_str().ends_with("7,252 bytes, the arena has 1,000"));
+    assert!(too_small(7252, 1000).as_str().contains("7,252 bytes, the arena has 1,000: "));
+}
+
+#[test]
+fn widths_and_sizes_that_leave_no_bit_or_no_memory() {
+    let nets = [
+        ("A", "[1, 255, 255]", "global_avg_pool().dense(\"fc\", 2)", "LayerConfig::new(16)"),
+        (
+            "B",
+            "[1, 8, 8]",
+            "dense(\"fc\", 2)",
+            "LayerConfig { per_channel: true, ..LayerConfig::new(16) }",
+        ),
+        ("C", "[65535, 1, 1]", "dense(\"fc\", 65535)", "LayerConfig::new(8)"),
+    ];
+    let plans = nets.map(|(name, input, layers, settings)| {
+        format!(
+            "const {name}: Graph<3> = Graph::input({input}).{layers};\n\
+             pub const PLAN_{name}: Plan<3> = {name}.plan(&Train::new(1, Lr::ZERO), &{settings});\n"
+        )
+    });
+    let text = refusal("ui-plan", &plans.concat()).expect("a build error");
+    for sentence in [
+        "layer global_avg_p1: sums of 65,025 numbers leave no bit of 30 for the division by their \
+         number; give its input or its gradient fewer bits",
+        "layer fc: sums of 36 bits (at most 29) or gradients of 16 (at most 15) leave none for a \
+         bound of every channel",
+        "layer fc: the arena would exceed 2 GiB; take a smaller micro-batch",
+    ] {
+        assert_says(&text, sentence);
+    }
 }

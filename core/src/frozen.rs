@@ -52,6 +52,11 @@ pub enum FrozenError {
         /// The layer.
         layer: Name,
     },
+    /// A layer of another kind than dense, ReLU and flatten.
+    Kind {
+        /// The layer.
+        layer: Name,
+    },
     /// Training has not found the bound of the layer's output yet.
     Untrained {
         /// The layer.
@@ -84,6 +89,11 @@ impl fmt::Display for FrozenError {
                 f,
                 "layer {layer}: only what is trained by `LayerConfig::tiny` and reads its samples \
                  in place can be frozen"
+            ),
+            Self::Kind { layer } => write!(
+                f,
+                "layer {layer}: only dense layers, with ReLUs behind them, can be frozen; a network \
+                 with others answers by `Trainer::infer`"
             ),
             Self::Stored { layer } => write!(
                 f,

@@ -43,6 +43,7 @@
 //! | [`frozen`] | trained layers that only answer, with parameters in flash |
 //! | [`trainer`] | one step, and the record of it |
 //! | [`checkpoint`] | the state of training in flash, whatever moment the power fails |
+//! | [`stored`] | parameters of a network that was trained elsewhere, read where they lie |
 //! | [`link`] | messages between a board and the desktop |
 //!
 //! [`config`] holds the settings of a run and their byte form.
@@ -135,8 +136,11 @@ pub mod uses;
 pub mod prelude {
     pub use crate::{
         checkpoint::Journal,
-        config::{Config, LayerConfig, LossKind, Train},
-        graph::{Arena, Graph, Plan},
+        config::{Config, LayerConfig, LossKind, Train, Update},
+        graph::{
+            Arena, AvgPool2d, BatchNorm, Conv2d, DepthwiseConv2d, Dropout, Graph, Kind, Lstm,
+            MaxPool2d, Padding, Plan,
+        },
         kernel::{Kernel, Scalar},
         optim::{Lr, Optimizer, Schedule},
         quant::{Overflow, Point, Quant, Range, Round},

@@ -180,7 +180,7 @@ pub fn case(variety: Variety) -> impl Strategy<Value = Case> {
 
 /// Takes bounds for every channel away where the sums leave no room for their spread.
 fn without_cramped_channels(graph: &Graph<LAYERS>, config: &mut Config<LAYERS>) {
-    while let Err(SetupError::Plan(PlanError::NoSpread { layer })) =
+    while let Err(SetupError::Plan(PlanError::NoSpread { layer, .. })) =
         Trainer::<LAYERS, Scalar, ()>::plan_for(graph, config, &(), 0)
     {
         let rows = graph.view().layers().iter().zip(&mut config.layers);

@@ -65,6 +65,7 @@ pub const fn too_small(needed: usize, found: usize) -> Message {
         .number(needed)
         .text(" bytes, the arena has ")
         .number(found)
+        .text(": give it `PLAN.ram()`, or take a smaller micro-batch or fewer bits")
 }
 
 /// The regions of a plan as slices. What a plan keeps at the same time lies in the memory and side by

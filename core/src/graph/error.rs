@@ -152,11 +152,15 @@ pub enum PlanError {
     NoSpread {
         /// The layer.
         layer: Name,
+        /// Bits of its sums, and of the gradient of its output.
+        bits: [u8; 2],
     },
     /// Means over so many wide numbers that no bit is left for the division.
     NoMean {
         /// The layer.
         layer: Name,
+        /// Numbers in a mean.
+        terms: u32,
     },
     /// No layer reads the output, and it is not the network's.
     Unread {
@@ -187,15 +191,21 @@ impl PlanError {
                 .text(layer.as_str())
                 .text(": it makes new numbers, so it needs an activation point and an activation ")
                 .text("gradient point"),
-            Self::NoSpread { layer } => m
+            Self::NoSpread { layer, bits: [sums, grad] } => m
                 .text("layer ")
                 .text(layer.as_str())
-                .text(": no bit is left for a bound of every channel; give activation gradients ")
-                .text("at most 15 bits, or inputs and weights fewer, or turn per_channel off"),
-            Self::NoMean { layer } => m
+                .text(": sums of ")
+                .number(*sums as usize)
+                .text(" bits (at most 29) or gradients of ")
+                .number(*grad as usize)
+                .text(" (at most 15) leave none for a bound of every channel; give activation ")
+                .text("gradients, inputs or weights fewer bits, or turn per_channel off"),
+            Self::NoMean { layer, terms } => m
                 .text("layer ")
                 .text(layer.as_str())
-                .text(": its sums leave no bit of 30 for the division by their number; give its ")
+                .text(": sums of ")
+                .number(*terms as usize)
+                .text(" numbers leave no bit of 30 for the division by their number; give its ")
                 .text("input or its gradient fewer bits, or make its windows smaller"),
             Self::Unread { layer } => m.text("layer ").text(layer.as_str()).text(
                 ": no layer reads its output; add or concatenate it to another, or remove it",
@@ -208,7 +218,9 @@ impl PlanError {
                 )
                 .text("keep them in RAM, or leave the layer out of the strategy"),
             Self::TooLarge { layer } => {
-                m.text("layer ").text(layer.as_str()).text(": the arena would exceed 2 GiB")
+                m.text("layer ").text(layer.as_str()).text(
+                    ": the arena would exceed 2 GiB; take a smaller micro-batch, or fewer or smaller layers",
+                )
             }
         }
     }

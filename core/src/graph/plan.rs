@@ -167,7 +167,8 @@ impl<const N: usize> Plan<N> {
             }
             plan.place_params(&mut cursor, flow, i, config, sizes, hook);
             if plan.find_sums(graph, i, &facts, config, sizes, hook).is_none() {
-                return Err(PlanError::NoMean { layer: layer.name });
+                let terms = facts.terms.forward as u32;
+                return Err(PlanError::NoMean { layer: layer.name, terms });
             }
             let demand = Demand::of((graph, flow), i, config, sizes, hook);
             room = max(room, plan.window_bytes(flow, i, config, demand.room));
@@ -179,7 +180,12 @@ impl<const N: usize> Plan<N> {
             }
             let products = demand.weights > 0 && !graph.is_norm(i);
             if config.per_channel && products && plan.layers[i].spread == 0 {
-                return Err(PlanError::NoSpread { layer: layer.name });
+                let grad = match config.activation_grad {
+                    Some(grad) => grad.bits,
+                    None => 1,
+                };
+                let bits = [plan.layers[i].forward.bits, grad];
+                return Err(PlanError::NoSpread { layer: layer.name, bits });
             }
             i += 1;
         }
@@ -441,7 +447,9 @@ mod tests {
             grad.bits = 16;
         }
         let error = plan(layer).unwrap_err();
-        assert!(std::format!("{error}").starts_with("layer fc1: "), "{error}");
+        let bits =
+            "layer fc1: sums of 20 bits (at most 29) or gradients of 16 (at most 15) leave none";
+        assert!(std::format!("{error}").starts_with(bits), "{error}");
     }
 
     #[test]
@@ -472,10 +480,11 @@ mod tests {
         };
         assert_eq!(plan(128, 16).unwrap(), Sum { bits: 29, drop: 0 });
         assert!(plan(256, 8).is_ok());
-        for side in [255, 256] {
+        for (side, terms) in [(255, "65,025"), (256, "65,536")] {
             let error = plan(side, 16).unwrap_err();
             let text = std::format!("{error}");
-            assert!(text.starts_with("layer global_avg_p1: its sums leave no bit"), "{text}");
+            let start = std::format!("layer global_avg_p1: sums of {terms} numbers leave no bit");
+            assert!(text.starts_with(&start), "{text}");
         }
     }
 }

@@ -24,7 +24,7 @@ impl Concat {
         if height != rows || width != cols {
             return Err(Misfit::Pixels { other });
         }
-        let Some(channels) = a.checked_add(b) else { return Err(Misfit::Length) };
+        let Some(channels) = a.checked_add(b) else { return Err(Misfit::Sum { channels: b }) };
         Ok(Facts {
             shape: Shape([channels, height, width]),
             output: Output::Sums,
@@ -88,6 +88,6 @@ mod tests {
         let other = Shape([1, 2, 1]);
         assert_eq!(Concat.facts(Shape([1, 1, 2]), other), Err(Misfit::Pixels { other }));
         let many = Shape([40_000, 1, 1]);
-        assert_eq!(Concat.facts(many, many), Err(Misfit::Length));
+        assert_eq!(Concat.facts(many, many), Err(Misfit::Sum { channels: 40_000 }));
     }
 }

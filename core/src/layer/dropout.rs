@@ -22,7 +22,7 @@ pub struct Dropout {
 
 impl Dropout {
     /// The largest probability: one number of 64 stays.
-    const MOST: u16 = (1 << 15) - (1 << 9);
+    pub const MOST: u16 = (1 << 15) - (1 << 9);
 
     /// A probability of `part / of`.
     pub const fn new(part: u16, of: u16) -> Self {

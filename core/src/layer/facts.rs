@@ -115,6 +115,11 @@ pub enum Misfit {
     },
     /// More windows side by side than a shape can count.
     Windows,
+    /// More pixels in a window than a byte can tell apart.
+    Taps {
+        /// Its height and width.
+        size: [u16; 2],
+    },
     /// Padding as large as the window: some windows would see nothing.
     Padding {
         /// Zeros above and to the left.
@@ -134,7 +139,12 @@ pub enum Misfit {
         /// The channels that they do not divide.
         channels: u16,
     },
-    /// More channels than a shape can count.
+    /// More channels than a shape can count, of two inputs side by side.
+    Sum {
+        /// Channels of the second one.
+        channels: u16,
+    },
+    /// More channels than a shape can count, of a multiple of those of the input.
     Multiplier {
         /// Channels of the output for each of the input.
         multiplier: u16,
@@ -206,6 +216,10 @@ impl Misfit {
             Self::Windows => {
                 m.text(" has more than 65,535 windows side by side; pad less, or take a stride")
             }
+            Self::Taps { size } => {
+                let m = pair(m.text(" cannot have windows of "), size);
+                m.text(" pixels, whose largest is remembered by a byte; take 255 pixels at most, in two pools perhaps")
+            }
             Self::Padding { pad } => {
                 let m = pair(m.text(" with a padding of "), pad);
                 m.text(" pixels has windows that see nothing; pad by less than the kernel")
@@ -213,7 +227,7 @@ impl Misfit {
             Self::Dropped { pixels, stride } => {
                 let m = pair(m.text(" loses its last "), pixels);
                 let m = pair(m.text(" rows and columns to a stride of "), stride);
-                m.text("; pad it, crop it, or change kernel or stride")
+                m.text("; pad it, or change kernel or stride")
             }
             Self::Groups { groups, channels } => m
                 .text(": ")
@@ -236,7 +250,14 @@ impl Misfit {
                     "; a conv1d reads lines, of a shape [channels, 1, length], by a kernel of one row: \
                      change the input, or take a conv2d",
                 ),
-            Self::Length => m.text(" has more than the 65,535 numbers of a vector"),
+            Self::Sum { channels } => m
+                .text(" and ")
+                .number(channels as usize)
+                .text(" channels beside it are more than 65,535; take fewer"),
+            Self::Length => m.text(
+                " has more than the 65,535 numbers of a vector; leave the flatten out, since a dense layer \
+                 reads pictures, or pool first",
+            ),
             Self::Shapes { other } => m.text(" and one of ").shape(other).text(
                 " cannot be added; bring both to one shape, by a convolution of 1 x 1 pixels perhaps",
             ),

@@ -32,6 +32,11 @@ macro_rules! layers {
                 }
             }
 
+            /// The kinds that read two outputs.
+            pub(crate) const JOINS: u64 = {
+                0 $(| if [$(stringify!($input)),*].len() > 1 { Tag::$layer.bit() } else { 0 })*
+            };
+
             /// The place in the list.
             const fn tag(self) -> Tag {
                 match self {
@@ -129,11 +134,8 @@ impl Kind {
 
     /// Whether the layer reads two outputs.
     pub const fn joins(self) -> bool {
-        matches!(self, Self::Add(_) | Self::Concat(_))
+        self.bit() & Self::JOINS != 0
     }
-
-    /// The kinds that read two outputs.
-    pub(crate) const JOINS: u64 = Tag::Add.bit() | Tag::Concat.bit();
 
     /// Whether the layer asks its own output, in its place, which gradients pass: nothing above may
     /// change it.
@@ -171,5 +173,54 @@ impl Tag {
     #[inline(always)]
     pub(crate) const fn bit(self) -> u64 {
         1 << (Part::COUNT + self as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::{Padding, Scale};
+
+    /// One layer of each kind, over pictures where it matters.
+    const ALL: [Kind; 20] = [
+        Kind::Input(Input),
+        Kind::Dense(Dense::new(3)),
+        Kind::Relu(Relu),
+        Kind::Flatten(Flatten),
+        Kind::Conv2d(Conv2d::new(3, 2).padding(Padding::Same)),
+        Kind::MaxPool2d(MaxPool2d::new(2)),
+        Kind::AvgPool2d(AvgPool2d::new(2)),
+        Kind::GlobalAvgPool(GlobalAvgPool),
+        Kind::Add(Add),
+        Kind::Concat(Concat),
+        Kind::Split(Split::new(0, 1)),
+        Kind::Relu6(Relu6),
+        Kind::Hardtanh(Hardtanh::new()),
+        Kind::LeakyRelu(LeakyRelu::new(3)),
+        Kind::Sigmoid(Sigmoid),
+        Kind::Tanh(Tanh),
+        Kind::Hardsigmoid(Hardsigmoid),
+        Kind::Dropout(Dropout::new(1, 2)),
+        Kind::BatchNorm(BatchNorm::new()),
+        Kind::Lstm(Lstm::new(2)),
+    ];
+
+    /// A task links a factor and a table where it has a kind of these sets, so a kind that is missing
+    /// would be wrong on a chip alone.
+    #[test]
+    fn sets_of_kinds_are_what_facts_say() {
+        assert!(ALL.iter().map(|kind| kind.word()).eq(Kind::WORDS.iter().copied()));
+        for kind in ALL {
+            let shape = Shape([2, 4, 4]);
+            let facts = kind.facts(shape, shape).unwrap();
+            let is_in = |set| kind.bit() & set != 0;
+            let curve = matches!(facts.scale, Scale::Curve { .. });
+            assert_eq!(is_in(Kind::CURVES), curve, "{}", kind.word());
+            assert_eq!(is_in(Kind::SCALED), facts.scale != Scale::Mean(1), "{}", kind.word());
+            // What reads two outputs cannot take any second one.
+            let other = Shape([2, 9, 9]);
+            let refuses = kind.facts(shape, other).is_err();
+            assert_eq!((is_in(Kind::JOINS), kind.joins()), (refuses, refuses), "{}", kind.word());
+        }
     }
 }

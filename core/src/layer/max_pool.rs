@@ -14,8 +14,8 @@ use crate::{
 };
 
 pool! {
-    /// The largest number of every window. Pairs are vertical, then horizontal. Room around the picture
-    /// never wins.
+    /// The largest number of every window, of 255 at most. Pairs are vertical, then horizontal. Room
+    /// around the picture never wins.
     MaxPool2d
 }
 
@@ -23,11 +23,11 @@ pool! {
 const NONE: i8 = u8::MAX.cast_signed();
 
 impl MaxPool2d {
-    /// As many pixels as windows. The place of every winner is a byte.
+    /// As many pixels as windows, of 255 taps at most: the place of every winner is a byte.
     pub const fn facts(self, from: Shape) -> Result<Facts, Misfit> {
         let size = [self.kernel[0] as u16, self.kernel[1] as u16];
         if size[0] * size[1] > u8::MAX as u16 {
-            return Err(Misfit::Window { size });
+            return Err(Misfit::Taps { size });
         }
         let windows = match self.windows(from) {
             Ok(windows) => windows,
@@ -242,7 +242,7 @@ mod tests {
             MaxPool2d { kernel, ..MaxPool2d::new(1) }.stride(1).facts(Shape([1, 255, 255]))
         };
         assert!(facts([15, 17]).is_ok());
-        assert_eq!(facts([16, 16]), Err(Misfit::Window { size: [16, 16] }));
+        assert_eq!(facts([16, 16]), Err(Misfit::Taps { size: [16, 16] }));
         // The last place of the largest window.
         let mut pool = Bench::new(MaxPool2d { kernel: [1, 255], ..MaxPool2d::new(1) }, [1, 1, 255]);
         let mut x = [0; 255];

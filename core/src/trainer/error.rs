@@ -41,7 +41,7 @@ impl fmt::Display for SetupError {
             Self::Plan(error) => error.fmt(f),
             Self::ArenaTooSmall { needed, found } => write!(
                 f,
-                "{}; strategies need more than `Graph::plan` has, see `Graph::plan_with_hooks`",
+                "{}; a plan for strategies is that of `Graph::plan_with_hooks`",
                 too_small(*needed, *found)
             ),
             Self::Misaligned => f.write_str("the memory must start at a multiple of four bytes"),

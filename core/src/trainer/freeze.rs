@@ -30,7 +30,8 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
                 }
                 (Kind::Relu(_), None, Some(below)) => below.relu = true,
                 (Kind::Input(_) | Kind::Flatten(_), None, _) => {}
-                _ => return Err(settings),
+                (Kind::Relu(_) | Kind::Input(_) | Kind::Flatten(_), _, _) => return Err(settings),
+                _ => return Err(FrozenError::Kind { layer: layer.name }),
             }
         }
         Ok(frozen)

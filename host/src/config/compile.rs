@@ -155,10 +155,11 @@ fn settings(
 ) -> Vec<LayerConfig> {
     let graph = graph.view();
     for (kind, keys) in fixed.by_kind.iter().flat_map(|kinds| kinds.iter()) {
-        if graph.layers().iter().all(|layer| layer.kind.word() != kind) {
+        let rows = graph.layers().iter().enumerate();
+        let mut meant = rows.filter(|(_, layer)| layer.kind.word() == kind).peekable();
+        if meant.peek().is_none() {
             problems.note(format!("`by_kind: {kind}:` has no effect: no layer is of this kind"));
-        }
-        if !["dense", "conv2d", "batch_norm", "lstm"].contains(&kind) {
+        } else if meant.all(|(i, _)| graph.layer_parameters(i).0 == 0) {
             only_activations(&keys.value, &format!("{kind} layers have"), problems);
         }
     }
@@ -194,6 +195,8 @@ fn only_activations(keys: &LayerKeys, who: &str, problems: &mut Problems) {
         keys.bias_grad.as_ref().and_then(At::span),
         keys.master.as_ref().and_then(At::span),
         keys.bias_master.as_ref().and_then(At::span),
+        keys.update.as_ref().and_then(At::span),
+        keys.stored.as_ref().and_then(At::span),
     ];
     for span in spans.into_iter().flatten() {
         problems.error(

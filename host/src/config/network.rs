@@ -11,6 +11,7 @@ use super::{
     model::{LayerEntry, Model, Resolved},
     problems::Problems,
     suggest::remedy,
+    training::note,
 };
 
 /// Most layers of a network that the desktop compiles, the data counted.
@@ -56,6 +57,9 @@ pub(super) fn build(
         let shape = graph.view().layers().get(usize::from(input)).map_or(shape, |from| from.shape);
         let pushed = match written.on(shape) {
             Ok(layer) => {
+                for (key, wanted, became) in mapping.rounded() {
+                    note(&format!("{}: {key}", named(layer.kind)), wanted, became, problems);
+                }
                 let pushed = graph.push_reading(&named(layer.kind), layer.kind, [input, other]);
                 pushed.map(|()| layers.push(layer))
             }
@@ -105,7 +109,8 @@ fn explain(entry: &At<LayerEntry>, error: &GraphError) -> (Option<std::ops::Rang
                 "name a layer above, and not the same one twice".into(),
             )
         }
-        _ => (entry.span(), "choose a size that fits".into()),
+        // What does not fit says itself what would.
+        _ => (entry.span(), String::new()),
     }
 }
 

@@ -47,10 +47,12 @@ pub fn propose(compiled: &Compiled, firmware: Firmware, budget: usize) -> Result
     for i in (1..updates.len()).rev() {
         let Some(facts) = view.facts(i).filter(|facts| facts.weights() > 0) else { continue };
         let channels = facts.weights[0] as u16;
-        let parts = [1, 2, 4, 8].into_iter().filter(|part| channels.is_multiple_of(*part));
-        let parts = parts.map(|part| match part {
+        // Gates of a cell have no channels of their own.
+        let parts: &[u16] = if facts.steps > 0 { &[1] } else { &[1, 2, 4, 8] };
+        let parts = parts.iter().filter(|&part| channels.is_multiple_of(*part));
+        let parts = parts.map(|&part| match part {
             1 => Update::All,
-            part => Update::Channels { first: 0, count: channels / part },
+            _ => Update::Channels { first: 0, count: channels / part },
         });
         let biases = (facts.biases > 0).then_some(Update::Bias);
         for update in parts.chain(biases) {
@@ -81,8 +83,7 @@ mod tests {
     use super::*;
     use crate::config::{DatasetFacts, Experiment};
 
-    fn compiled() -> Compiled {
-        let yaml = "\
+    const CONVOLUTIONS: &str = "\
 model:
   layers:
     - conv2d: { name: conv1, channels: 16, kernel: 3 }
@@ -94,6 +95,21 @@ model:
 data: digits
 train: { epochs: 1, batch: 8, lr: 0.5, momentum: 0.9 }
 ";
+
+    const SEQUENCES: &str = "\
+model:
+  layers:
+    - lstm: { name: lstm1, units: 16, return_sequences: true }
+    - relu
+    - lstm: { name: lstm2, units: 16 }
+    - relu
+    - dense: { name: fc1, units: 16 }
+    - dense: { name: fc, units: 10 }
+data: digits
+train: { epochs: 1, batch: 8, lr: 0.5, momentum: 0.9 }
+";
+
+    fn compiled(yaml: &str) -> Compiled {
         let experiment = Experiment::parse("a.yaml", yaml).unwrap();
         let facts =
             DatasetFacts { shape: [1, 8, 8], outputs: 10, classes: true, train_samples: 100 };
@@ -102,21 +118,25 @@ train: { epochs: 1, batch: 8, lr: 0.5, momentum: 0.9 }
 
     #[test]
     fn what_fits_is_proposed_from_the_outputs_on() {
-        let compiled = compiled();
-        let all = Footprint::of(&compiled).unwrap().ram_bytes;
-        let proposal = propose(&compiled, Firmware::Any, all).unwrap();
-        let trained = |proposal: &Proposal| [1, 3, 6].map(|layer| proposal.updates[layer]);
-        assert_eq!(trained(&proposal), [Update::All; 3]);
+        for yaml in [CONVOLUTIONS, SEQUENCES] {
+            fits_from_the_outputs_on(&compiled(yaml));
+        }
+    }
+
+    fn fits_from_the_outputs_on(compiled: &Compiled) {
+        let all = Footprint::of(compiled).unwrap().ram_bytes;
+        let proposal = propose(compiled, Firmware::Any, all).unwrap();
+        assert_eq!([1, 3, 6].map(|layer| proposal.updates[layer]), [Update::All; 3]);
         assert_eq!(proposal.footprint.ram_bytes, all);
         let (mut budget, mut before) = (all, usize::MAX);
         // As the budget shrinks, what is trained changes and always fits.
-        while let Ok(proposal) = propose(&compiled, Firmware::Any, budget) {
+        while let Ok(proposal) = propose(compiled, Firmware::Any, budget) {
             let ram = proposal.footprint.ram_bytes;
             assert!(ram <= budget && ram < before, "{ram} of {budget}");
             assert_ne!(proposal.updates[6], Update::Nothing, "the last layer comes first");
             (budget, before) = (ram - 1, ram);
         }
-        let error = propose(&compiled, Firmware::Any, budget).unwrap_err();
+        let error = propose(compiled, Firmware::Any, budget).unwrap_err();
         assert_eq!(error.downcast::<TooSmall>().unwrap(), TooSmall { budget, least: before });
     }
 }

@@ -1,5 +1,7 @@
 //! `batch_norm`, or `batch_norm: { momentum: 0.125, eps: 1.0e-5, frozen: true }`.
 
+use core::ops::RangeInclusive;
+
 use fixgrad::graph::BatchNorm;
 
 use super::{Words, Writes, keys::keys};
@@ -21,6 +23,40 @@ keys! {
 
 impl Words for BatchNorm {
     type Keys = BatchNormKeys;
+
+    fn refuse(keys: &BatchNormKeys) -> Option<[String; 2]> {
+        let (momentum, eps) = (keys.momentum.unwrap_or(0.125), keys.eps.unwrap_or(0.125));
+        if momentum < 1.0 && octaves(momentum) == Some(0) {
+            return Some([
+                format!("a batch_norm layer with a momentum of {momentum}"),
+                format!(
+                    "it is the share of a new batch, as in PyTorch: write `momentum: {}` for what is \
+                     {momentum} in Keras",
+                    shortest(1.0 - momentum, octaves)
+                ),
+            ]);
+        }
+        let within =
+            |value, reach: RangeInclusive<u8>| octaves(value).is_some_and(|n| reach.contains(&n));
+        let [key, value, reach] = match (within(momentum, 0..=15), within(eps, 1..=24)) {
+            (false, _) => ["a momentum", &format!("{momentum:?}"), "2^-15 to 1"],
+            (_, false) => ["an eps", &format!("{eps:?}"), "2^-24 to 0.5"],
+            _ => return None,
+        };
+        Some([
+            format!("a batch_norm layer with {key} of {value}"),
+            format!("it is a power of two from {reach}"),
+        ])
+    }
+
+    fn rounded(keys: &BatchNormKeys) -> Vec<(&'static str, f64, f64)> {
+        let numbers = [("momentum", keys.momentum), ("eps", keys.eps)];
+        let taken = |(key, value): (_, Option<f64>)| {
+            let wanted = value?;
+            Some((key, wanted, octaves_value(octaves(wanted)?)))
+        };
+        numbers.into_iter().filter_map(taken).collect()
+    }
 
     fn read(keys: &BatchNormKeys) -> Option<Self> {
         let default = Self::new();

@@ -29,6 +29,16 @@ impl Words for Conv1d {
     const NEEDS: &str = "`channels` and a `kernel`";
     const EXAMPLE: &str = "{ channels: 16, kernel: 5 }";
 
+    fn refuse(keys: &Conv1dKeys) -> Option<[String; 2]> {
+        match keys.padding?.0 {
+            Padding::Explicit([above, ends]) if above != ends => Some([
+                format!("a conv1d layer with a padding of [{above}, {ends}]"),
+                "a line has as many zeros before it as behind it: write one number".into(),
+            ]),
+            _ => None,
+        }
+    }
+
     fn read(keys: &Conv1dKeys) -> Option<Self> {
         let padding = match keys.padding.unwrap_or_default().0 {
             // Zeros lie at the ends only.

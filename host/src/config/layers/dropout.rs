@@ -19,6 +19,14 @@ impl Words for Dropout {
     const NEEDS: &str = "a `p`";
     const EXAMPLE: &str = "{ p: 0.5 }";
 
+    fn refuse(keys: &DropoutKeys) -> Option<[String; 2]> {
+        let p = keys.p.filter(|&p| share(p).is_none_or(|p| p > Self::MOST))?;
+        Some([
+            format!("a dropout layer with a p of {p}"),
+            "it is the probability that a number is left out: 0 to 0.984".into(),
+        ])
+    }
+
     fn read(keys: &DropoutKeys) -> Option<Self> {
         // What is no probability at all is refused as too large a one.
         keys.p.map(|part| Self { p: share(part).unwrap_or(u16::MAX) })

@@ -13,7 +13,7 @@ keys! {
         return_sequences: bool,
         /// Gradients go back through so many steps at most; by default, or with 0, through all.
         truncate: u16,
-        /// Weights before the first step; `he_uniform` by default. Biases of forget gates begin at one,
+        /// Weights before the first step; `he_uniform` by default. Biases of forget gates begin next to one,
         /// all others at zero.
         #[schemars(with = "Option<super::keys::InitWord>")]
         init: fixgrad::config::Init,

@@ -55,6 +55,16 @@ trait Words: Sized {
 
     /// The layer that is meant; none where something that it [needs](Self::NEEDS) is missing.
     fn read(keys: &Self::Keys) -> Option<Self>;
+
+    /// What is wrong and what to write, where what is said has a meaning elsewhere and none here.
+    fn refuse(_: &Self::Keys) -> Option<[String; 2]> {
+        None
+    }
+
+    /// The numbers for which others are taken: their key, and both.
+    fn rounded(_: &Self::Keys) -> Vec<(&'static str, f64, f64)> {
+        Vec::new()
+    }
 }
 
 /// A layer of a graph, which is written by a word of its own.
@@ -162,6 +172,14 @@ macro_rules! layers {
                 }
             }
 
+            /// See [`Words::rounded`].
+            pub(super) fn rounded(&self) -> Vec<(&'static str, f64, f64)> {
+                match self {
+                    $(Self::$layer(keys) => $layer::rounded(keys),)*
+                    $(Self::$form(keys) => $form::rounded(keys),)*
+                }
+            }
+
             /// The layer under these defaults, or what is missing and what to write.
             pub(super) fn resolve(&self, _defaults: &Defaults) -> Result<Written, [String; 2]> {
                 match self {
@@ -170,6 +188,7 @@ macro_rules! layers {
                             let of_kind: Option<&$defaults> = _defaults.$word.as_ref();
                             let keys = &of_kind.map_or_else(|| keys.clone(), |of| keys.over(of));
                         )?
+                        $layer::refuse(keys).map_or(Ok(()), Err)?;
                         let layer = $layer::read(keys);
                         let layer = layer.ok_or_else(|| missing::<$layer>(stringify!($word)))?;
                         Ok(Written::new(Kind::from(layer), keys))
@@ -177,6 +196,7 @@ macro_rules! layers {
                     $(Self::$form(keys) => {
                         let of_kind: Option<&$more_defaults> = _defaults.$more.as_ref();
                         let keys = &of_kind.map_or_else(|| keys.clone(), |of| keys.over(of));
+                        $form::refuse(keys).map_or(Ok(()), Err)?;
                         let layer = $form::read(keys);
                         let layer = layer.ok_or_else(|| missing::<$form>(stringify!($more)))?;
                         Ok(Written::new(layer, keys))
