@@ -207,6 +207,13 @@ fn wrong_blobs_are_refused_in_words_and_training_goes_on() {
     client.push(&trained).expect("a state");
     let error = client.load(&cases[3].0).expect_err("too large").to_string();
     assert!(error.contains("the plan needs ") && error.contains("bytes, the arena has"), "{error}");
+    // Nothing is stored on a board that takes any network.
+    let stored = line::job(8, "batch: 16", "update: bias, stored: true").compiled;
+    let error = client.load(&stored.encode().expect("bytes")).expect_err("stored").to_string();
+    assert!(
+        error.contains("layer fc1 reads its parameters where they are stored, and none were"),
+        "{error}"
+    );
     assert_eq!(client.pull(&job.compiled).expect("a model"), trained);
     let mut batch = Samples::new(&job.data);
     batch.fill(0..16);

@@ -10,7 +10,7 @@ use fixgrad_host::{
     run::{Batch as Samples, Job},
 };
 use fixgrad_tests::{
-    line::{PLAIN, Plain, answer, answers, frame},
+    line::{self, PLAIN, Plain, answer, answers, frame},
     mutate::{Mutator, reseal},
 };
 use proptest::prelude::*;
@@ -137,8 +137,47 @@ fn what_does_not_go_with_the_network_is_refused() {
     assert_eq!(
         LinkError::from(Refusal::from(setup)).to_string(),
         "the board refused: the configuration was refused: the plan needs 41,216 bytes, the arena \
-         has 32,768; strategies need more than `Graph::plan` has, see `Graph::plan_with_hooks`"
+         has 32,768: give it `PLAN.ram()`, or take a smaller micro-batch or fewer bits; a plan for \
+         strategies is that of `Graph::plan_with_hooks`"
     );
+}
+
+#[test]
+fn half_a_step_is_not_committed() {
+    let job = line::job(8, "batch: 16, micro_batch: 4", "");
+    let mut samples = Samples::new(&job.data);
+    samples.fill(0..8);
+    let (bytes, batch) = pack(samples.samples(), samples.targets(), 8);
+    let mut sequence = 1;
+    let mut input = frame(1, &Request::Hello);
+    input.extend(puts(&bytes, &mut sequence));
+    let part = Part { step: 0, from: 0, last: false, digest: false, batch };
+    input.extend(frame(sequence + 1, &Request::Train(part)));
+    input.extend(frame(sequence + 2, &Request::Commit));
+    let found = answers(&job.compiled, Plain { graph: None }, 1 << 16, input);
+    let [.., trained, commit] = &found[..] else { panic!("{found:?}") };
+    assert!(matches!(answer(trained).1, Response::Tally(_)));
+    let refusal = Refusal::WrongPart { done: 8, asked: 0 };
+    assert_eq!(answer(commit).1, Response::Refused(refusal));
+}
+
+#[test]
+fn a_board_that_was_reset_does_nothing_for_those_who_do_not_know_it() {
+    let job = &*PLAIN;
+    // Sequence numbers begin anywhere, also in the half that is behind a new count.
+    for sequence in [2, 40_000] {
+        let requests = [Request::Commit, Request::State, Request::Hello, Request::State];
+        let frames =
+            (sequence..).zip(&requests).map(|(sequence, request)| frame(sequence, request));
+        let input = frames.collect::<Vec<_>>().concat();
+        let found = answers(&job.compiled, Plain { graph: None }, 1 << 16, input);
+        let [commit, state, hello, known] = &found[..] else { panic!("{found:?}") };
+        for (payload, sequence) in [(commit, sequence), (state, sequence + 1)] {
+            assert_eq!(answer(payload), (sequence, Response::Refused(Refusal::NotGreeted)));
+        }
+        assert!(matches!(answer(hello).1, Response::Hello(_)));
+        assert!(matches!(answer(known).1, Response::State(_)));
+    }
 }
 
 #[test]

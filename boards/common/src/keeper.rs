@@ -2,8 +2,10 @@
 //!
 //! The first page of the region holds the network, because a checkpoint means nothing without it;
 //! the pages behind it are a [`Journal`]. A checkpoint is old or new, whenever the power fails. The
-//! network is written anew only when the first checkpoint of another one is saved: power that
-//! fails within that one write leaves no network, and the board starts with its own.
+//! network is written anew only when the first checkpoint of another one has been saved: power that
+//! fails within that one write leaves no network, and the board starts with its own; power that fails
+//! before leaves the old one, and its newest checkpoint too, unless those of the new one are of another
+//! length, so that they lie across.
 
 use core::fmt;
 
@@ -41,6 +43,8 @@ pub enum KeepError<E> {
     NoConfig,
     /// There is no room for two checkpoints of this network.
     Region(RegionError),
+    /// The flash does not hold what was written for the network: its first page is worn out.
+    NotKept,
     /// There is no checkpoint to be had.
     Checkpoint(CheckpointError<E>),
 }
@@ -52,6 +56,9 @@ impl<E: NorFlashError> fmt::Display for KeepError<E> {
             Self::Network(error) => write!(f, "the network is too long to be kept: {error}"),
             Self::NoConfig => f.write_str("a task stands in the firmware and is not kept"),
             Self::Region(error) => error.fmt(f),
+            Self::NotKept => {
+                f.write_str("the flash does not hold the network: its first page is worn out")
+            }
             Self::Checkpoint(error) => error.fmt(f),
         }
     }
@@ -111,10 +118,16 @@ impl<F: NorFlash> Keeper<F> {
         &mut self,
         trainer: &Trainer<'_, N, K, S>,
     ) -> Result<Saved, KeepError<F::Error>> {
-        // First of all it is found out whether there is room.
-        self.journal(trainer)?;
-        self.keep_network(trainer)?;
-        Ok(self.journal(trainer)?.save(trainer)?)
+        // First of all it is found out whether there is room, and last of all the old network goes.
+        self.keep_network(trainer, false)?;
+        let mut journal = self.journal(trainer)?;
+        let saved = match journal.save(trainer) {
+            // The next slot, not the same bad page with every save.
+            Err(CheckpointError::NotKept { .. }) => journal.save(trainer),
+            saved => saved,
+        }?;
+        self.keep_network(trainer, true)?;
+        Ok(saved)
     }
 
     fn journal<const N: usize, K: Kernel, S: Strategy>(
@@ -126,9 +139,13 @@ impl<F: NorFlash> Keeper<F> {
         Journal::new(&mut self.flash, region, trainer.plan()).map_err(KeepError::Region)
     }
 
+    /// Keeps the network, or finds out whether it can be kept. Not inlined, since the buffers of a save
+    /// would come on top.
+    #[inline(never)]
     fn keep_network<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         trainer: &Trainer<'_, N, K, S>,
+        write: bool,
     ) -> Result<(), KeepError<F::Error>> {
         let Some(config) = trainer.config() else { return Err(KeepError::NoConfig) };
         let mut page = Page([0xff; LONGEST]);
@@ -136,13 +153,19 @@ impl<F: NorFlash> Keeper<F> {
         let bytes = Network::encode(trainer.graph(), config, rest);
         let used = bytes.map_err(KeepError::Network)?.len();
         length.copy_from_slice(&(used as u32).to_le_bytes());
-        let mut there = Page([0; LONGEST]);
-        self.flash.read(0, &mut there.0).map_err(KeepError::Flash)?;
-        if there.0 == page.0 {
+        if !write || self.holds(&page)? {
             return Ok(());
         }
         self.flash.erase(0, first_page::<F>()).map_err(KeepError::Flash)?;
-        self.flash.write(0, &page.0).map_err(KeepError::Flash)
+        self.flash.write(0, &page.0).map_err(KeepError::Flash)?;
+        if self.holds(&page)? { Ok(()) } else { Err(KeepError::NotKept) }
+    }
+
+    /// Whether the flash has this page.
+    fn holds(&mut self, page: &Page) -> Result<bool, KeepError<F::Error>> {
+        let mut there = Page([0; LONGEST]);
+        self.flash.read(0, &mut there.0).map_err(KeepError::Flash)?;
+        Ok(there.0 == page.0)
     }
 }
 
@@ -197,6 +220,71 @@ mod tests {
         trainer.reset();
         assert_eq!(keeper.load(&mut trainer).unwrap().unwrap().step, 2);
         assert_eq!(trainer.digest(), later);
+    }
+
+    /// Power that fails once the network page is to be erased.
+    struct Cut<'a>(Flash<'a>);
+
+    impl embedded_storage::nor_flash::ErrorType for Cut<'_> {
+        type Error = embedded_storage::nor_flash::NorFlashErrorKind;
+    }
+
+    impl embedded_storage::nor_flash::ReadNorFlash for Cut<'_> {
+        const READ_SIZE: usize = Flash::READ_SIZE;
+        fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            self.0.read(offset, bytes).map_err(|error| error.kind())
+        }
+        fn capacity(&self) -> usize {
+            self.0.capacity()
+        }
+    }
+
+    impl NorFlash for Cut<'_> {
+        const WRITE_SIZE: usize = Flash::WRITE_SIZE;
+        const ERASE_SIZE: usize = Flash::ERASE_SIZE;
+        fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+            if from == 0 {
+                return Err(Self::Error::Other);
+            }
+            self.0.erase(from, to).map_err(|error| error.kind())
+        }
+        fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+            self.0.write(offset, bytes).map_err(|error| error.kind())
+        }
+    }
+
+    #[test]
+    fn the_old_network_and_its_state_stay_until_the_new_state_is_saved() {
+        let mut memory = [0; 64 << 10];
+        let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
+        let mut arena = Arena::<8_000>::new();
+        let mut old = trainer(&config, arena.as_mut_slice());
+        train(&mut old, 0);
+        Keeper::new(Flash::new(&mut memory)).save(&old).unwrap();
+        let digest = old.digest();
+
+        let mut other = config.clone();
+        other.train.seed += 1;
+        let mut arena = Arena::<8_000>::new();
+        let mut new = trainer(&other, arena.as_mut_slice());
+        // Half a step is refused before anything is written.
+        let batch = digits::batch(0);
+        new.accumulate(batch.samples, batch.targets).unwrap();
+        let mut keeper = Keeper::new(Flash::new(&mut memory));
+        let refused = keeper.save(&new);
+        assert!(matches!(refused, Err(KeepError::Checkpoint(CheckpointError::WithinStep))));
+        assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, config);
+        // Power fails between the state and the network.
+        new.update().unwrap();
+        assert!(Keeper::new(Cut(Flash::new(&mut memory))).save(&new).is_err());
+        let mut keeper = Keeper::new(Flash::new(&mut memory));
+        assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, config);
+        old.reset();
+        assert!(keeper.load(&mut old).unwrap().is_some());
+        assert_eq!(old.digest(), digest);
+        // And does not.
+        keeper.save(&new).unwrap();
+        assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, other);
     }
 
     #[test]

@@ -6,10 +6,11 @@ use embedded_hal_nb::serial;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nb::block;
 
-/// Both directions of a line, on which damaged bytes are lost bytes.
+/// Both directions of a line, on which an error of the port is a zero.
 ///
-/// Ports report overruns and noise as errors, and a station ends when its stream fails. The link
-/// finds out about every lost byte by itself, and repeats what is needed.
+/// Ports report overruns and noise as errors, and a station ends when its stream fails. A zero ends a
+/// frame, so that what was damaged is thrown away and repeated. Nothing at all would be no answer for a
+/// station that trains and has heard that there is something: it would wait.
 #[derive(Debug)]
 pub struct Line<R, W> {
     from: R,
@@ -38,8 +39,15 @@ impl<R: Read + ReadReady, W: Write> Read for Line<R, W> {
         loop {
             match self.from.read(bytes) {
                 // A serial line has no end: nothing is nothing yet.
-                Ok(0) | Err(_) if !bytes.is_empty() => {}
-                read => return Ok(read.unwrap_or_default()),
+                Ok(0) if !bytes.is_empty() => {}
+                Ok(read) => return Ok(read),
+                Err(_) => {
+                    let first = bytes.first_mut();
+                    return Ok(first.map_or(0, |byte| {
+                        *byte = 0;
+                        1
+                    }));
+                }
             }
         }
     }
@@ -169,7 +177,7 @@ mod tests {
         assert_eq!(line.to.port.sent, [7, 8]);
     }
 
-    /// A driver with the traits of `embedded-io` whose reads fail every other time.
+    /// A driver with the traits of `embedded-io` of whose reads one in three fails.
     struct Noisy(u8);
 
     impl ErrorType for Noisy {
@@ -186,7 +194,7 @@ mod tests {
         fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Self::Error> {
             self.0 += 1;
             match self.0 % 3 {
-                0 => {
+                0 if !bytes.is_empty() => {
                     bytes[0] = self.0;
                     Ok(1)
                 }
@@ -199,8 +207,11 @@ mod tests {
     #[test]
     fn an_error_of_the_port_is_no_end_of_the_line() {
         let mut line = Line::new(Noisy(0), Nb::new(Port::default()));
-        let mut byte = [0];
-        assert_eq!((line.read(&mut byte), byte), (Ok(1), [3]));
+        for expected in [0, 3, 0, 6] {
+            let mut byte = [9];
+            assert_eq!((line.read(&mut byte), byte), (Ok(1), [expected]));
+        }
+        assert_eq!(line.read(&mut []), Ok(0));
         assert_eq!(line.read_ready(), Ok(false));
     }
 }

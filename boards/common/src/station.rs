@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! link NAME
+//! damaged COUNT           newer checkpoints that were passed over, if any
 //! resumed STEP            or: fresh, or: unreadable
 //! work COUNTS STACK       after every part of a step
 //! ```
@@ -104,7 +105,12 @@ impl<F: NorFlash, B: Board> link::Board for Station<F, B> {
         trainer: &mut Trainer<'_, N, K, S>,
     ) {
         match self.keeper.load(trainer) {
-            Ok(Some(loaded)) => self.tell("resumed", |line| line.number(loaded.step)),
+            Ok(Some(loaded)) => {
+                if loaded.damaged > 0 {
+                    self.tell("damaged", |line| line.number(loaded.damaged));
+                }
+                self.tell("resumed", |line| line.number(loaded.step));
+            }
             Ok(None) => self.tell("fresh", Ok),
             Err(_) => self.tell("unreadable", Ok),
         }

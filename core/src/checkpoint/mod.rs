@@ -86,7 +86,8 @@ pub struct Loaded {
     /// First byte of the slot.
     pub offset: u32,
     /// Newer checkpoints that had been committed and were passed over because they are damaged.
-    /// No power cut leaves such: more than zero is a reason to suspect the flash.
+    /// More than zero is a reason to suspect the flash, unless its words are longer than 4 bytes: then
+    /// power that failed within the last word of a save can leave such, too.
     pub damaged: u32,
 }
 

@@ -167,6 +167,10 @@ impl<'a> Desk<'a> {
             Request::ResetCounters => trainer.reset_counters(),
             Request::Commit => {
                 self.whole()?;
+                let done = trainer.pending();
+                if done > 0 {
+                    return Err(Refusal::WrongPart { done, asked: 0 });
+                }
                 board.commit(trainer)?;
             }
             Request::Start => {

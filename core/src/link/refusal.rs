@@ -71,6 +71,8 @@ pub enum Refusal {
         /// Samples of a micro-batch.
         micro_batch: u16,
     },
+    /// The device has been greeted by nobody since it started.
+    NotGreeted,
 }
 
 /// A refusal ends in words, so its form is not part of what two sides must agree on.
@@ -121,6 +123,10 @@ impl fmt::Display for Refusal {
             ),
             Self::NoCheckpoint => f.write_str("the board keeps no checkpoints"),
             Self::CommitFailed => f.write_str("the board could not write its checkpoint"),
+            Self::NotGreeted => f.write_str(
+                "the device has started anew, by a reset or without power, and holds what was committed \
+                 last: begin again",
+            ),
             Self::NoSamples => f.write_str("the board has no samples of its own to train on"),
             Self::UnevenPart { samples, micro_batch } => write!(
                 f,

@@ -19,7 +19,8 @@ pub struct Server<'a, T> {
     frame: &'a mut [u8],
     receiver: Receiver,
     inbox: Inbox,
-    last: Last,
+    /// None until somebody greets: what was asked before a reset is not what is meant after it.
+    last: Option<Last>,
     desk: Desk<'a>,
 }
 
@@ -75,7 +76,7 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
             frame,
             receiver: Receiver::default(),
             inbox: Inbox::default(),
-            last: Last { sequence: 0, answer: None },
+            last: None,
             desk: Desk::new(Store::new(store)),
         })
     }
@@ -100,7 +101,13 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
         trainer: &mut Trainer<'_, N, K, S>,
         board: &mut impl Board,
     ) -> Result<Option<Sent>, ServeError<T::Error>> {
-        if !self.desk.running || self.stream.read_ready().map_err(ServeError::Stream)? {
+        // All that has arrived, or whoever speaks to a board that trains alone waits a step for a byte;
+        // but not more than a frame, or noise would keep it from training.
+        for i in 0..self.frame.len() {
+            let waits = i == 0 && !self.desk.running;
+            if !waits && !self.stream.read_ready().map_err(ServeError::Stream)? {
+                break;
+            }
             let end = self.stream.read(&mut self.inbox.bytes).map_err(ServeError::Stream)?;
             if end == 0 {
                 return Err(ServeError::Closed);
@@ -136,24 +143,28 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
             let sequence = postcard::take_from_bytes(payload).map_or(0, |(sequence, _)| sequence);
             return self.send(sequence, &Response::Refused(Refusal::Unknown)).map(|()| None);
         };
-        // A greeting begins a new count, so it is always new.
-        let ahead = sequence.wrapping_sub(self.last.sequence);
         let line = &mut self.receiver.line;
-        match (ahead, request) {
-            (_, Request::Hello) | (1..0x8000, _) => {}
-            (0, _) => {
+        match (&self.last, request) {
+            // A greeting begins a new count, so it is always new.
+            (_, Request::Hello) => {}
+            (None, _) => {
+                let refusal = Response::Refused(Refusal::NotGreeted);
+                return self.send(sequence, &refusal).map(|()| None);
+            }
+            (Some(last), _) if last.sequence == sequence => {
                 line.repeated = line.repeated.saturating_add(1);
-                if let Some(answer) = self.last.answer {
+                if let Some(answer) = last.answer {
                     return self.send(sequence, &answer).map(|()| None);
                 }
             }
+            (Some(last), _) if sequence.wrapping_sub(last.sequence) < 0x8000 => {}
             _ => {
                 line.stale = line.stale.saturating_add(1);
                 return Ok(None);
             }
         }
         if request.only_looks() {
-            self.last = Last { sequence, answer: None };
+            self.last = Some(Last { sequence, answer: None });
             let (size, line) = (self.frame.len(), self.receiver.line);
             let answer = self.desk.look(request, trainer, board, size, line);
             let answer = answer.unwrap_or_else(Response::Refused);
@@ -162,7 +173,7 @@ impl<'a, T: Read + ReadReady + Write> Server<'a, T> {
         let mut sent = None;
         let answer = self.desk.act(request, trainer, board, &mut sent);
         let answer = answer.unwrap_or_else(Response::Refused);
-        self.last = Last { sequence, answer: Some(answer) };
+        self.last = Some(Last { sequence, answer: Some(answer) });
         self.send(sequence, &answer)?;
         Ok(sent)
     }

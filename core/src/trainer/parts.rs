@@ -55,7 +55,9 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     /// Bytes that this trainer would need for another network and other settings, when its memory
     /// has them.
     pub fn fits(&self, graph: &Graph<N>, config: &Config<N>) -> Result<usize, SetupError> {
-        let needed = Trainer::<N, K, S>::plan_for(graph, config, &self.strategy.0, 0)?.ram();
+        let plan = Trainer::<N, K, S>::plan_for(graph, config, &self.strategy.0, 0)?;
+        super::stored::check(graph.view(), &plan, &config.layers).map_err(SetupError::Stored)?;
+        let needed = plan.ram();
         let found = self.memory.len();
         if needed > found {
             return Err(SetupError::ArenaTooSmall { needed, found });
