@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -50,9 +51,20 @@ pub(crate) struct Streams {
     pub(crate) config: String,
     /// As many steps as take one to two seconds under emulation.
     pub(crate) steps: u32,
+    /// Others, which the checks train for their layers: the kinds, losses and rules that no program in
+    /// flash has.
+    #[serde(default)]
+    pub(crate) also: Vec<String>,
     /// Where the link goes.
     #[serde(default)]
     pub(crate) line: Line,
+}
+
+impl Streams {
+    /// All that is trained over the link.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &str> {
+        iter::once(&self.config).chain(&self.also).map(String::as_str)
+    }
 }
 
 /// The lines of emulated boards.
@@ -322,7 +334,7 @@ mod tests {
             }
             let linked = about.qemu.is_some() && about.kept.is_some();
             assert_eq!(about.streams.is_some(), linked, "{name}");
-            if let Some(Streams { config, .. }) = &about.streams {
+            for config in about.streams.iter().flat_map(Streams::configs) {
                 assert!(root.join(format!("configs/{config}.yaml")).exists(), "{name}: {config}");
             }
             let kept = about.kept.unwrap_or_default();

@@ -144,15 +144,21 @@ pub(crate) fn measure(
 
 /// What is in flash on all boards; and over the serial line of those that have one as many steps as was asked,
 /// or as the board says, on pictures that stand in for MNIST where there is no data.
-fn everything(
+fn everything<'b>(
     shell: &Shell,
-    boards: &[Board],
+    boards: &'b [Board],
     data: Option<&Path>,
     steps: Option<u32>,
 ) -> Result<(Vec<Row>, Vec<String>)> {
     let (mut rows, mut findings) = train(shell, boards, None)?;
-    let linked: Vec<(&Board, &Streams)> =
-        boards.iter().filter_map(|board| Some((board, board.about.streams.as_ref()?))).collect();
+    let linked = boards.iter().filter_map(|board| Some((board, board.about.streams.as_ref()?)));
+    let streams = |(board, streams): (_, &'b Streams)| {
+        // For a table, the one that it is about; to compare, all.
+        let count = if steps.is_some() { 1 } else { usize::MAX };
+        let steps = steps.unwrap_or(streams.steps);
+        streams.configs().take(count).map(move |config| (board, (config, steps)))
+    };
+    let linked: Vec<(&Board, (&str, u32))> = linked.flat_map(streams).collect();
     if linked.is_empty() {
         return Ok((rows, findings));
     }
@@ -162,9 +168,9 @@ fn everything(
         pictures::write(&stand_in)?;
     }
     let data = Some(data.unwrap_or(&stand_in));
-    let streamed = collect(shell, &linked, |shell, board, streams| {
-        let config = PathBuf::from(format!("configs/{}.yaml", streams.config));
-        let task = Task { config: &config, data, steps: Some(steps.unwrap_or(streams.steps)) };
+    let streamed = collect(shell, &linked, |shell, board, &(config, steps)| {
+        let config = PathBuf::from(format!("configs/{config}.yaml"));
+        let task = Task { config: &config, data, steps: Some(steps) };
         stream::train(shell, board, task)
     });
     rows.extend(streamed.0);

@@ -271,19 +271,20 @@ mod tests {
 
     /// The parts that settings need leave the bits that all leave.
     macro_rules! needs_no_more {
-        ($($name:ident: $net:expr, |$layers:ident| $change:block)*) => {$(
+        ($($name:ident: $net:expr, |$layers:ident| $change:block $(, $setting:ident: $value:expr)*;)*) => {$(
             #[test]
             fn $name() {
-                const NET: Graph<4> = $net;
-                #[allow(unused_mut, reason = "one takes the layers as they are")]
-                const LAYERS: [LayerConfig; 4] = {
+                const NET: Graph<8> = $net;
+                const TRAIN: Train = Train { $($setting: $value,)* ..super::tests::TRAIN };
+                #[allow(unused_mut, reason = "most take the layers as they are")]
+                const LAYERS: [LayerConfig; 8] = {
                     let mut $layers = NET.uniform(&LayerConfig::tiny());
                     $change
                     $layers
                 };
                 const PARTS: u64 = TRAIN.parts_of(NET.view(), &LAYERS);
-                static WHOLE: Task<4> = Task::with_layers(NET, TRAIN, LAYERS);
-                static NEEDED: Task<4, Only<PARTS>> = Task::with_layers(NET, TRAIN, LAYERS);
+                static WHOLE: Task<8> = Task::with_layers(NET, TRAIN, LAYERS);
+                static NEEDED: Task<8, Only<PARTS>> = Task::with_layers(NET, TRAIN, LAYERS);
                 let numbers = 4 * NET.view().layers()[0].shape.elements();
                 let data: std::vec::Vec<i8> = (0..numbers).map(|i| (i * i % 251) as u8 as i8).collect();
                 let samples = Samples { data: SampleData::I8(&data), exponent: -7 };
@@ -302,13 +303,59 @@ mod tests {
     needs_no_more! {
         bounds_of_channels: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {
             (layers[1].per_channel, layers[3].per_channel) = (true, true);
-        }
+        };
         a_gradient_point_in_the_place_of_another_layer:
             Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {
             layers[2].activation_grad = layers[1].activation_grad;
-        }
+        };
         sums_of_more_bytes_than_31_bits_hold:
-            Graph::input([3, 160, 160]).dense("fc1", 2).relu().relu(), |layers| {}
+            Graph::input([3, 160, 160]).dense("fc1", 2).relu().relu(), |layers| {};
+        convolutions_and_pools:
+            Graph::input([2, 8, 8]).conv2d("conv1", Conv2d::new(4, 3)).max_pool(2).avg_pool(3).dense("fc", 2),
+            |layers| {};
+        convolutions_of_every_channel:
+            Graph::input([2, 6, 6]).depthwise_conv2d("conv1", DepthwiseConv2d::new(3)).global_avg_pool()
+                .dense("fc", 2), |layers| {};
+        branches:
+            Graph::input([4, 4, 4]).conv2d("conv1", Conv2d::new(4, 1)).split(0, 2).from_layer("conv1").split(2, 2)
+                .concat("split2").add("conv1").dense("fc", 2), |layers| {};
+        what_is_cut_at_borders:
+            Graph::input([8, 1, 1]).dense("fc1", 8).relu6().dense("fc2", 8).hardtanh().dense("fc3", 8)
+                .leaky_relu(2).dense("fc4", 2), |layers| {};
+        curves:
+            Graph::input([8, 1, 1]).dense("fc1", 8).sigmoid().dense("fc2", 8).tanh().dense("fc3", 8).hardsigmoid()
+                .dense("fc4", 2), |layers| {};
+        what_is_left_out: Graph::input([8, 1, 1]).dense("fc1", 8).dropout(1, 4).dense("fc2", 2), |layers| {};
+        what_is_normalised:
+            Graph::input([2, 4, 4]).conv2d("conv1", Conv2d::new(4, 3)).batch_norm().relu().dense("fc", 2),
+            |layers| {};
+        what_is_made_again:
+            Graph::input([2, 6, 6]).conv2d("conv1", Conv2d::new(4, 3)).batch_norm().relu()
+                .conv2d("conv2", Conv2d::new(4, 3)).dense("fc", 2), |layers| {}, recompute: true;
+        cells: Graph::input([3, 1, 5]).lstm("lstm1", Lstm::new(4).sequence()).lstm("lstm2", Lstm::new(4))
+            .dense("fc", 2), |layers| {};
+        squares: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {},
+            loss: LossKind::Mse;
+        a_probability_for_every_output: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {},
+            loss: LossKind::BceWithLogits;
+        a_look_ahead: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {},
+            momentum: 29_491, optimizer: Optimizer::Nesterov;
+        signs: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {},
+            optimizer: Optimizer::LION, lr: Lr::ratio(1, 200);
+        decay_and_a_schedule: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {},
+            weight_decay: Lr::ratio(1, 100), schedule: Schedule::Cosine { floor: 0, steps: 4 }, warmup: 2;
+        parts_of_a_batch: Graph::input([2, 4, 4]).conv2d("conv1", Conv2d::new(4, 3)).relu().dense("fc", 2),
+            |layers| {}, micro_batch: 2;
+        masters_of_their_own: Graph::input([8, 1, 1]).dense("fc1", 8).relu().dense("fc2", 2), |layers| {
+            layers[1] = LayerConfig::new(4);
+            layers[3] = LayerConfig::new(12);
+        };
+        what_moves_in_part:
+            Graph::input([2, 4, 4]).conv2d("conv1", Conv2d::new(4, 3)).relu().dense("fc1", 4).relu().dense("fc2", 2),
+            |layers| {
+                layers[1].update = Update::Bias;
+                layers[3].update = Update::Channels { first: 1, count: 2 };
+            };
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Machine {
         let mut command = emulate::machine(board, firmware)?;
         let files = match board.about.streams.as_ref().map(|streams| streams.line) {
             Some(Line::Files) => {
-                let name = format!("line-{}-{}", board.name, std::process::id());
+                // A port of ours is nobody else's, so several of a board can be emulated at once.
+                let name = format!("line-{}-{}", board.name, listener.local_addr()?.port());
                 let files = Files::new(toolchain::target_dir().join(name))?;
                 command.args(["-serial", "none"]).current_dir(files.folder());
                 Some(files)
