@@ -6,6 +6,7 @@ use crate::{
     config::{Config, Train},
     graph::{Graph, GraphView},
     kernel::Kernel,
+    stored::StoredError,
     strategy::Strategy,
 };
 
@@ -55,9 +56,13 @@ impl<const N: usize, K: Kernel, S: Strategy, P: Planned<N>> Trainer<'_, N, K, S,
     /// Bytes that this trainer would need for another network and other settings, when its memory
     /// has them.
     pub fn fits(&self, graph: &Graph<N>, config: &Config<N>) -> Result<usize, SetupError> {
-        let plan = Trainer::<N, K, S>::plan_for(graph, config, &self.strategy.0, 0)?;
-        super::stored::check(graph.view(), &plan, &config.layers).map_err(SetupError::Stored)?;
-        let needed = plan.ram();
+        let needed = Trainer::<N, K, S>::plan_for(graph, config, &self.strategy.0, 0)?.ram();
+        // Asked of the settings: a plan is a kilobyte of stack.
+        let (layers, flow) = (graph.view().layers(), graph.view().flow(&config.layers));
+        let mut all = layers.iter().enumerate();
+        if let Some((_, layer)) = all.find(|&(i, _)| flow.stored(i) != [false; 2]) {
+            return Err(SetupError::Stored(StoredError::Missing { layer: layer.name }));
+        }
         let found = self.memory.len();
         if needed > found {
             return Err(SetupError::ArenaTooSmall { needed, found });
