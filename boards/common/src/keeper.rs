@@ -282,7 +282,7 @@ mod tests {
         old.reset();
         assert!(keeper.load(&mut old).unwrap().is_some());
         assert_eq!(old.digest(), digest);
-        // And does not.
+        // With power that lasts, the new one is kept.
         keeper.save(&new).unwrap();
         assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, other);
     }

@@ -1,5 +1,6 @@
 //! The command line, as a user types it.
 
+mod fold;
 mod gradient_buffer;
 mod link;
 mod store;

@@ -1,0 +1,28 @@
+//! `fixgrad fold`: a network without its batch normalisation.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{CONFIG, Desk};
+
+#[test]
+fn a_folded_network_answers_as_the_one_it_comes_from() {
+    let desk = Desk::new();
+    let normalised = CONFIG.replace("    - relu", "    - batch_norm: { name: bn }\n    - relu");
+    fs::write(desk.path("bn.yaml"), normalised).unwrap();
+    desk.json("train bn.yaml --out run --json");
+    let said = desk.stdout("fold run folded.fxg");
+    assert_eq!(said, "folded.fxg: folded bn\n");
+    assert!(desk.stdout("inspect run").contains("bn"));
+    assert!(!desk.stdout("inspect folded.fxg").contains("bn"));
+    let right = |line: &str| {
+        let answer: Value = desk.json(line);
+        (answer["test_accuracy"].as_f64().unwrap() * 390.0).round() as i32
+    };
+    let (whole, folded) = (right("eval run --json"), right("eval folded.fxg --json"));
+    // Of 390 pictures, roundings decide about a few at most.
+    assert!(whole > 195 && (whole - folded).abs() <= 8, "{whole} {folded}");
+    assert!(desk.refusal("fold folded.fxg twice.fxg").contains("there is nothing to fold"));
+    assert!(!desk.path("twice.fxg").exists());
+}
