@@ -2,15 +2,17 @@
 
 use fixgrad::{
     config::{BlobError, CRC32},
-    link::{Batch, Part, Refusal, Request, Response, Storage, Wanted},
-    trainer::{SetupError, StepError},
+    kernel::Kernel,
+    link::{Batch, Board, Part, Refusal, Request, Response, Storage, Wanted},
+    strategy::Strategy,
+    trainer::{SampleData, SetupError, StepError, StepRecord, Targets, Trainer},
 };
 use fixgrad_host::{
     link::{LinkError, pack},
     run::{Batch as Samples, Job},
 };
 use fixgrad_tests::{
-    line::{self, PLAIN, Plain, answer, answers, frame},
+    line::{self, PLAIN, Plain, answer, answers, answers_in_pieces, frame},
     mutate::{Mutator, reseal},
 };
 use proptest::prelude::*;
@@ -140,6 +142,44 @@ fn what_does_not_go_with_the_network_is_refused() {
          has 32,768: give it `PLAN.ram()`, or take a smaller micro-batch or fewer bits; a plan for \
          strategies is that of `Graph::plan_with_hooks`"
     );
+}
+
+/// A board that trains alone on the same pictures in every step.
+struct Alone;
+
+impl Board for Alone {
+    fn name(&self) -> &str {
+        "alone"
+    }
+
+    fn has_samples(&self) -> bool {
+        true
+    }
+
+    fn work<const N: usize, K: Kernel, S: Strategy>(
+        &mut self,
+        trainer: &mut Trainer<'_, N, K, S>,
+    ) -> Result<StepRecord, Refusal> {
+        let samples =
+            fixgrad::trainer::Samples { data: SampleData::U8(&[7; 16 * 64]), exponent: -4 };
+        Ok(trainer.step(samples, Targets::Classes(&[3; 16]))?)
+    }
+}
+
+#[test]
+fn a_board_that_trains_alone_takes_all_that_has_arrived_before_the_next_step() {
+    let requests = [Request::Hello, Request::Start, Request::State, Request::Pause, Request::State];
+    let frames = (1..).zip(&requests).map(|(sequence, request)| frame(sequence, request));
+    let input = frames.collect::<Vec<_>>().concat();
+    for piece in [1, 3, 16] {
+        let input = input.clone();
+        let found = answers_in_pieces(&PLAIN.compiled, Alone, 1 << 16, input, piece);
+        let [_, _, running, _, paused] = &found[..] else { panic!("{found:?}") };
+        for (payload, is_running) in [(running, true), (paused, false)] {
+            let Response::State(state) = answer(payload).1 else { panic!("{payload:?}") };
+            assert_eq!((state.running, state.step), (is_running, 0), "{piece}");
+        }
+    }
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub fn stand_in_with(
 pub struct Script {
     input: Vec<u8>,
     at: usize,
+    /// Most bytes of one read.
+    piece: usize,
     output: Vec<u8>,
 }
 
@@ -86,7 +88,7 @@ impl ErrorType for &mut Script {
 impl Read for &mut Script {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         let rest = &self.input[self.at..];
-        let len = rest.len().min(bytes.len());
+        let len = rest.len().min(bytes.len()).min(self.piece);
         bytes[..len].copy_from_slice(&rest[..len]);
         self.at += len;
         Ok(len)
@@ -145,12 +147,22 @@ pub fn payloads(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// What a board with `arena` bytes writes when it reads `input`.
 pub fn answers(compiled: &Compiled, board: Plain, arena: usize, input: Vec<u8>) -> Vec<Vec<u8>> {
-    let mut script = Script { input, at: 0, output: Vec::new() };
+    answers_in_pieces(compiled, board, arena, input, usize::MAX)
+}
+
+/// As [`answers`], of a board whose port gives so many bytes at once.
+pub fn answers_in_pieces(
+    compiled: &Compiled,
+    mut board: impl Board,
+    arena: usize,
+    input: Vec<u8>,
+    piece: usize,
+) -> Vec<Vec<u8>> {
+    let mut script = Script { input, at: 0, piece, output: Vec::new() };
     let (mut frame, mut store) = (vec![0; 512], vec![0; 4096]);
     let (graph, config) = (compiled.graph, compiled.config.clone());
     let mut network = Network::<MAX_LAYERS> { graph, config };
     let mut memory = Memory::bytes(arena);
-    let mut board = board;
     let mut server = Server::new(&mut script, &mut frame, &mut store).expect("enough for a frame");
     serve(&mut server, &mut network, memory.as_mut_slice(), Scalar, (), &mut board);
     payloads(&script.output)
