@@ -5,8 +5,8 @@ use fixgrad::kernel::{Blocked, Kernel, Scalar};
 /// A kernel and the name that a failing test prints.
 pub type Named = (String, Box<dyn Kernel>);
 
-/// All of them, the definition first, then what is portable. Units that this machine lacks are left out; `cargo xtask test`
-/// names them.
+/// All of them, the definition first, then what is portable. Units that this machine lacks are left
+/// out; `cargo xtask test` names them.
 pub fn all() -> Vec<Named> {
     let mut kernels: Vec<Named> =
         vec![("scalar".to_owned(), Box::new(Scalar)), ("portable".to_owned(), Box::new(Blocked))];

@@ -169,9 +169,10 @@ fn everything<'b>(
     }
     let data = Some(data.unwrap_or(&stand_in));
     let streamed = collect(shell, &linked, |shell, board, &(config, steps)| {
-        let config = PathBuf::from(format!("configs/{config}.yaml"));
-        let task = Task { config: &config, data, steps: Some(steps) };
-        stream::train(shell, board, task)
+        let path = PathBuf::from(format!("configs/{config}.yaml"));
+        let task = Task { config: &path, data, steps: Some(steps) };
+        let (row, findings) = stream::train(shell, board, task).context(config.to_owned())?;
+        Ok((row, findings.iter().map(|found| format!("{config}: {found}")).collect()))
     });
     rows.extend(streamed.0);
     findings.extend(streamed.1);

@@ -76,6 +76,21 @@ impl<E> From<CheckpointError<E>> for KeepError<E> {
 #[repr(align(8))]
 struct Page([u8; LONGEST]);
 
+impl Page {
+    /// Writes the trainer's network into an empty page.
+    fn fill<const N: usize, K: Kernel, S: Strategy, E>(
+        &mut self,
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<(), KeepError<E>> {
+        let Some(config) = trainer.config() else { return Err(KeepError::NoConfig) };
+        let (length, rest) = self.0.split_at_mut(LENGTH);
+        let bytes = Network::encode(trainer.graph(), config, rest);
+        let used = bytes.map_err(KeepError::Network)?.len();
+        length.copy_from_slice(&(used as u32).to_le_bytes());
+        Ok(())
+    }
+}
+
 impl<F: NorFlash> Keeper<F> {
     /// A keeper of all of this flash.
     pub const fn new(flash: F) -> Self {
@@ -119,14 +134,14 @@ impl<F: NorFlash> Keeper<F> {
         trainer: &Trainer<'_, N, K, S>,
     ) -> Result<Saved, KeepError<F::Error>> {
         // First of all it is found out whether there is room, and last of all the old network goes.
-        self.keep_network(trainer, false)?;
+        Self::check_network(trainer)?;
         let mut journal = self.journal(trainer)?;
         let saved = match journal.save(trainer) {
             // The next slot, not the same bad page with every save.
             Err(CheckpointError::NotKept { .. }) => journal.save(trainer),
             saved => saved,
         }?;
-        self.keep_network(trainer, true)?;
+        self.keep_network(trainer)?;
         Ok(saved)
     }
 
@@ -139,21 +154,22 @@ impl<F: NorFlash> Keeper<F> {
         Journal::new(&mut self.flash, region, trainer.plan()).map_err(KeepError::Region)
     }
 
-    /// Keeps the network, or finds out whether it can be kept. Not inlined, since the buffers of a save
-    /// would come on top.
+    /// Whether the network can be kept. As keeping it, not inlined: the buffers of a save would come on top.
+    #[inline(never)]
+    fn check_network<const N: usize, K: Kernel, S: Strategy>(
+        trainer: &Trainer<'_, N, K, S>,
+    ) -> Result<(), KeepError<F::Error>> {
+        Page([0xff; LONGEST]).fill(trainer)
+    }
+
     #[inline(never)]
     fn keep_network<const N: usize, K: Kernel, S: Strategy>(
         &mut self,
         trainer: &Trainer<'_, N, K, S>,
-        write: bool,
     ) -> Result<(), KeepError<F::Error>> {
-        let Some(config) = trainer.config() else { return Err(KeepError::NoConfig) };
         let mut page = Page([0xff; LONGEST]);
-        let (length, rest) = page.0.split_at_mut(LENGTH);
-        let bytes = Network::encode(trainer.graph(), config, rest);
-        let used = bytes.map_err(KeepError::Network)?.len();
-        length.copy_from_slice(&(used as u32).to_le_bytes());
-        if !write || self.holds(&page)? {
+        page.fill(trainer)?;
+        if self.holds(&page)? {
             return Ok(());
         }
         self.flash.erase(0, first_page::<F>()).map_err(KeepError::Flash)?;
@@ -176,6 +192,8 @@ const fn first_page<F: NorFlash>() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use core::ops::Range;
+
     use fixgrad::{kernel::Scalar, prelude::*};
 
     use super::*;
@@ -222,34 +240,41 @@ mod tests {
         assert_eq!(trainer.digest(), later);
     }
 
-    /// Power that fails once the network page is to be erased.
-    struct Cut<'a>(Flash<'a>);
+    /// A flash that loses what is written to some bytes, and whose power fails when some are erased.
+    struct Worn<'a> {
+        flash: Flash<'a>,
+        lost: Range<u32>,
+        cut: Range<u32>,
+    }
 
-    impl embedded_storage::nor_flash::ErrorType for Cut<'_> {
+    impl embedded_storage::nor_flash::ErrorType for Worn<'_> {
         type Error = embedded_storage::nor_flash::NorFlashErrorKind;
     }
 
-    impl embedded_storage::nor_flash::ReadNorFlash for Cut<'_> {
+    impl embedded_storage::nor_flash::ReadNorFlash for Worn<'_> {
         const READ_SIZE: usize = Flash::READ_SIZE;
         fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            self.0.read(offset, bytes).map_err(|error| error.kind())
+            self.flash.read(offset, bytes).map_err(|error| error.kind())
         }
         fn capacity(&self) -> usize {
-            self.0.capacity()
+            self.flash.capacity()
         }
     }
 
-    impl NorFlash for Cut<'_> {
+    impl NorFlash for Worn<'_> {
         const WRITE_SIZE: usize = Flash::WRITE_SIZE;
         const ERASE_SIZE: usize = Flash::ERASE_SIZE;
         fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
-            if from == 0 {
+            if self.cut.contains(&from) {
                 return Err(Self::Error::Other);
             }
-            self.0.erase(from, to).map_err(|error| error.kind())
+            self.flash.erase(from, to).map_err(|error| error.kind())
         }
         fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
-            self.0.write(offset, bytes).map_err(|error| error.kind())
+            if self.lost.contains(&offset) {
+                return Ok(());
+            }
+            self.flash.write(offset, bytes).map_err(|error| error.kind())
         }
     }
 
@@ -276,7 +301,8 @@ mod tests {
         assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, config);
         // Power fails between the state and the network.
         new.update().unwrap();
-        assert!(Keeper::new(Cut(Flash::new(&mut memory))).save(&new).is_err());
+        let cut = Worn { flash: Flash::new(&mut memory), lost: 0..0, cut: 0..1 };
+        assert!(Keeper::new(cut).save(&new).is_err());
         let mut keeper = Keeper::new(Flash::new(&mut memory));
         assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, config);
         old.reset();
@@ -285,6 +311,28 @@ mod tests {
         // With power that lasts, the new one is kept.
         keeper.save(&new).unwrap();
         assert_eq!(keeper.network::<{ digits::LAYERS }>().unwrap().config, other);
+    }
+
+    #[test]
+    fn a_worn_slot_is_passed_over() {
+        let mut memory = [0; 64 << 10];
+        let config = Config::uniform(digits::NET.view(), digits::LAYER, digits::TRAIN);
+        let mut arena = Arena::<8_000>::new();
+        let mut trainer = trainer(&config, arena.as_mut_slice());
+        let slot = Journal::<Flash<'_>>::slot_bytes(trainer.plan());
+        let second = first_page::<Flash<'_>>() + slot;
+        for step in 0..4 {
+            train(&mut trainer, step);
+            let flash = Flash::new(&mut memory);
+            let lost = second..second + 1;
+            // As a station does, which makes a journal for every commit.
+            let saved = Keeper::new(Worn { flash, lost, cut: 0..0 }).save(&trainer).unwrap();
+            assert_ne!(saved.offset, second);
+        }
+        let digest = trainer.digest();
+        trainer.reset();
+        Keeper::new(Flash::new(&mut memory)).load(&mut trainer).unwrap().unwrap();
+        assert_eq!(trainer.digest(), digest);
     }
 
     #[test]

@@ -124,7 +124,8 @@ struct Choice {
 /// written or the pages that are being erased may hold anything, and all others what they held.
 /// No word is written twice between two erases, so flash with error correction will do, if its driver
 /// reads a word that power failed in as any bytes: where reading it is an error, as on some chips
-/// (STM32L5, G4, H5: an NMI), `load` and `save` end with that error. Its `READ_SIZE` and `WRITE_SIZE` must divide 256; another flash does not build.
+/// (STM32L5, G4, H5: an NMI), `load` and `save` end with that error.
+/// Its `READ_SIZE` and `WRITE_SIZE` must divide 256; another flash does not build.
 #[derive(Debug)]
 pub struct Journal<F> {
     slots: Slots<F>,

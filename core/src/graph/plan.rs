@@ -166,8 +166,8 @@ impl<const N: usize> Plan<N> {
                 return Err(PlanError::StoredHook { layer: layer.name });
             }
             plan.place_params(&mut cursor, flow, i, config, sizes, hook);
-            if plan.find_sums(graph, i, &facts, config, sizes, hook).is_none() {
-                let terms = facts.terms.forward as u32;
+            if let Err(terms) = plan.find_sums(graph, i, &facts, config, sizes, hook) {
+                let terms = terms as u32;
                 return Err(PlanError::NoMean { layer: layer.name, terms });
             }
             let demand = Demand::of((graph, flow), i, config, sizes, hook);

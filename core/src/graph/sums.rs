@@ -20,6 +20,7 @@ const MAX_SPREAD: u8 = 7;
 const OFF_GRID_BITS: u8 = 16;
 
 impl<const N: usize> Plan<N> {
+    /// Fails with the number of terms of a mean that leaves no bit for the division.
     pub(super) const fn find_sums(
         &mut self,
         graph: GraphView<'_>,
@@ -28,7 +29,7 @@ impl<const N: usize> Plan<N> {
         config: &LayerConfig,
         sizes: Sizes,
         hook: HookNeeds,
-    ) -> Option<()> {
+    ) -> Result<(), usize> {
         let layer = graph.layers()[i];
         let from = self.layers[layer.input as usize];
         let input_bits = from.output_bits;
@@ -53,12 +54,12 @@ impl<const N: usize> Plan<N> {
         }
         let Facts { terms, scale, .. } = *facts;
         if i == 0 || matches!(facts.output, Output::InPlace) {
-            return Some(());
+            return Ok(());
         }
         if facts.weights() == 0 {
             // Products with a factor, whose bits are all of its magnitude.
             let Some(forward) = Average::for_scale(scale, terms.forward, input_bits) else {
-                return None;
+                return Err(terms.forward);
             };
             plan.forward = match scale {
                 // Up to one in units of 2^-15.
@@ -68,11 +69,11 @@ impl<const N: usize> Plan<N> {
             // Below all that trains there may be no gradient.
             if let Some(grad) = config.activation_grad {
                 let Some(back) = Average::for_scale(scale, terms.backward, grad.bits) else {
-                    return None;
+                    return Err(terms.backward);
                 };
                 plan.input_grad = Sum::of(1, grad.bits, terms.backward as u64 * back.factor as u64);
             }
-            return Some(());
+            return Ok(());
         }
         let (rows, input_bits) = match (config.activation, facts.steps) {
             (_, 0) | (None, _) => (layer.shape.0[1] as u64 * layer.shape.0[2] as u64, input_bits),
@@ -94,14 +95,14 @@ impl<const N: usize> Plan<N> {
             // Sums on grids that are found in the step: see the trainer.
             (plan.forward, plan.input_grad) = (Sum::WHOLE, Sum::WHOLE);
             plan.weight_grad = plan.bias_grad;
-            return Some(());
+            return Ok(());
         }
         if config.per_channel && facts.steps == 0 {
             let room = Sum::LIMIT - min(plan.forward.bits, Sum::LIMIT);
             plan.spread = min(MAX_SPREAD, min(room, 16 - grad_bits));
         }
         plan.input_grad = Sum::of(weight_bits, grad_bits + plan.spread, terms.backward as u64);
-        Some(())
+        Ok(())
     }
 
     /// Bytes for windows of the input and of the gradient.

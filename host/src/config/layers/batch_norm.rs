@@ -1,7 +1,5 @@
 //! `batch_norm`, or `batch_norm: { momentum: 0.125, eps: 1.0e-5, frozen: true }`.
 
-use core::ops::RangeInclusive;
-
 use fixgrad::graph::BatchNorm;
 
 use super::{Words, Writes, keys::keys};
@@ -25,8 +23,8 @@ impl Words for BatchNorm {
     type Keys = BatchNormKeys;
 
     fn refuse(keys: &BatchNormKeys) -> Option<[String; 2]> {
-        let (momentum, eps) = (keys.momentum.unwrap_or(0.125), keys.eps.unwrap_or(0.125));
-        if momentum < 1.0 && octaves(momentum) == Some(0) {
+        let keras = |momentum: &f64| *momentum < 1.0 && octaves(*momentum) == Some(0);
+        if let Some(momentum) = keys.momentum.filter(keras) {
             return Some([
                 format!("a batch_norm layer with a momentum of {momentum}"),
                 format!(
@@ -36,17 +34,17 @@ impl Words for BatchNorm {
                 ),
             ]);
         }
-        let within =
-            |value, reach: RangeInclusive<u8>| octaves(value).is_some_and(|n| reach.contains(&n));
-        let [key, value, reach] = match (within(momentum, 0..=15), within(eps, 1..=24)) {
-            (false, _) => ["a momentum", &format!("{momentum:?}"), "2^-15 to 1"],
-            (_, false) => ["an eps", &format!("{eps:?}"), "2^-24 to 0.5"],
-            _ => return None,
-        };
-        Some([
-            format!("a batch_norm layer with {key} of {value}"),
-            format!("it is a power of two from {reach}"),
-        ])
+        let numbers = [
+            ("a momentum", keys.momentum, 0..=15, "2^-15 to 1"),
+            ("an eps", keys.eps, 1..=24, "2^-24 to 0.5"),
+        ];
+        numbers.into_iter().find_map(|(key, value, reach, words)| {
+            let value = value.filter(|&v| octaves(v).is_none_or(|n| !reach.contains(&n)))?;
+            Some([
+                format!("a batch_norm layer with {key} of {value:?}"),
+                format!("it is a power of two from {words}"),
+            ])
+        })
     }
 
     fn rounded(keys: &BatchNormKeys) -> Vec<(&'static str, f64, f64)> {
