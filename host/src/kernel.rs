@@ -4,12 +4,13 @@
 //! bits do not depend on where the cuts are.
 
 mod convolve;
+mod cut;
 mod depthwise;
 mod desktop;
-
-use std::sync::atomic::{AtomicBool, Ordering};
+mod meanwhile;
 
 use convolve::{Sums, Windows};
+use cut::{Cut, Rows, Slice, share};
 pub use desktop::Desktop;
 use fixgrad::{
     kernel::{ChannelWork, Depthwise, DepthwiseGrad, Kernel, WindowGrad},
@@ -17,7 +18,8 @@ use fixgrad::{
     quant::{Counts, Quantizer},
     tensor::{MantissasMut, Matrix, Patches, Source, Taps},
 };
-use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
+pub use meanwhile::meanwhile;
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Multiply-adds that are worth a second thread: some ten microseconds of them.
 const PRODUCTS: usize = 1 << 20;
@@ -90,144 +92,6 @@ impl<K: Kernel> Threaded<K> {
                 None => run(job),
             },
         }
-    }
-}
-
-/// Runs `work`. The other threads of this thread's pool, if it belongs to one, do what it has to
-/// share, and call `spare` while there is nothing; `spare` says whether it did something.
-pub fn meanwhile<R: Send>(
-    spare: &(impl Fn() -> bool + Sync),
-    work: impl FnOnce() -> R + Send,
-) -> R {
-    let Some(own) = rayon_core::current_thread_index() else { return work() };
-    let done = Flag::default();
-    rayon_core::scope(|scope| {
-        let done = &done;
-        scope.spawn_broadcast(move |_, context| {
-            if context.index() != own {
-                done.stand_by(spare);
-            }
-        });
-        let _raised_when_dropped = Raise(done);
-        work()
-    })
-}
-
-/// Says that there is no more work.
-#[derive(Default)]
-struct Flag(AtomicBool);
-
-impl Flag {
-    /// Searches without work before the processor is offered to other programs.
-    const PATIENCE: u32 = 1 << 10;
-
-    /// Does what other threads of the pool have to give, else `spare`, until the flag is up.
-    fn stand_by(&self, spare: &impl Fn() -> bool) {
-        let mut idle = 0;
-        while !self.0.load(Ordering::Acquire) {
-            match rayon_core::yield_now() {
-                Some(Yield::Executed) => idle = 0,
-                _ if spare() => idle = 0,
-                _ if idle < Self::PATIENCE => {
-                    idle += 1;
-                    std::hint::spin_loop();
-                }
-                _ => std::thread::yield_now(),
-            }
-        }
-    }
-}
-
-/// Raises the flag at the end of a scope, also when the scope panics.
-struct Raise<'a>(&'a Flag);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Release);
-    }
-}
-
-fn share<J: Cut, R: Send>(
-    job: J,
-    parts: usize,
-    run: &(impl Fn(J) -> R + Sync),
-    merge: &(impl Fn(R, R) -> R + Sync),
-) -> R {
-    if parts < 2 {
-        return run(job);
-    }
-    let half = parts / 2;
-    let (left, right) = job.cut(half, parts);
-    let (left, right) = rayon_core::join(
-        || share(left, half, run, merge),
-        || share(right, parts - half, run, merge),
-    );
-    merge(left, right)
-}
-
-/// Work that can be cut in two.
-trait Cut: Send + Sized {
-    /// The first `part` of `parts` parts, and the rest.
-    fn cut(self, part: usize, parts: usize) -> (Self, Self);
-}
-
-impl Cut for &[i32] {
-    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
-        self.split_at(self.len() * part / parts)
-    }
-}
-
-impl Cut for Source<'_> {
-    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
-        self.split_at(self.len() * part / parts)
-    }
-}
-
-/// Rows of a product.
-struct Rows<'a> {
-    a: Matrix<'a>,
-    cols: usize,
-    out: &'a mut [i32],
-}
-
-impl Cut for Rows<'_> {
-    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
-        let Self { a, cols, out } = self;
-        let rows = a.rows * part / parts;
-        let (top, bottom) = out.split_at_mut((rows * cols).min(out.len()));
-        (
-            Self { a: a.row_range(0, rows), cols, out: top },
-            Self { a: a.row_range(rows, a.rows), cols, out: bottom },
-        )
-    }
-}
-
-/// Part of a tensor with its codes, or its weights and velocities.
-struct Slice<'a, S> {
-    source: S,
-    len: usize,
-    first: u32,
-    velocity: MantissasMut<'a>,
-    codes: MantissasMut<'a>,
-}
-
-impl<S: Cut> Cut for Slice<'_, S> {
-    fn cut(self, part: usize, parts: usize) -> (Self, Self) {
-        let at = self.len * part / parts;
-        let (source, rest) = self.source.cut(part, parts);
-        let (velocity, velocity_rest) = self.velocity.split(at);
-        let (codes, codes_rest) = self.codes.split(at);
-        let first = self.first.wrapping_add(at as u32);
-        (
-            Self { source, len: at, first: self.first, velocity, codes },
-            Self {
-                source: rest,
-                len: self.len - at,
-                first,
-                velocity: velocity_rest,
-                codes: codes_rest,
-            },
-        )
     }
 }
 

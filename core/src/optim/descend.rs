@@ -1,14 +1,9 @@
 //! From summed gradients to moved weights, a piece at a time, so that no gradient array exists.
 
-use super::{Momentum, Rule, Update, rule};
+use super::{Momentum, Rule, Update, block, rule};
 use crate::{
-    quant::{
-        Counts, Quantizer, Round,
-        compact::{Quick, QuickCarry, draw_alone, draws, pairs_or_one},
-        loops::Loops,
-    },
-    rng::Key,
-    tensor::{Mantissa, MantissasMut, Width, for_width},
+    quant::{Counts, Quantizer, compact::pairs_or_one, loops::Loops},
+    tensor::{MantissasMut, for_width},
 };
 
 /// Quantises the gradient of a parameter, blocks it where the weight was clipped, and updates.
@@ -39,10 +34,6 @@ impl core::ops::AddAssign for Descent {
         self.velocity_peak = self.velocity_peak.max(other.velocity_peak);
     }
 }
-
-/// Elements whose codes lie on the stack at a time. An even number, because two neighbours share a
-/// random number.
-const PIECE: usize = 64;
 
 /// How the stages are compiled. The stages, and with them the numbers, are the same.
 pub(super) trait Build {
@@ -233,46 +224,6 @@ impl Descend {
         seen
     }
 
-    /// All stages at once, from an even element on or for a single one, where rounding is stochastic and nothing else
-    /// is done.
-    #[inline(always)]
-    fn quick<L: Loops, T: Mantissa>(
-        &self,
-        grad: &[i32],
-        first: u32,
-        master: &mut [T],
-    ) -> Option<Descent> {
-        let Update { lr, shift, round: Round::Stochastic, key, .. } = self.update else {
-            return None;
-        };
-        let quantizer = self.quantizer;
-        let quick = quantizer.quick(grad)?;
-        if !matches!(quick.carry, QuickCarry::Random) {
-            return None;
-        }
-        // Products of a code and the rate stay below 2^30.
-        if !(1..=30).contains(&shift) || quantizer.format.bits > 8 {
-            return None;
-        }
-        let step = Step { lr, shift: shift.unsigned_abs(), key };
-        if T::WIDTH == Width::I8
-            && quick.limits.are_a_byte()
-            && let (sums, []) = grad.as_chunks::<2>()
-            && let Ok(bytes) = bytemuck::try_cast_slice_mut::<T, i8>(master)
-            && let weights = bytes.as_chunks_mut().0
-            && let (keys, shifts) = ([quantizer.key, key], [quick.k, step.shift])
-            && let Some(counts) = L::descend(keys, first >> 1, shifts, lr, sums, weights)
-        {
-            return Some(Descent { counts, velocity_peak: 0 });
-        }
-        let mut counts = Counts::default();
-        for ((grad, master), piece) in grad.chunks(PIECE).zip(master.chunks_mut(PIECE)).zip(0..) {
-            let first = first.wrapping_add(piece * PIECE as u32);
-            counts += swiftly::<L, T>(&quantizer, quick, step, grad, first, master);
-        }
-        Some(Descent { counts, velocity_peak: 0 })
-    }
-
     #[inline(never)]
     fn full<B: Build>(
         &self,
@@ -325,75 +276,6 @@ impl Descend {
     }
 }
 
-/// How far a weight moves: the rate times the code, of which `shift` bits are dropped.
-#[derive(Clone, Copy)]
-struct Step {
-    lr: i32,
-    shift: u32,
-    key: Key,
-}
-
-/// Quantises sums and moves weights against them, both with random numbers. Two loops, because one
-/// would need more registers than small chips have.
-#[inline(never)]
-fn swiftly<L: Loops, T: Mantissa>(
-    quantizer: &Quantizer,
-    quick: Quick,
-    step: Step,
-    grad: &[i32],
-    first: u32,
-    master: &mut [T],
-) -> Counts {
-    let mut codes = [0; PIECE];
-    let codes = codes.get_mut(..grad.len()).unwrap_or_default();
-    let counts = quantizer.swiftly::<L>(quick, grad, first, codes);
-    let limit = ((1i64 << (T::WIDTH.bits() - 1)) - 1) as i32;
-    let moved = |w: T, code: i8, draw: i32| {
-        let way = (step.lr * i32::from(code) + draw) >> step.shift;
-        let moved = w.widen().wrapping_sub(way);
-        T::from_code(moved.max(-limit - 1).min(limit))
-    };
-    let mut index = first >> 1;
-    let (pairs, last) = codes.as_chunks::<2>();
-    let (weights, last_weight) = master.as_chunks_mut::<2>();
-    for (&[c0, c1], [w0, w1]) in pairs.iter().zip(weights) {
-        // What is zero moves nothing.
-        if c0 | c1 != 0 {
-            let [low, high] = draws(step.key.word(index), step.shift);
-            (*w0, *w1) = (moved(*w0, c0, low), moved(*w1, c1, high));
-        }
-        index = index.wrapping_add(1);
-    }
-    for (&code, w) in last.iter().zip(last_weight) {
-        *w = moved(*w, code, draw_alone(step.key.word(index), step.shift, first));
-    }
-    counts
-}
-
-/// Sets to zero the values whose bit in `pass`, counted from `first`, is clear.
-#[inline(always)]
-pub(crate) fn block(values: &mut [i32], first: u32, pass: &[u8]) {
-    let bit = first % 8;
-    let (head, rest) = values.split_at_mut(values.len().min(((8 - bit) % 8) as usize));
-    let mut bytes = pass.get(first as usize / 8..).unwrap_or_default().iter().copied();
-    let mut next = || bytes.next().unwrap_or(0xff);
-    // All ones keeps, all zeros clears: no branch.
-    let clear = |(v, bit): (&mut i32, u32), byte: u8| *v &= -i32::from((byte >> bit) & 1);
-    if !head.is_empty() {
-        let byte = next();
-        head.iter_mut().zip(bit..8).for_each(|item| clear(item, byte));
-    }
-    let (eights, tail) = rest.as_chunks_mut::<8>();
-    for eight in eights {
-        let byte = next();
-        eight.iter_mut().zip(0..8).for_each(|item| clear(item, byte));
-    }
-    if !tail.is_empty() {
-        let byte = next();
-        tail.iter_mut().zip(0..8).for_each(|item| clear(item, byte));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -404,22 +286,6 @@ mod tests {
         quant::{Format, Overflow, Round, loops::Plain},
         rng::Key,
     };
-
-    #[test]
-    fn values_are_blocked_by_the_bits_of_their_elements() {
-        let pass = [0b1011_0010, 0b0110_1101, 0b1110_0011];
-        for first in 0..32u32 {
-            for len in 0..20 {
-                let mut values = [7; 20];
-                block(&mut values[..len], first, &pass);
-                for (i, v) in values.into_iter().enumerate() {
-                    let index = first as usize + i;
-                    let clear = i < len && index < 24 && pass[index / 8] >> (index % 8) & 1 == 0;
-                    assert_eq!(v, if clear { 0 } else { 7 }, "{first} {len} {i}");
-                }
-            }
-        }
-    }
 
     /// Stochastic rounding has loops of its own.
     fn any_round() -> impl Strategy<Value = Round> {

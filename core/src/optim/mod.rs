@@ -1,13 +1,15 @@
 //! Optimisers and learning-rate schedules.
 
+mod block;
 mod descend;
 mod lr;
 mod momentum;
+mod quick;
 mod rule;
 mod schedule;
 mod sgd;
 
-pub(crate) use descend::block;
+pub(crate) use block::block;
 pub use descend::{Descend, Descent};
 pub use lr::Lr;
 pub use momentum::Momentum;
